@@ -1,0 +1,34 @@
+# make demo   sets everything up and does the main job on a small simulated world
+# make test   sets everything up and runs every check: lint, types, tests, quick benchmarks
+# Override: make PYTHON=python3.12 VENV=/tmp/venv CONSTRAINTS=/dev/null test
+PYTHON ?= python3
+VENV ?= .venv
+CONSTRAINTS ?= constraints.txt
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint types bench-quick clean
+
+$(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[test,lint]'
+	touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/python examples/demo.py
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed
+	$(BIN)/mypy src
+
+test: lint types
+	$(BIN)/pytest
+	$(MAKE) bench-quick
+
+bench-quick: $(VENV)/.installed
+	@set -e; for script in benchmarks/*.py; do echo "== $$script --quick"; $(BIN)/python $$script --quick; done
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache demo-report

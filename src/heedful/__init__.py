@@ -1,0 +1,1 @@
+"""Learning from feedback: judgements of AI outputs in, calibrated preferences, next questions and better systems out."""
