@@ -53,8 +53,9 @@ class Item:
     @property
     def key(self) -> str:
         """Identity: two items with one key hold the same context, output and system."""
-        written = encode_parts(self.context, "world"), encode_parts(self.output, "system"), self.system or ""
-        payload = "\x1f".join(written)
+        system = "-" if self.system is None else f"={self.system}"
+        written = encode_parts(self.context, "world"), encode_parts(self.output, "system"), system
+        payload = "".join(f"{len(text)}:{text}" for text in written)
         return hashlib.blake2b(payload.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
