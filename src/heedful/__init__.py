@@ -1,1 +1,73 @@
-"""Learning from feedback: judgements of AI outputs in, calibrated preferences, next questions and better systems out."""
+"""Learning from feedback: judgements of AI outputs in, calibrated preferences, next questions and better systems out.
+
+>>> import heedful
+>>> done = heedful.run("votes.csv", out="report")  # doctest: +SKIP
+>>> done.summary["ranking"][0]["item"]  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from heedful._version import __version__
+
+if TYPE_CHECKING:
+    from heedful.core import Estimate, Finding, HeedfulError, Interval, Item, Part, Scores
+    from heedful.elicitation import ExpectedInformationGain
+    from heedful.feedback import Feedback, Record, Table, check, read, write
+    from heedful.feedback.store import Store
+    from heedful.preference import FittedPosterior, fit, load
+    from heedful.report import run
+    from heedful.sampling import BestOfN, Exact
+    from heedful.target import Target
+
+# Where each public name lives; a package is imported when one of its names is first used.
+_HOME = {
+    "core": ("Estimate", "Finding", "HeedfulError", "Interval", "Item", "Part", "Scores"),
+    "elicitation": ("ExpectedInformationGain",),
+    "feedback": ("Feedback", "Record", "Table", "check", "read", "write"),
+    "feedback.store": ("Store",),
+    "preference": ("FittedPosterior", "fit", "load"),
+    "report": ("run",),
+    "sampling": ("BestOfN", "Exact"),
+    "target": ("Target",),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "BestOfN",
+    "Estimate",
+    "Exact",
+    "ExpectedInformationGain",
+    "Feedback",
+    "Finding",
+    "FittedPosterior",
+    "HeedfulError",
+    "Interval",
+    "Item",
+    "Part",
+    "Record",
+    "Scores",
+    "Store",
+    "Table",
+    "Target",
+    "__version__",
+    "check",
+    "fit",
+    "load",
+    "read",
+    "run",
+    "write",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'heedful' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"heedful.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

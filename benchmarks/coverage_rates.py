@@ -1,0 +1,174 @@
+"""Coverage of the intervals of accuracy and win rate over simulated sets of votes, independent and correlated.
+
+    python benchmarks/coverage_rates.py [--quick] [--sets 2000] [--seed 0] [--out coverage_rates.json]
+
+Each set is a table of comparisons of two systems, made so that the true rate is known exactly: a vote goes to the first
+where a normal number, partly shared by the votes of one prompt and of one rater, lies below the normal quantile of that
+rate. Each set draws its own rate within 0.02 of the case's, because the coverage of any interval from whole counts
+jumps with the rate, by 0.02 at 200 votes. The interval is then asked of the package as a user would get it.
+
+For each case and promise this prints how many intervals covered the truth; `confidence` must be consistent with the
+level (two-sided binomial test, p > 1e-4), `at least` must not be below it (one-sided). `none` counts the sets for which
+no interval was given. The exit code is 1 where a promise is broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy import stats
+
+from heedful.evaluation import Dependence, accuracy_estimate, win_rates
+from heedful.feedback import Table
+
+LEVEL = 0.95
+WORST_P_VALUE = 1e-4
+RATE_SPREAD = 0.02
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way that votes come about. `correlation` is that of two votes of one prompt, and of one rater, each."""
+
+    name: str
+    votes: int
+    rate: float
+    prompts: int = 0
+    raters: int = 0
+    correlation: float = 0.0
+    uneven: bool = False
+
+
+CASES = (
+    Case("independent", 300, 0.7),
+    Case("independent, rare losses", 200, 0.95),
+    Case("60 raters", 400, 0.65, raters=60, correlation=0.2),
+    Case("60 raters who do not differ", 400, 0.65, raters=60),
+    Case("150 prompts, uneven", 600, 0.8, prompts=150, correlation=0.3, uneven=True),
+    Case("40 prompts, rare losses", 400, 0.9, prompts=40, correlation=0.2),
+    Case("100 prompts x 60 raters", 800, 0.6, prompts=100, raters=60, correlation=0.2),
+    Case("100 prompts x 60 raters, uneven", 800, 0.75, prompts=100, raters=60, correlation=0.15, uneven=True),
+)
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The prediction that the first always wins, so that its accuracy is the rate at which it does."""
+
+    log_prob: np.ndarray
+    probability: np.ndarray
+    outcome: np.ndarray
+
+
+@dataclass(frozen=True)
+class Row:
+    """Coverage of one measure in one case under one promise."""
+
+    case: str
+    measure: str
+    promise: str
+    sets: int
+    covered: int
+    coverage: float
+    p_value: float
+    kept: bool
+
+
+def simulate(case: Case, rate: float, rng: np.random.Generator) -> tuple[Table, np.ndarray]:
+    """A table of comparisons of "a" and "b", in which a wins at this rate, and whether it won each [n]."""
+    n = case.votes
+    columns: dict[str, Any] = {}
+    shared, ways = np.zeros(n), 0
+    for column, count in (("context", case.prompts), ("rater", case.raters)):
+        if count:
+            weight = rng.exponential(1, count) if case.uneven else np.ones(count)
+            code = rng.choice(count, n, p=weight / weight.sum())
+            shared += np.sqrt(case.correlation) * rng.normal(size=count)[code]
+            columns[column] = np.char.add(column, code.astype(str))
+            ways += 1
+    latent = shared + np.sqrt(1 - case.correlation * ways) * rng.normal(size=n)
+    won = latent < stats.norm.ppf(rate)
+    frame = pl.DataFrame(
+        {
+            "id": np.arange(n).astype(str),
+            "kind": np.full(n, "comparison"),
+            "choice": np.where(won, "first", "second"),
+            **columns,
+        }
+    )
+    return Table.shaped(frame.with_columns(systems=pl.concat_list(pl.lit("a"), pl.lit("b")))), won
+
+
+def intervals(table: Table, won: np.ndarray) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    """Each measure and its interval, as the package gives them."""
+    n = len(won)
+    prediction = Predicted(np.zeros(n), np.full(n, 0.9), won.astype(np.float64))
+    found = accuracy_estimate(prediction, np.arange(n), Dependence.of(table), level=LEVEL).interval
+    yield "accuracy", None if found is None else asdict(found)
+    listed = {row["item"]: row["interval"] for row in win_rates(table, level=LEVEL)}
+    yield "win rate", listed["a"]
+
+
+def measure(case: Case, sets: int, rng: np.random.Generator) -> list[Row]:
+    """Coverage of each measure under each promise made, over so many sets."""
+    seen: Counter[tuple[str, str]] = Counter()
+    covered: Counter[tuple[str, str]] = Counter()
+    for _ in range(sets):
+        rate = case.rate + rng.uniform(-RATE_SPREAD, RATE_SPREAD)
+        for name, interval in intervals(*simulate(case, rate, rng)):
+            key = name, "none" if interval is None else interval["promise"]
+            seen[key] += 1
+            covered[key] += interval is not None and interval["low"] <= rate <= interval["high"]
+    return [judge(case, name, promise, seen[name, promise], covered[name, promise]) for name, promise in sorted(seen)]
+
+
+def judge(case: Case, name: str, promise: str, sets: int, covered: int) -> Row:
+    """Whether a promise was kept, by the binomial test it is held to."""
+    if promise == "none":
+        return Row(case.name, name, promise, sets, 0, float("nan"), 1.0, True)
+    side = "two-sided" if promise == "confidence" else "less"
+    p_value = float(stats.binomtest(covered, sets, LEVEL, alternative=side).pvalue)
+    return Row(case.name, name, promise, sets, covered, covered / sets, p_value, p_value > WORST_P_VALUE)
+
+
+def show(rows: list[Row]) -> None:
+    """Print the table."""
+    print(f"{'case':34} {'measure':9} {'promise':11} {'sets':>6} {'coverage':>9} {'p-value':>9}  kept")
+    for row in rows:
+        coverage = "-" if row.promise == "none" else f"{row.coverage:.4f}"
+        print(
+            f"{row.case:34} {row.measure:9} {row.promise:11} {row.sets:6} {coverage:>9} {row.p_value:9.2g}"
+            f"  {'yes' if row.kept else 'NO'}"
+        )
+
+
+def main() -> int:
+    """Run the benchmark; see the module's docstring."""
+    parser = argparse.ArgumentParser(description="Coverage of the intervals of accuracy and win rate.")
+    parser.add_argument("--quick", action="store_true", help="200 sets per case")
+    parser.add_argument("--sets", type=int, default=2000, help="simulated sets per case (default: 2000)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="write the table as JSON to this file")
+    options = parser.parse_args()
+    sets = 200 if options.quick else options.sets
+    streams = np.random.default_rng(options.seed).spawn(len(CASES))
+    rows = [row for case, rng in zip(CASES, streams, strict=True) for row in measure(case, sets, rng)]
+    show(rows)
+    if options.out:
+        found = {"level": LEVEL, "sets": sets, "seed": options.seed, "cases": [asdict(case) for case in CASES]}
+        found["rows"] = [{**asdict(row), "coverage": None if row.promise == "none" else row.coverage} for row in rows]
+        options.out.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return 0 if all(row.kept for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,279 @@
+"""Do the intervals of a ranking hold what they promise? Coverage over simulated sets of feedback with known truth.
+
+Each cell is a way in which votes come about: comparisons with and without ties, rankings, ratings, yes/no labels, all on
+free items, independent or correlated through prompts (each item does better on some prompts) and raters (each likes some
+items more, and rates more or less kindly). The truth is what maximum likelihood tends to with ever more prompts and
+raters: the parameters themselves where votes are independent, else a fit to a very large sample.
+
+Of every set in which all items are identified, one item, one pair and one rank drawn at random are checked, so that checks
+are independent and a binomial test applies: two-sided for intervals that promise `confidence`, against under-coverage for
+those that promise `at least`. The identification rate stands beside.
+
+    python benchmarks/ranking_coverage.py [--quick] [--sets N] [--cells NAME ...] [--out FILE.json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from scipy import stats
+
+from heedful.core import Floats
+from heedful.feedback import Table
+from heedful.preference import FittedPosterior, fit
+from heedful.stats import rank_intervals
+
+LEVEL = 0.95
+TRUTH_VOTES = 400_000
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One way in which votes come about. `votes`: per pair (comparisons), per item (others)."""
+
+    name: str
+    kind: Literal["comparison", "ranking", "rating", "label"]
+    items: int
+    votes: int
+    tie: float = 0.0  # Davidson's ν, or δ_2 of a ranking
+    prompts: int = 0  # 0: every vote is on a prompt of its own
+    raters: int = 0
+    prompt_sd: float = 0.0  # of what an item gains or loses on a prompt
+    rater_sd: float = 0.0
+    kindness_sd: float = 0.0  # of what a rater gives to all items alike
+    uneven: bool = False  # prompts and raters as frequent as 1, 1/2, 1/3, ...
+    spread: float = 0.8  # standard deviation of the utilities
+
+    @property
+    def correlated(self) -> bool:
+        return self.prompt_sd > 0 or self.rater_sd > 0 or self.kindness_sd > 0
+
+    def utilities(self) -> Floats:
+        """The same truth for every set: normal quantiles, so that items are as spread as drawn ones."""
+        return self.spread * stats.norm.ppf((np.arange(self.items) + 0.5) / self.items)
+
+
+CELLS = (
+    Cell("Bradley-Terry, 3 votes a pair", "comparison", 6, 3),
+    Cell("Bradley-Terry, 10 votes a pair", "comparison", 6, 10),
+    Cell("Davidson, 3 votes a pair", "comparison", 6, 3, tie=0.5),
+    Cell("Davidson, 5 votes a pair", "comparison", 10, 5, tie=0.5),
+    Cell("Davidson, 10 votes a pair", "comparison", 4, 10, tie=0.5),
+    Cell("rankings of 4", "ranking", 8, 20),
+    Cell("rankings of 4 with ties", "ranking", 8, 20, tie=0.4),
+    Cell("ratings 1 to 5", "rating", 6, 25),
+    Cell("yes/no labels", "label", 6, 40),
+    Cell("Davidson, 10 prompts", "comparison", 8, 10, tie=0.5, prompts=10, prompt_sd=0.8),
+    Cell("Davidson, 40 prompts", "comparison", 8, 5, tie=0.5, prompts=40, prompt_sd=0.8),
+    Cell("Bradley-Terry, 8 raters", "comparison", 8, 10, raters=8, rater_sd=0.7),
+    Cell("Bradley-Terry, 20 prompts x 15 raters", "comparison", 8, 10, 0.0, 20, 15, 0.7, 0.5),
+    Cell("Bradley-Terry, uneven prompts", "comparison", 8, 10, prompts=30, prompt_sd=0.7, uneven=True),
+    Cell("Davidson, recurring but independent", "comparison", 8, 5, tie=0.5, prompts=15, raters=15),
+    Cell("more items than prompts", "comparison", 20, 4, prompts=12, prompt_sd=0.8),
+    Cell("rankings of 4, 15 raters", "ranking", 8, 40, raters=15, rater_sd=0.6),
+    Cell("ratings, 12 raters", "rating", 6, 40, raters=12, rater_sd=0.4, kindness_sd=0.8),
+    Cell("ratings, 30 prompts x 12 raters", "rating", 6, 60, 0.0, 30, 12, 0.6, 0.3, 0.6),
+    Cell("labels, 20 prompts", "label", 6, 60, prompts=20, prompt_sd=0.7),
+)
+
+
+def simulate(cell: Cell, utilities: Floats, rng: np.random.Generator, votes: int | None = None) -> Table:
+    """A table of votes; with `votes` given, that many, each on its own prompt by its own rater."""
+    sets = _sets(cell, rng, votes)
+    number = len(sets)
+    alone = votes is not None
+    prompt = _assigned(0 if alone else cell.prompts, number, cell.uneven, rng)
+    rater = _assigned(0 if alone else cell.raters, number, cell.uneven, rng)
+    u = utilities[sets] + _effects(cell.prompt_sd, prompt, sets, rng) + _effects(cell.rater_sd, rater, sets, rng)
+    kindness = cell.kindness_sd * rng.standard_normal(rater.max() + 1)[rater]
+    names = np.array([f"item {i:02d}" for i in range(cell.items)])
+    columns: dict[str, Any] = {
+        "id": np.arange(number).astype(str),
+        "kind": [cell.kind] * number,
+        "systems": pl.Series(names[sets].tolist(), dtype=pl.List(pl.String)),
+        **_ANSWERS[cell.kind](cell, u, kindness, rng),
+    }
+    if cell.prompts and not alone:
+        columns["context"] = [f"prompt {p}" for p in prompt]
+    if cell.raters and not alone:
+        columns["rater"] = [f"rater {r}" for r in rater]
+    return Table.shaped(pl.DataFrame(columns))
+
+
+def _sets(cell: Cell, rng: np.random.Generator, votes: int | None) -> Any:
+    """The items of each vote [v, k], in random order."""
+    n = cell.items
+    if cell.kind == "comparison":
+        pairs = np.stack(np.triu_indices(n, 1), axis=1)
+        chosen = np.repeat(pairs, cell.votes, axis=0) if votes is None else pairs[rng.integers(len(pairs), size=votes)]
+        return rng.permuted(chosen, axis=1)
+    if cell.kind == "ranking":
+        number = cell.votes * n // 4 if votes is None else votes
+        return rng.permuted(np.tile(np.arange(n), (number, 1)), axis=1)[:, :4]
+    every = np.repeat(np.arange(n), cell.votes) if votes is None else rng.integers(n, size=votes)
+    return every[:, None]
+
+
+def _assigned(groups: int, votes: int, uneven: bool, rng: np.random.Generator) -> Any:
+    """A prompt or rater for each vote."""
+    if not groups:
+        return np.arange(votes)
+    weight = 1 / np.arange(1, groups + 1) if uneven else np.ones(groups)
+    return rng.choice(groups, size=votes, p=weight / weight.sum())
+
+
+def _effects(sd: float, group: Any, sets: Any, rng: np.random.Generator) -> Floats | float:
+    """What each item of each vote gains by its prompt or rater [v, k]."""
+    if not sd:
+        return 0.0
+    return sd * rng.standard_normal((group.max() + 1, sets.max() + 1))[group[:, None], sets]
+
+
+def _comparisons(cell: Cell, u: Floats, kindness: Floats, rng: np.random.Generator) -> dict[str, Any]:
+    half = (u[:, 0] - u[:, 1]) / 2
+    weight = np.stack([np.exp(half), np.exp(-half), np.full(len(half), cell.tie)], axis=1)
+    return {"choice": np.array(["first", "second", "tie"])[_drawn(weight, rng)]}
+
+
+def _rankings(cell: Cell, u: Floats, kindness: Floats, rng: np.random.Generator) -> dict[str, Any]:
+    """Repeated choice from the items left: one of them, or two tied with weight δ times their geometric mean."""
+    votes, size = u.shape
+    ranks = np.zeros((votes, size), np.int64)
+    one, two = np.triu_indices(size, 1)
+    for rank in range(1, size + 1):
+        worth = np.where(ranks == 0, np.exp(u), 0.0)
+        going = (ranks == 0).any(axis=1)
+        weight = np.concatenate([worth, cell.tie * np.sqrt(worth[:, one] * worth[:, two])], axis=1)
+        choice = _drawn(np.where(going[:, None], weight, 1.0), rng)
+        first = np.concatenate([np.arange(size), one])[choice]
+        second = np.concatenate([np.arange(size), two])[choice]
+        for member in (first, second):
+            ranks[going, member[going]] = rank
+    return {"ranks": pl.Series(ranks.tolist(), dtype=pl.List(pl.Int32))}
+
+
+def _ratings(cell: Cell, u: Floats, kindness: Floats, rng: np.random.Generator) -> dict[str, Any]:
+    latent = u[:, 0] + kindness + rng.logistic(size=len(u))
+    rating = 1.0 + (latent[:, None] > np.array([-2.0, -0.7, 0.6, 1.8])).sum(axis=1)
+    ends = {"scale_low": np.ones(len(u)), "scale_high": np.full(len(u), 5.0), "step": np.ones(len(u))}
+    return {"rating": rating, **ends}
+
+
+def _labels(cell: Cell, u: Floats, kindness: Floats, rng: np.random.Generator) -> dict[str, Any]:
+    return {"label": u[:, 0] + kindness + rng.logistic(size=len(u)) > 0.3}
+
+
+def _drawn(weight: Floats, rng: np.random.Generator) -> Any:
+    """One column of each row, with probability in proportion to its weight."""
+    edges = weight.cumsum(axis=1)
+    return (rng.random(len(weight))[:, None] * edges[:, -1:] > edges).sum(axis=1)
+
+
+_ANSWERS: dict[str, Callable[..., dict[str, Any]]] = {
+    "comparison": _comparisons,
+    "ranking": _rankings,
+    "rating": _ratings,
+    "label": _labels,
+}
+
+
+def population(cell: Cell, rng: np.random.Generator, votes: int) -> Floats:
+    """What maximum likelihood tends to [n], centred."""
+    utilities = cell.utilities()
+    if not cell.correlated:
+        return utilities - utilities.mean()
+    return fit(simulate(cell, utilities, rng, votes), clusters="none", draws=2).mean
+
+
+def check(posterior: FittedPosterior, truth: Floats, rng: np.random.Generator) -> dict[str, Any]:
+    """Whether a random item's interval, a random pair's and a random rank interval hold the truth."""
+    n, covariance = len(truth), posterior.covariance
+    assert covariance is not None
+    item, other = rng.choice(n, size=2, replace=False)
+    quantile = stats.t.ppf((1 + LEVEL) / 2, posterior.df)
+    error = posterior.mean - truth
+    own = np.sqrt(covariance[item, item])
+    gap = np.sqrt(covariance[item, item] + covariance[other, other] - 2 * covariance[item, other])
+    low, high = rank_intervals(posterior.mean, covariance, level=LEVEL, df=posterior.df, rng=rng)
+    rank = 1 + (truth > truth[item]).sum()
+    return {
+        "promise": posterior.model["promise"],
+        "item": abs(error[item]) <= quantile * own,
+        "pair": abs(error[item] - error[other]) <= quantile * gap,
+        "rank": low[item] <= rank <= high[item],
+        "half_width": quantile * own,
+    }
+
+
+def run(cell: Cell, sets: int, seed: int, truth_votes: int) -> list[dict[str, Any]]:
+    """Coverage in one cell, a row per promise made."""
+    rng = np.random.default_rng([seed, *cell.name.encode()])
+    truth = population(cell, rng, truth_votes)
+    checks, without = [], 0
+    began = time.perf_counter()
+    for _ in range(sets):
+        posterior = fit(simulate(cell, cell.utilities(), rng), draws=2)
+        if not posterior.identified.all():
+            continue
+        if posterior.covariance is None or np.isnan(posterior.covariance).any():
+            without += 1
+            continue
+        checks.append(check(posterior, truth, rng))
+    seconds = time.perf_counter() - began
+    identified = (len(checks) + without) / sets
+    rows = []
+    for promise in ("confidence", "at least"):
+        own = [c for c in checks if c["promise"] == promise]
+        if own:
+            row = {"cell": cell.name, "promise": promise, "sets": sets, "checked": len(own), "identified": identified}
+            rows.append(row | _coverage(own, promise) | {"without_interval": without, "seconds": round(seconds, 1)})
+    return rows
+
+
+def _coverage(checks: list[dict[str, Any]], promise: str) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for what in ("item", "pair", "rank"):
+        hits = int(sum(c[what] for c in checks))
+        side = "two-sided" if promise == "confidence" and what != "rank" else "less"
+        result[what] = hits / len(checks)
+        result[f"{what}_p"] = float(stats.binomtest(hits, len(checks), LEVEL, alternative=side).pvalue)
+    return result | {"half_width": float(np.median([c["half_width"] for c in checks]))}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="40 sets per cell, and a smaller sample for the truth")
+    parser.add_argument("--sets", type=int, default=2000)
+    parser.add_argument("--cells", nargs="*", default=None, help="parts of cell names")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    sets, truth_votes = (40, TRUTH_VOTES // 10) if options.quick else (options.sets, TRUTH_VOTES)
+    head = f"{'cell':<40}{'promise':<12}{'sets':>6}{'ident.':>8}"
+    print(head + "".join(f"{name:>8}{'p':>9}" for name in ("item", "pair", "rank")) + f"{'±':>7}")
+    rows = []
+    for cell in CELLS:
+        if options.cells and not any(part in cell.name for part in options.cells):
+            continue
+        for row in run(cell, sets, options.seed, truth_votes):
+            rows.append(row)
+            shown = "".join(f"{row[name]:8.4f}{row[f'{name}_p']:9.1e}" for name in ("item", "pair", "rank"))
+            start = f"{row['cell']:<40}{row['promise']:<12}{row['checked']:>6}{row['identified']:8.3f}"
+            print(start + shown + f"{row['half_width']:7.3f}", flush=True)
+    if options.out:
+        options.out.write_text(json.dumps({"level": LEVEL, "seed": options.seed, "rows": rows}, indent=1))
+    failed = [row for row in rows if min(row["item_p"], row["pair_p"], row["rank_p"]) < 1e-4]
+    if failed:
+        raise SystemExit(f"{len(failed)} rows break their promise")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The command line; it holds no method of its own."""

@@ -1,0 +1,365 @@
+"""The `heedful` command. Heavy imports stand inside the commands, so that --help answers at once."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, ParamSpec
+
+import typer
+
+from heedful.core import FitError, HeedfulError
+
+Arguments = ParamSpec("Arguments")
+
+EXIT_CODES = "Exit codes: 0 a result stands, 1 no likelihood could be fitted, 2 wrong use or input, 130 interrupted."
+
+app = typer.Typer(
+    name="heedful",
+    help="Turn feedback on AI outputs into a decision you can trust.\n\nStart with: heedful run votes.csv --out report",
+    epilog=f"{EXIT_CODES} A file heedful.toml here can hold what the flags say.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Sources = Annotated[
+    list[str],
+    typer.Argument(help="Feedback files, folders or globs; .gz and .zst are read too.", metavar="FEEDBACK..."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.", min=0)]
+Format = Annotated[str | None, typer.Option("--format", help="Read as this format instead of detecting it.")]
+Mapping = Annotated[
+    str | None, typer.Option(help="A TOML file that says where each field stands, for formats heedful does not know.")
+]
+Texts = Annotated[str | None, typer.Option(help="A file with the texts of comparisons that only name systems.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first record that cannot be accepted.")]
+Criterion = Annotated[str | None, typer.Option(help="The criterion to fit; the most frequent one by default.")]
+Utility = Annotated[str, typer.Option(help="What utilities rest on: auto, items (who wrote it) or features (texts).")]
+Features = Annotated[str | None, typer.Option(help="A local folder of a sentence encoder; text features by default.")]
+Count = Annotated[int, typer.Option("--questions", "-n", help="How many questions.", min=1)]
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app()
+
+
+def _command(example: str) -> Callable[[Callable[Arguments, None]], Callable[Arguments, None]]:
+    """Register a command whose errors become one clear line and an exit code."""
+
+    def register(function: Callable[Arguments, None]) -> Callable[Arguments, None]:
+        @functools.wraps(function)
+        def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+            try:
+                function(*args, **kwargs)
+            except KeyboardInterrupt:
+                typer.echo("heedful: interrupted; nothing was left half-written", err=True)
+                raise typer.Exit(130) from None
+            except HeedfulError as error:
+                typer.echo(f"heedful: {error}", err=True)
+                raise typer.Exit(1 if isinstance(error, FitError) else 2) from None
+
+        name = function.__name__.rstrip("_")
+        app.command(name, epilog=f"Example: {example}  {EXIT_CODES}")(guarded)
+        return guarded
+
+    return register
+
+
+@app.callback(invoke_without_command=True)
+def _project(
+    context: typer.Context,
+    project: Annotated[
+        str | None, typer.Option(help="Project file; heedful.toml of this folder where there is one.")
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """Take defaults from the project file."""
+    if version:
+        from heedful._version import __version__
+
+        typer.echo(f"heedful {__version__}")
+        raise typer.Exit
+    from heedful.cli.project import defaults
+
+    try:
+        known = {name: command.params for name, command in context.command.commands.items()}  # type: ignore[attr-defined]
+        context.default_map = defaults(project, known)
+    except HeedfulError as error:
+        typer.echo(f"heedful: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+@_command("heedful run votes.csv --out report")
+def run(
+    feedback: Sources,
+    out: Annotated[str, typer.Option(help="Folder for report.html, summary.json, rejects.jsonl and the posterior.")],
+    candidates: Annotated[str | None, typer.Option(help="A file of contexts with outputs to choose among.")] = None,
+    features: Features = None,
+    utility: Utility = "auto",
+    criterion: Criterion = None,
+    texts: Texts = None,
+    mapping: Mapping = None,
+    input_format: Format = None,
+    strict: Strict = False,
+    questions: Count = 10,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Feedback in, decision out: check, fit, evaluate, rank, ask, pick, report."""
+    from heedful.cli.progress import progress
+    from heedful.report import run as run_all
+
+    with progress() as show:
+        done = run_all(
+            feedback,
+            out=out,
+            candidates=candidates,
+            features=features,
+            utility=utility,
+            criterion=criterion,
+            texts=texts,
+            mapping=mapping,
+            format=input_format,
+            strict=strict,
+            questions=questions,
+            seed=seed,
+            progress=show,
+        )
+    from heedful.cli import text
+
+    _print(as_json, done.summary, lambda: text.decision(done.summary, out))
+
+
+@_command("heedful check votes.jsonl")
+def check(
+    feedback: Sources,
+    texts: Texts = None,
+    mapping: Mapping = None,
+    input_format: Format = None,
+    strict: Strict = False,
+    rejects: Annotated[str | None, typer.Option(help="Write every rejected record to this file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Read feedback and say what is in it and what is wrong with it."""
+    from heedful.cli import text
+    from heedful.feedback import check as findings_of
+    from heedful.feedback import summarise, write_rejects
+
+    found = _read(feedback, texts, mapping, input_format, strict)
+    if rejects:
+        write_rejects(found.rejects, rejects)
+    result = {"feedback": summarise(found), "findings": [asdict(finding) for finding in findings_of(found)]}
+    _print(as_json, result, lambda: text.checked(result))
+
+
+@_command("heedful fit votes.csv --out posterior")
+def fit(
+    feedback: Sources,
+    out: Annotated[str, typer.Option(help="Folder for the posterior.")],
+    features: Features = None,
+    utility: Utility = "auto",
+    criterion: Criterion = None,
+    texts: Texts = None,
+    mapping: Mapping = None,
+    input_format: Format = None,
+    strict: Strict = False,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Fit what people want and save it as a posterior."""
+    from heedful.cli import text
+    from heedful.loops import described
+
+    fitted = _fit(_read(feedback, texts, mapping, input_format, strict), features, utility, criterion, seed)
+    fitted.save(out)
+    result = {"folder": out, "model": described(fitted), "findings": [asdict(finding) for finding in fitted.findings]}
+    _print(as_json, result, lambda: text.fitted(result))
+
+
+@_command("heedful rank votes.csv")
+def rank(
+    feedback: Sources,
+    criterion: Criterion = None,
+    texts: Texts = None,
+    mapping: Mapping = None,
+    input_format: Format = None,
+    strict: Strict = False,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Rank the systems that recur, with intervals of scores and ranks."""
+    from heedful.cli import text
+    from heedful.loops import rank_systems
+
+    found = _read(feedback, texts, mapping, input_format, strict)
+    result = rank_systems(found.table, criterion=criterion, seed=seed)
+    _print(as_json, result, lambda: text.ranking(result))
+
+
+@_command("heedful ask votes.csv --questions 20")
+def ask(
+    feedback: Sources,
+    questions: Count = 10,
+    candidates: Annotated[str | None, typer.Option(help="Ask about pairs of these outputs.")] = None,
+    features: Features = None,
+    utility: Utility = "auto",
+    criterion: Criterion = None,
+    texts: Texts = None,
+    mapping: Mapping = None,
+    input_format: Format = None,
+    strict: Strict = False,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Say which comparisons would teach the most."""
+    from heedful.cli import text
+    from heedful.loops import next_questions
+
+    found = _read(feedback, texts, mapping, input_format, strict)
+    fitted = _fit(found, features, utility, criterion, seed)
+    result = next_questions(fitted, found.table, _candidates(candidates), count=questions, seed=seed)
+    _print(as_json, {"ask": result}, lambda: text.questions(result))
+
+
+@_command("heedful pick votes.csv --candidates answers.jsonl")
+def pick(
+    candidates: Annotated[str, typer.Option(help="A file of contexts with outputs to choose among.")],
+    feedback: Annotated[
+        list[str] | None, typer.Argument(help="Feedback to fit on; or give --posterior.", metavar="[FEEDBACK]...")
+    ] = None,
+    posterior: Annotated[str | None, typer.Option(help="A saved posterior (heedful fit --out).")] = None,
+    features: Features = None,
+    utility: Utility = "auto",
+    criterion: Criterion = None,
+    texts: Texts = None,
+    mapping: Mapping = None,
+    input_format: Format = None,
+    strict: Strict = False,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Choose the best of the outputs proposed for each context."""
+    from heedful.cli import text
+    from heedful.core import UsageError
+    from heedful.loops import pick_best
+
+    if (posterior is None) == (not feedback):
+        raise UsageError("give either feedback to fit on or --posterior, one of the two", where="heedful pick")
+    if posterior is not None:
+        from heedful.preference import load
+
+        fitted = load(posterior)
+    else:
+        found = _read(feedback or [], texts, mapping, input_format, strict)
+        fitted = _fit(found, features, utility, criterion, seed)
+    result = pick_best(fitted, _candidates(candidates))
+    _print(as_json, {"picks": result}, lambda: text.picks(result))
+
+
+@_command("heedful plan votes.csv --width 0.03")
+def plan(
+    width: Annotated[float, typer.Option(help="Wanted half-width of the interval, as a fraction.", min=1e-4, max=0.5)],
+    feedback: Annotated[
+        list[str] | None, typer.Argument(help="Earlier feedback to learn rates from.", metavar="[FEEDBACK]...")
+    ] = None,
+    criterion: Criterion = None,
+    texts: Texts = None,
+    mapping: Mapping = None,
+    input_format: Format = None,
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """Say how many labels an interval of plus or minus --width takes."""
+    from heedful.cli import text
+    from heedful.loops import plan_labels
+
+    table = _read(feedback, texts, mapping, input_format, strict).table if feedback else None
+    result = plan_labels(width, table, criterion=criterion)
+    _print(as_json, result, lambda: text.planned(result))
+
+
+@_command("heedful convert votes.csv --out votes.parquet")
+def convert(
+    feedback: Sources,
+    out: Annotated[str, typer.Option(help="File to write; its ending names the format.")],
+    to: Annotated[str | None, typer.Option(help="Format to write, where the ending does not say it.")] = None,
+    texts: Texts = None,
+    mapping: Mapping = None,
+    input_format: Format = None,
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """Write feedback in another format, counting what that format cannot carry."""
+    from heedful.cli import text
+    from heedful.loops import convert as convert_all
+
+    result = convert_all(
+        feedback, out, to=to, texts=texts, mapping=mapping, format=input_format, strict=strict, progress=_plain
+    )
+    _print(as_json, result, lambda: text.converted(result))
+
+
+@_command("heedful report report/summary.json --out report")
+def report(
+    summary: Annotated[str, typer.Argument(help="summary.json, or the folder that holds it.")],
+    out: Annotated[str | None, typer.Option(help="Folder for report.html; beside the summary by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write report.html again from summary.json."""
+    from heedful.report import load_summary, write_report
+
+    path = Path(summary)
+    loaded = load_summary(path)
+    folder = Path(out) if out else (path if path.is_dir() else path.parent)
+    write_report(loaded, folder)
+    _print(as_json, {"report": str(folder / "report.html")}, lambda: str(folder / "report.html"))
+
+
+def _plain(message: str) -> None:
+    typer.echo(message, err=True)
+
+
+def _read(sources: list[str], texts: str | None, mapping: str | None, input_format: str | None, strict: bool) -> Any:
+    from heedful.feedback import read
+
+    found = read(sources, format=input_format, mapping=mapping, texts=texts, strict=strict)
+    for source in found.sources:
+        _plain(f"{source.path}: {source.format}, {source.accepted:,} of {source.read:,} judgements accepted")
+    for note in found.notes:
+        _plain(note)
+    return found
+
+
+def _fit(found: Any, features: str | None, utility: str, criterion: str | None, seed: int) -> Any:
+    from heedful.loops import fit_table
+
+    return fit_table(found.table, features=features, utility=utility, criterion=criterion, seed=seed)
+
+
+def _candidates(path: str | None) -> Any:
+    if path is None:
+        return ()
+    from heedful.feedback import read_candidates
+
+    return read_candidates(path)
+
+
+def _print(as_json: bool, result: Any, human: Callable[[], str]) -> None:
+    if as_json:
+        from heedful.report import to_json
+
+        sys.stdout.write(to_json(result) + "\n")
+    else:
+        typer.echo(human())
+
+
+if __name__ == "__main__":
+    main()

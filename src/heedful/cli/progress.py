@@ -1,0 +1,42 @@
+"""Progress: a live display on a terminal, plain lines on stderr otherwise."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Show = Callable[[str], None]
+
+
+@contextmanager
+def progress() -> Iterator[Show]:
+    """Gives a function to call at the start of each step with what the step does."""
+    if sys.stderr.isatty():
+        with _live() as show:
+            yield show
+    else:
+        start = time.perf_counter()
+        yield lambda step: print(f"[{time.perf_counter() - start:6.1f} s] {step}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _live() -> Iterator[Show]:
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = SpinnerColumn(finished_text="✓"), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=False) as display:
+        running: list[tuple[int, str]] = []
+
+        def finish() -> None:
+            for task, _ in running[-1:]:
+                display.update(task, total=1, completed=1)  # type: ignore[arg-type]
+
+        def show(step: str) -> None:
+            finish()
+            running.append((display.add_task(step, total=None), step))
+
+        yield show
+        finish()

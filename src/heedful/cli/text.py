@@ -1,0 +1,162 @@
+"""Results as plain text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_SHOWN = 25
+_MARKS = {"problem": "!!", "warning": " !", "note": "  "}
+
+
+def decision(summary: Mapping[str, Any], folder: str) -> str:
+    """What `run` found, in a screenful."""
+    blocks = [
+        counts(summary["feedback"]),
+        findings(summary["findings"]),
+        held_out(summary),
+        ranking(summary),
+        f"Report: {folder}/report.html",
+    ]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def checked(result: Mapping[str, Any]) -> str:
+    """What `check` found."""
+    return "\n\n".join(
+        (counts(result["feedback"]), findings(result["findings"]) or "Nothing to worry about was found.")
+    )
+
+
+def counts(feedback: Mapping[str, Any]) -> str:
+    """How much feedback there is, of which kinds."""
+    kinds = ", ".join(f"{n:,} {kind}" for kind, n in feedback["by_kind"].items()) or "nothing"
+    return (
+        f"{feedback['read']:,} judgements read, {feedback['accepted']:,} accepted, {feedback['rejected']:,} rejected: "
+        f"{kinds}; {feedback['raters']:,} raters"
+    )
+
+
+def findings(found: Sequence[Mapping[str, Any]]) -> str:
+    """One line a finding, the gravest first."""
+    order = list(_MARKS)
+    return "\n".join(
+        f"{_MARKS[finding['severity']]} {finding['message']}" + (f" {finding['fix']}" if finding["fix"] else "")
+        for finding in sorted(found, key=lambda finding: order.index(finding["severity"]))
+    )
+
+
+def held_out(summary: Mapping[str, Any]) -> str:
+    """How well new votes are predicted, beside the controls."""
+    result = summary["held_out"]
+    if not result or result["accuracy"] is None:
+        return ""
+    lines = [f"Accuracy on {result['n_decided']:,} held-out decided votes: {_share(result, 'accuracy')}"]
+    for name, control in summary["controls"].items():
+        if control:
+            lines.append(f"  control {name.replace('_', ' ')}: {_share(control, 'accuracy')}")
+    return "\n".join(lines)
+
+
+def ranking(result: Mapping[str, Any]) -> str:
+    """The ranking as a table."""
+    rows = [
+        (
+            _rank(row),
+            str(row["item"])[:48],
+            _signed(row["score"]),
+            _interval(row["interval"]),
+            f"{row['n']:,}",
+            row["note"] if not row["identified"] else "",
+        )
+        for row in result["ranking"]
+    ]
+    return _table(("rank", "item", "score", "95 % interval", "votes", ""), rows)
+
+
+def questions(asked: Sequence[Mapping[str, Any]]) -> str:
+    """Questions, one block each."""
+    blocks = []
+    for number, question in enumerate(asked, 1):
+        lines = [f"{number}. expected gain {question['expected_gain']:.3f} nats"]
+        context = question["items"][0]["context"]
+        if context:
+            lines.append(f"   {_short(context)}")
+        for letter, item in zip("ABCDEFGH", question["items"], strict=False):
+            lines.append(f"   {letter}: {_short(item['output'] or item['system'] or '(empty)')}")
+        blocks.append("\n".join(lines))
+    return "\n".join(blocks) or "There is nothing to ask about."
+
+
+def picks(chosen: Sequence[Mapping[str, Any]]) -> str:
+    """The best candidate of each context."""
+    rows = [
+        (
+            str(number),
+            _short(pick["context"], 40),
+            str(pick["best_index"]),
+            _short(pick["best"], 60),
+            _number(pick["probability_best"]),
+        )
+        for number, pick in enumerate(chosen, 1)
+    ]
+    return _table(("", "context", "index", "best", "P(best)"), rows)
+
+
+def fitted(result: Mapping[str, Any]) -> str:
+    """What was fitted and where it lies."""
+    model = result["model"]
+    kinds = ", ".join(f"{part['n']:,} {part['kind']}" for part in model["likelihoods"])
+    lines = [f"Fitted {model['criterion']} on {kinds}; prior: {model['prior']}", findings(result["findings"])]
+    return "\n".join(line for line in [*lines, f"Posterior: {result['folder']}"] if line)
+
+
+def planned(result: Mapping[str, Any]) -> str:
+    """How many labels to collect."""
+    return "\n".join((f"{result['labels']:,} labels", result["explanation"]))
+
+
+def converted(result: Mapping[str, Any]) -> str:
+    """What was written, and what the format could not carry."""
+    lines = [f"{result['written']:,} of {result['read']:,} judgements written to {result['path']} ({result['format']})"]
+    lines += [f"  not carried: {reason}: {n:,}" for reason, n in result["lost"].items()]
+    return "\n".join(lines)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return ""
+    shown = [head, *rows[:_SHOWN]]
+    widths = [max(len(row[column]) for row in shown) for column in range(len(head))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
+    more = [f"... and {len(rows) - _SHOWN:,} more"] if len(rows) > _SHOWN else []
+    return "\n".join([*lines, *more])
+
+
+def _rank(row: Mapping[str, Any]) -> str:
+    if row["rank"] is None:
+        return "?"
+    low, high = row["rank_interval"] or (row["rank"], row["rank"])
+    return f"{row['rank']}" if low == high else f"{row['rank']} ({low}-{high})"
+
+
+def _share(result: Mapping[str, Any], name: str) -> str:
+    interval = result[f"{name}_interval"]
+    return f"{result[name]:.1%}" + (f" [{interval['low']:.1%}, {interval['high']:.1%}]" if interval else "")
+
+
+def _interval(interval: Mapping[str, Any] | None) -> str:
+    return f"[{interval['low']:+.2f}, {interval['high']:+.2f}]" if interval else ""
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _signed(value: float | None) -> str:
+    return "" if value is None else f"{value:+.2f}"
+
+
+def _short(text: str, width: int = 100) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= width else flat[: width - 1] + "…"

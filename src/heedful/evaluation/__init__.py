@@ -1,0 +1,27 @@
+"""Proof that something got better, or did not: held-out fit, win rates, rankings, agreement and null controls."""
+
+from heedful.evaluation.agreement import agreement
+from heedful.evaluation.comparison import compare
+from heedful.evaluation.controls import controls
+from heedful.evaluation.held_out import accuracy_estimate, held_out
+from heedful.evaluation.learning import learning_curve
+from heedful.evaluation.ranking import ranking
+from heedful.evaluation.rows import Dependence, Predicted
+from heedful.evaluation.split import describe_split, hold_out, subset
+from heedful.evaluation.win_rates import win_rates
+
+__all__ = [
+    "Dependence",
+    "Predicted",
+    "accuracy_estimate",
+    "agreement",
+    "compare",
+    "controls",
+    "describe_split",
+    "held_out",
+    "hold_out",
+    "learning_curve",
+    "ranking",
+    "subset",
+    "win_rates",
+]

@@ -1,0 +1,114 @@
+"""What every evaluation needs of a table: which rows were decided, which rows belong together, hashes that last."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from heedful.core import Estimate, Finding, Floats, InputError, Interval
+from heedful.feedback import Table
+from heedful.preference.sandwich import Clusters
+from heedful.stats import MIN_CLUSTERS, Grouping
+
+Rows = NDArray[np.intp]
+
+
+class Predicted(Protocol):
+    """What was predicted for each row of a table, as `heedful.preference.Prediction`.
+
+    `log_prob` [n], nats, of the recorded outcome, NaN where there is no prediction; `probability` [n] of "first wins"
+    given a decision, or of "yes"; `outcome` [n] 1.0, 0.0, or NaN where there was no decision.
+    """
+
+    @property
+    def log_prob(self) -> Floats: ...
+    @property
+    def probability(self) -> Floats: ...
+    @property
+    def outcome(self) -> Floats: ...
+
+
+def check_aligned(prediction: Predicted, table: Table) -> None:
+    """Raises InputError where a prediction is not of this table."""
+    if len(prediction.log_prob) != len(table):
+        raise InputError(f"a prediction of {len(prediction.log_prob)} rows was given for a table of {len(table)}")
+
+
+def decided(prediction: Predicted) -> Rows:
+    """The rows with a decision and a probability for it."""
+    return np.flatnonzero(~np.isnan(prediction.outcome) & ~np.isnan(prediction.probability))
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """Which rows of a table depend on each other: through a prompt, through a rater.
+
+    A way of clustering with too few clusters to generalise from is held fixed: intervals then speak for these prompts,
+    or these raters, alone, and `note` says so.
+    """
+
+    clusters: Clusters
+
+    @classmethod
+    def of(cls, table: Table) -> Dependence:
+        return cls(Clusters.of(table))
+
+    def within(self, rows: Rows, ways: Sequence[str] = ("context", "rater")) -> tuple[list[NDArray[np.intp]], str]:
+        """The clusterings of some rows that can be generalised from, and a note on those that cannot."""
+        kept, fixed = [], []
+        for name, codes in self.clusters.within(rows).items():
+            if name not in ways:
+                continue
+            groups = Grouping.of(codes).groups
+            if groups < MIN_CLUSTERS:
+                fixed.append(f"{'this' if groups == 1 else f'these {groups}'} {name}{'s' * (groups > 1)}")
+            else:
+                kept.append(codes)
+        note = f"the interval speaks for {' and '.join(fixed)} alone: too few to speak for others" if fixed else ""
+        return kept, note
+
+
+def as_json(interval: Interval | None) -> dict[str, Any] | None:
+    """An interval as it stands in a summary."""
+    if interval is None:
+        return None
+    return {"low": interval.low, "high": interval.high, "promise": interval.promise, "level": interval.level}
+
+
+def with_note(estimate: Estimate, *notes: str) -> str:
+    """What a reader must know about an estimate: its own note and those on its clusters."""
+    return "; ".join(part for part in (estimate.note, *notes) if part)
+
+
+def report(findings: list[Finding] | None, finding: Finding) -> None:
+    """Append a finding where the caller collects them."""
+    if findings is not None:
+        findings.append(finding)
+
+
+def unit_hash(texts: Sequence[str] | pl.Series, seed: int, purpose: str) -> Floats:
+    """A number in [0, 1) for each text, the same on every machine and in every version.
+
+    CRC-32 mixed with the seed and the purpose by the finaliser of SplitMix64 (Steele, Lea and Flood 2014). What is
+    decided for different purposes, or elsewhere by a hash of the same ids, is independent. Not for secrets.
+    """
+    encoded = pl.Series(texts, dtype=pl.String).cast(pl.Binary).to_list()
+    crc = np.fromiter(map(zlib.crc32, encoded), np.uint64, len(encoded))
+    with np.errstate(over="ignore"):
+        x = crc + np.uint64(0x9E3779B97F4A7C15) * np.uint64(seed % 2**64)
+        x += np.uint64(zlib.crc32(purpose.encode())) << np.uint64(32)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return (x ^ (x >> np.uint64(31))) / 2.0**64
+
+
+def contexts(table: Table) -> pl.Series:
+    """The context of each row, null where there is none."""
+    context = table.column("context")
+    return context.set(context == "", None) if len(context) else context

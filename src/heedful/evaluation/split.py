@@ -1,0 +1,80 @@
+"""Holding judgements out, whole contexts at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from heedful.core import Finding, InputError
+from heedful.evaluation.rows import contexts, report, unit_hash
+from heedful.feedback import Table
+
+# With fewer groups, a test set would hold one or none, and say nothing about contexts not seen.
+MIN_GROUPS = 5
+
+
+def hold_out(
+    table: Table, *, fraction: float = 0.2, seed: int, findings: list[Finding] | None = None
+) -> tuple[Table, Table]:
+    """Split a table into (train, test), all rows of a context on one side.
+
+    Groups are contexts; a row without one is a group by its id. They are ordered by a hash of their text and the seed,
+    and the first `fraction` of groups (at least one) are the test: the split depends on what the table holds, not on
+    the order of its rows. With fewer than 5 groups nothing is held out: test is empty, and a finding says why.
+    Raises InputError unless 0 < fraction < 1.
+    """
+    if not 0 < fraction < 1:
+        raise InputError(f"a fraction lies between 0 and 1, not {fraction}", where="fraction")
+    place, groups = _places(table, seed, "split")
+    if groups < MIN_GROUPS:
+        report(
+            findings,
+            Finding(
+                "held_out.too_few_groups",
+                "warning",
+                f"Nothing was held out: judgements are about {groups} contexts, and it takes at least {MIN_GROUPS}.",
+                "Collect judgements on more contexts.",
+                groups,
+            ),
+        )
+        return table, table.take(np.zeros(0, np.int64))
+    test = place < max(1, round(fraction * groups))
+    return table.where(pl.Series(~test)), table.where(pl.Series(test))
+
+
+def subset(table: Table, fraction: float, *, seed: int) -> Table:
+    """The rows of a fraction of the groups of a table (at least one); smaller fractions nest in larger ones."""
+    place, groups = _places(table, seed, "subset")
+    return table.where(pl.Series(place < max(1, round(fraction * groups))))
+
+
+def describe_split(train: Table, test: Table) -> str:
+    """The split in words, for reports."""
+    kind = "contexts" if test.has("context") else "judgements"
+    return (
+        f"{len(test):,} of {len(train) + len(test):,} judgements held out, on {_groups(test):,} of"
+        f" {_groups(train) + _groups(test):,} {kind}; no context is on both sides"
+    )
+
+
+def _groups(table: Table) -> int:
+    return _places(table, 0, "split")[1]
+
+
+def _places(table: Table, seed: int, purpose: str) -> tuple[NDArray[np.int64], int]:
+    """The place [n] of each row's group in the hashed order of groups, and how many groups there are.
+
+    Groups whose hashes are equal (one pair is expected among 90,000) are one.
+    """
+    context = contexts(table)
+    ids = unit_hash(table.column("id"), seed, purpose)
+    if context.null_count() == len(table):
+        hashed = ids
+    else:
+        texts = context.unique()
+        of_text = pl.Series(unit_hash(texts.drop_nulls(), seed, purpose))
+        known = context.replace_strict(texts.drop_nulls(), of_text, default=None, return_dtype=pl.Float64)
+        hashed = known.fill_null(pl.Series(ids)).to_numpy()
+    groups, place = np.unique(hashed, return_inverse=True)
+    return place.astype(np.int64), len(groups)

@@ -1,0 +1,21 @@
+"""Loops join the packages: from a table of judgements to a decision, and the steps on the way."""
+
+from heedful.loops.decide import Decision, Options, decide
+from heedful.loops.fitting import Fitter, choose_criterion, choose_fitter, described, fit_table
+from heedful.loops.steps import convert, next_questions, pick_best, plan_labels, rank_systems
+
+__all__ = [
+    "Decision",
+    "Fitter",
+    "Options",
+    "choose_criterion",
+    "choose_fitter",
+    "convert",
+    "decide",
+    "described",
+    "fit_table",
+    "next_questions",
+    "pick_best",
+    "plan_labels",
+    "rank_systems",
+]

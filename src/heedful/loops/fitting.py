@@ -1,0 +1,136 @@
+"""Choosing what to fit, and fitting splits and samples of a table alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+import polars as pl
+
+from heedful.core import FitError, UsageError
+from heedful.evaluation import hold_out
+from heedful.models import Encoder
+from heedful.models.defaults import default_encoder
+from heedful.models.remembered import Remembered
+from heedful.preference import FITTED_KINDS, FittedPosterior, fit
+
+if TYPE_CHECKING:
+    from heedful.feedback import Table
+
+Utility = Literal["items", "features"]
+UTILITIES = ("auto", "items", "features")
+# An item "recurs" where it is judged at least this often on average: below it, a free utility for each is hopeless.
+_RECURRENCE = 3.0
+# Where both utilities are possible, they are compared on this share of the training votes.
+_VALIDATION = 0.25
+
+
+@dataclass(frozen=True)
+class Fitter:
+    """How to fit any part of a table: the same criterion, utility, encoder and seed for all."""
+
+    criterion: str
+    utility: Utility
+    encoder: Encoder
+    seed: int = 0
+
+    def __call__(self, table: Table) -> FittedPosterior:
+        features = self.encoder if self.utility == "features" else None
+        return fit(table, criterion=self.criterion, utility=self.utility, features=features, seed=self.seed)
+
+
+def fit_table(
+    table: Table,
+    *,
+    features: str | None = None,
+    utility: str = "auto",
+    criterion: str | None = None,
+    seed: int = 0,
+) -> FittedPosterior:
+    """Fit all of a table, choosing criterion and utility where they are not given. Raises FitError, UsageError."""
+    chosen = choose_criterion(table, criterion)
+    return choose_fitter(table, criterion=chosen, utility=utility, features=features, seed=seed)(table)
+
+
+def choose_criterion(table: Table, criterion: str | None = None) -> str:
+    """The criterion given, else the one with most judgements that can be fitted. Raises FitError, UsageError."""
+    counts = criteria(table)
+    if criterion is None:
+        if not counts:
+            raise FitError(
+                "no likelihood can be fitted: there are no comparisons, rankings, choices, ratings, labels or edits",
+                fix=f"give feedback of one of these kinds: {', '.join(FITTED_KINDS)}",
+            )
+        return next(iter(counts))
+    if criterion not in counts:
+        raise UsageError(
+            f"no judgement that can be fitted has the criterion {criterion!r}",
+            where="criterion",
+            fix=f"choose one of {', '.join(counts) or '(there is none)'}",
+        )
+    return criterion
+
+
+def criteria(table: Table) -> dict[str, int]:
+    """Judgements that can be fitted, by criterion, the most frequent first (ties by name)."""
+    usable = table.frame.lazy().filter(pl.col("kind").cast(pl.String).is_in(FITTED_KINDS))
+    counted = usable.group_by("criterion").len().sort("len", "criterion", descending=[True, False]).collect()
+    return dict(counted.iter_rows())
+
+
+def choose_fitter(table: Table, *, criterion: str, utility: str, features: str | None = None, seed: int = 0) -> Fitter:
+    """A fitter; utility "auto" takes what the data allow, and where both are possible the one that predicts better.
+
+    The comparison uses a part of this table (split by context), so votes held out from it stay unseen.
+    """
+    if utility not in UTILITIES:
+        raise UsageError(f"{utility!r} is no utility", where="utility", fix=f"choose one of {', '.join(UTILITIES)}")
+    encoder = Remembered(default_encoder(features, seed=seed))
+    names = possible_utilities(table) if utility == "auto" else (cast("Utility", utility),)
+    fitters = [Fitter(criterion, name, encoder, seed) for name in names]
+    if len(fitters) == 1:
+        return fitters[0]
+    part, rest = hold_out(table, fraction=_VALIDATION, seed=seed + 1)
+    if len(rest) == 0:
+        return fitters[0]
+    return max(fitters, key=lambda fitter: _validation_score(fitter, part, rest))
+
+
+def possible_utilities(table: Table) -> tuple[Utility, ...]:
+    """Which utilities the table allows: "items" where systems or outputs recur, "features" where there are texts."""
+    items: tuple[Utility, ...] = ("items",) if items_recur(table) else ()
+    features: tuple[Utility, ...] = ("features",) if has_texts(table) else ()
+    return items + features or ("items",)
+
+
+def items_recur(table: Table) -> bool:
+    """Whether free utilities make sense: systems (or, without them, outputs) are judged several times on average."""
+    systems = table.column("systems").explode().drop_nulls()
+    if len(systems) > 0:
+        return len(systems) >= _RECURRENCE * systems.n_unique()
+    outputs = table.column("outputs").explode().drop_nulls()
+    return len(outputs) > 0 and len(outputs) >= _RECURRENCE * outputs.n_unique()
+
+
+def has_texts(table: Table) -> bool:
+    """Whether at least two different outputs are known as texts."""
+    return table.column("outputs").explode().drop_nulls().n_unique() >= 2
+
+
+def _validation_score(fitter: Fitter, part: Table, rest: Table) -> float:
+    """Mean log-probability of the outcomes in `rest`; an outcome that cannot be predicted counts as a coin flip."""
+    try:
+        log_prob = fitter(part).predict(rest).log_prob
+    except FitError:
+        return -np.inf
+    return float(np.mean(np.where(np.isnan(log_prob), np.log(0.5), log_prob)))
+
+
+def described(fitted: FittedPosterior) -> dict[str, Any]:
+    """The model of a posterior as a report prints it: the prior in words."""
+    prior = fitted.model["prior"]
+    if prior is None:
+        return fitted.model | {"prior": "none (maximum likelihood)"}
+    words = f"Gaussian, mean 0, standard deviation {prior['sd']:.3g} nats per standard deviation of a feature"
+    return fitted.model | {"prior": f"{words}, {prior['sd_was']}"}

@@ -1,0 +1,56 @@
+"""Intervals, tests, calibration, scoring rules, sequential inference and resampling; knows nothing of feedback."""
+
+from heedful.stats.calibration import (
+    CalibrationError,
+    ReliabilityBin,
+    apply_temperature,
+    equal_mass_bins,
+    expected_calibration_error,
+    reliability_curve,
+    temperature,
+)
+from heedful.stats.clusters import Grouping, MeanVariance, clustered_meat, mean_variance
+from heedful.stats.intervals import (
+    MIN_CLUSTERS,
+    clopper_pearson,
+    mean_estimate,
+    paired_difference,
+    proportion,
+    wilson,
+)
+from heedful.stats.krippendorff import krippendorff_alpha
+from heedful.stats.ranks import rank_intervals
+from heedful.stats.resampling import cluster_bootstrap, mcnemar, percentile_interval, sign_flip_test
+from heedful.stats.scoring import accuracy, brier, log_loss
+from heedful.stats.sequential import confidence_sequence, e_process
+
+__all__ = [
+    "MIN_CLUSTERS",
+    "CalibrationError",
+    "Grouping",
+    "MeanVariance",
+    "ReliabilityBin",
+    "accuracy",
+    "apply_temperature",
+    "brier",
+    "clopper_pearson",
+    "cluster_bootstrap",
+    "clustered_meat",
+    "confidence_sequence",
+    "e_process",
+    "equal_mass_bins",
+    "expected_calibration_error",
+    "krippendorff_alpha",
+    "log_loss",
+    "mcnemar",
+    "mean_estimate",
+    "mean_variance",
+    "paired_difference",
+    "percentile_interval",
+    "proportion",
+    "rank_intervals",
+    "reliability_curve",
+    "sign_flip_test",
+    "temperature",
+    "wilson",
+]

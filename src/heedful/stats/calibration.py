@@ -1,0 +1,211 @@
+"""Whether probabilities mean what they say, and how to mend them when they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse, special
+
+from heedful.core import Estimate, Floats, InputError, Interval
+from heedful.stats.clusters import Codes, clustered_meat
+from heedful.stats.intervals import proportion
+from heedful.stats.scoring import checked_forecasts
+
+_NULL_DRAWS = 1000
+_DRAWN_AT_MOST = 2_000_000  # outcomes per batch of redrawn data sets
+_NEWTON_STEPS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """Records whose probabilities lie in [low, high]: how many, what was predicted and what happened on average."""
+
+    low: float
+    high: float
+    n: int
+    predicted: float
+    observed: float
+    interval: Interval | None
+
+
+class CalibrationError(TypedDict):
+    """Expected calibration error, and what it would be were the probabilities right.
+
+    `plain` is the weighted mean over bins of |observed − predicted|. Noise alone makes it positive; `expected` is its
+    mean when outcomes are redrawn from the probabilities, and `ece` is plain − expected, at least 0. `null_low` to
+    `null_high` is the band that holds `plain` at the level when the probabilities are right.
+    """
+
+    ece: float
+    plain: float
+    expected: float
+    null_low: float
+    null_high: float
+    bins: int
+
+
+def equal_mass_bins(probability: ArrayLike, bins: int = 10) -> NDArray[np.intp]:
+    """Bin of each of the probabilities [n]: about equally many in each, equal probabilities always together."""
+    if bins < 1:
+        raise InputError(f"at least one bin is needed, not {bins}", where="bins")
+    probability = np.asarray(probability, np.float64)
+    if not len(probability):
+        return np.zeros(0, np.intp)
+    _, code, count = np.unique(probability, return_inverse=True, return_counts=True)
+    middle = np.cumsum(count) - count / 2  # a run of equal values goes where its middle falls
+    place = np.minimum((middle * bins / len(probability)).astype(np.intp), bins - 1)
+    return np.unique(place, return_inverse=True)[1][code].astype(np.intp)
+
+
+def reliability_curve(
+    probability: ArrayLike,
+    outcome: ArrayLike,
+    bins: int = 10,
+    *,
+    clusters: Sequence[Codes] = (),
+    level: float = 0.95,
+) -> tuple[ReliabilityBin, ...]:
+    """Predicted against observed frequency in bins of about equal mass, in rising order, with intervals.
+
+    `probability` [n] in [0, 1], `outcome` [n] of 0 or 1. Intervals are those of `proportion`, which respects clusters.
+    """
+    p, y = checked_forecasts(probability, outcome)
+    place = equal_mass_bins(p, bins)
+    curve = []
+    for index in range(place.max(initial=-1) + 1):
+        rows = place == index
+        observed = proportion(y[rows], clusters=[codes[rows] for codes in clusters], level=level)
+        inside = p[rows]
+        curve.append(
+            ReliabilityBin(
+                float(inside.min()),
+                float(inside.max()),
+                int(rows.sum()),
+                float(inside.mean()),
+                observed.value,
+                observed.interval,
+            )
+        )
+    return tuple(curve)
+
+
+def expected_calibration_error(
+    probability: ArrayLike,
+    outcome: ArrayLike,
+    *,
+    rng: np.random.Generator,
+    bins: int = 10,
+    clusters: Sequence[Codes] = (),
+    level: float = 0.95,
+) -> CalibrationError:
+    """Expected calibration error over bins of equal mass, less what noise alone adds, with its null band.
+
+    Σ_b n_b/n · |observed_b − predicted_b| (Naeini et al. 2015) is biased upward (Roelofs et al. 2022). The bias under
+    perfect calibration and the null band come from outcomes redrawn from the probabilities, 1,000 times (consistency
+    resampling, Bröcker and Smith 2007). Where rows share clusters, the redrawn deviations of a bin are widened by the
+    root of its design effect, no less than 1: clustered over independent variance of outcome − probability about the
+    bin's mean. Raises InputError where there are no records.
+    """
+    p, y = checked_forecasts(probability, outcome)
+    if not len(p):
+        raise InputError("no records to measure calibration on", where="probability")
+    place = equal_mass_bins(p, bins)
+    count = int(place.max()) + 1
+    plain = float(np.abs(np.bincount(place, y - p, count)).sum() / len(p))
+    widen = _design_effect(y - p, place, count, clusters) ** 0.5
+    null = np.abs(_null_deviations(p, place, count, rng) * widen).sum(axis=1) / len(p)
+    tail = (1 - level) / 2
+    low, high = np.quantile(null, [tail, 1 - tail])
+    expected = float(null.mean())
+    return CalibrationError(
+        ece=max(plain - expected, 0.0),
+        plain=plain,
+        expected=expected,
+        null_low=float(low),
+        null_high=float(high),
+        bins=count,
+    )
+
+
+def _design_effect(residual: Floats, place: NDArray[np.intp], count: int, clusters: Sequence[Codes]) -> Floats:
+    """Clustered over independent variance of each bin's sum of residuals [count], at least 1."""
+    size = np.bincount(place, minlength=count)
+    inner = residual - (np.bincount(place, residual, count) / size)[place]
+    independent = np.bincount(place, inner**2, count)
+    if not clusters or (size < 2).all():
+        return np.ones(count)
+    n = len(residual)
+    scores = sparse.csr_array((inner, place, np.arange(n + 1)), shape=(n, count))
+    try:
+        meat, _ = clustered_meat(scores, clusters)
+    except InputError:  # a single cluster: nothing to estimate a design effect from
+        return np.ones(count)
+    return np.maximum(np.divide(np.diag(meat), independent, out=np.ones(count), where=independent > 0), 1.0)
+
+
+def _null_deviations(p: Floats, place: NDArray[np.intp], count: int, rng: np.random.Generator) -> Floats:
+    """Sums of (outcome − probability) per bin [draws, count] when outcomes are redrawn from the probabilities.
+
+    Few records are redrawn one by one. Of many, each bin's sum is drawn as a normal number of the same variance.
+    """
+    if len(p) * _NULL_DRAWS > 10 * _DRAWN_AT_MOST:
+        spread = np.sqrt(np.bincount(place, p * (1 - p), count))
+        return np.asarray(rng.standard_normal((_NULL_DRAWS, count)) * spread)
+    order = np.argsort(place, kind="stable")
+    start = np.searchsorted(place[order], np.arange(count))
+    sorted_p = p[order]
+    batch = max(1, _DRAWN_AT_MOST // len(p))
+    parts = []
+    for done in range(0, _NULL_DRAWS, batch):
+        redrawn = rng.random((min(batch, _NULL_DRAWS - done), len(p))) < sorted_p
+        parts.append(np.add.reduceat(redrawn - sorted_p, start, axis=1))
+    return np.concatenate(parts)
+
+
+def temperature(probability: ArrayLike, outcome: ArrayLike) -> Estimate:
+    """The temperature T > 0 for which σ(logit / T) has the least log loss (Guo et al. 2017, section 4.2).
+
+    Above 1 the probabilities were too sure, below 1 too timid. Newton's method on 1/T, in which the loss is convex;
+    the variance is from the observed information. Not identified where all probabilities are 1/2, or where the data are
+    separated: no wrong prediction (T → 0), or none better than chance (T → infinity, or negative 1/T).
+    Raises InputError where a probability is exactly 0 or 1, for its logit is infinite.
+    """
+    p, y = checked_forecasts(probability, outcome)
+    if ((p == 0) | (p == 1)).any():
+        raise InputError("a probability of exactly 0 or 1 has no logit", where="probability")
+    logit = special.logit(p)
+    margin = np.where(y == 1, logit, -logit)
+    if not (margin > 0).any() or margin.sum() <= 0:
+        return Estimate(np.inf, len(p), identified=False, note="the predictions are no better than chance")
+    if not (margin < 0).any():
+        return Estimate(0.0, len(p), identified=False, note="no prediction was wrong, so any sharpening helps")
+    slope = _sharpness(margin)
+    information = float((margin**2 * special.expit(slope * margin) * special.expit(-slope * margin)).sum())
+    return Estimate(1 / slope, len(p), 1 / (information * slope**4))
+
+
+def _sharpness(margin: Floats) -> float:
+    """argmin over s of Σ log(1 + exp(−s·margin)), by Newton steps kept inside a bracket of the root of its slope."""
+    low, high, slope = 0.0, np.inf, 1.0
+    for _ in range(_NEWTON_STEPS):
+        wrong = special.expit(-slope * margin)
+        gradient = -float(margin @ wrong)
+        low, high = (slope, high) if gradient < 0 else (low, slope)
+        step = slope - gradient / float(margin**2 @ (wrong * (1 - wrong)))
+        if not low < step < high:
+            step = 2 * slope if np.isinf(high) else (low + high) / 2
+        if abs(step - slope) <= 1e-12 * slope:
+            return step
+        slope = step
+    return slope
+
+
+def apply_temperature(probability: ArrayLike, value: float) -> Floats:
+    """σ(logit(p) / T) of the probabilities [n]."""
+    if not value > 0:
+        raise InputError(f"a temperature is positive, not {value}", where="value")
+    return np.asarray(special.expit(special.logit(np.asarray(probability, np.float64)) / value))

@@ -1,0 +1,181 @@
+"""The command as a person uses it: whole processes, exit codes, files left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from heedful.cli.app import app
+
+COMMANDS = "run", "check", "fit", "rank", "ask", "pick", "plan", "convert", "report"
+
+
+@pytest.fixture
+def votes(tmp_path: Path) -> Path:
+    """An arena of five systems of known order a > b > c > d > e."""
+    rng = np.random.default_rng(0)
+    first = rng.integers(0, 5, 600)
+    second = (first + rng.integers(1, 5, 600)) % 5
+    wins = rng.random(600) < 1 / (1 + np.exp((first - second) * 0.8))
+    names = np.array(list("abcde"))
+    frame = pl.DataFrame(
+        {
+            "model_a": names[first],
+            "model_b": names[second],
+            "winner": np.where(wins, "model_a", "model_b"),
+            "judge": [f"judge-{n}" for n in rng.integers(0, 40, 600)],
+        }
+    )
+    frame.write_csv(tmp_path / "votes.csv")
+    return tmp_path / "votes.csv"
+
+
+def invoke(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_run_writes_the_report(votes: Path, tmp_path: Path) -> None:
+    code, out, err = invoke("run", votes, "--out", tmp_path / "report", "--json")
+    assert code == 0, err
+    summary = json.loads(out)
+    assert [row["item"] for row in summary["ranking"]] == list("abcde")
+    assert summary["feedback"]["read"] == summary["feedback"]["accepted"] == 600
+    assert summary == json.loads((tmp_path / "report" / "summary.json").read_text("utf-8"))
+    assert (tmp_path / "report" / "report.html").stat().st_size > 10_000
+    assert not [path.name for path in (tmp_path / "report").iterdir() if path.name.startswith(".")]
+
+
+def test_run_repeats_with_its_seed(votes: Path, tmp_path: Path) -> None:
+    def run(folder: str) -> dict[str, object]:
+        summary = json.loads(invoke("run", votes, "--out", tmp_path / folder, "--seed", 3, "--json")[1])
+        return {name: value for name, value in summary.items() if name != "seconds"}
+
+    assert run("once") == run("again")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_an_example(command: str) -> None:
+    code, out, _ = invoke(command, "--help")
+    assert code == 0
+    assert f"Example: heedful {command}" in " ".join(out.split())
+
+
+def test_steps_stand_alone(votes: Path, tmp_path: Path) -> None:
+    candidates = tmp_path / "candidates.jsonl"
+    candidates.write_text('{"candidates": [{"system": "e"}, {"system": "a"}]}\n')
+    posterior = tmp_path / "posterior"
+    steps = {
+        "check": ("check", votes),
+        "fit": ("fit", votes, "--out", posterior),
+        "rank": ("rank", votes),
+        "ask": ("ask", votes, "-n", 3),
+        "pick": ("pick", "--posterior", posterior, "--candidates", candidates),
+        "plan": ("plan", votes, "--width", 0.05),
+        "convert": ("convert", votes, "--out", tmp_path / "votes.parquet"),
+    }
+    for name, arguments in steps.items():
+        code, out, err = invoke(*arguments, "--json")
+        assert code == 0, (name, err)
+        json.loads(out)
+        assert invoke(*arguments)[0] == 0, name
+    picked = json.loads(invoke(*steps["pick"], "--json")[1])["picks"][0]
+    assert picked["best_index"] == 1
+    converted = json.loads(invoke("check", tmp_path / "votes.parquet", "--json")[1])
+    assert converted["feedback"]["accepted"] == 600
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("run", "nowhere.csv", "--out", "x"), "nowhere.csv"),
+        (("run",), "FEEDBACK"),
+        (("rank", "--bogus"), "--bogus"),
+        (("pick", "--candidates", "x.jsonl"), "either feedback"),
+        (("plan", "--width", "2"), "--width"),
+    ],
+)
+def test_wrong_use_is_exit_code_2(arguments: tuple[str, ...], says: str) -> None:
+    code, _, err = invoke(*arguments)
+    assert code == 2
+    assert says in err
+
+
+def test_unknown_criterion_and_utility_say_what_there_is(votes: Path, tmp_path: Path) -> None:
+    code, _, err = invoke("run", votes, "--out", tmp_path / "r", "--criterion", "beauty")
+    assert code == 2
+    assert "overall" in err
+    code, _, err = invoke("run", votes, "--out", tmp_path / "r", "--utility", "magic")
+    assert code == 2
+    assert "features" in err
+
+
+def test_nothing_to_fit_is_exit_code_1(tmp_path: Path) -> None:
+    file = tmp_path / "demonstrations.jsonl"
+    file.write_text('{"prompt": "Say hello.", "completion": "Hello."}\n')
+    code, _, err = invoke("run", file, "--out", tmp_path / "report")
+    assert code == 1
+    assert "comparison" in err
+    assert not (tmp_path / "report" / "report.html").exists()
+
+
+def test_project_file_gives_the_flags(votes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("heedful.toml").write_text('[run]\nfeedback = ["votes.csv"]\nout = "from-project"\nseed = 5\n')
+    code, out, err = invoke("run", "--json")
+    assert code == 0, err
+    assert json.loads(out)["seed"] == 5
+    assert Path("from-project/report.html").exists()
+    assert json.loads(invoke("run", "--json", "--seed", "6")[1])["seed"] == 6
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [("[run]\nsed = 5\n", "sed"), ("[fly]\nseed = 5\n", "fly"), ("[run\n", "TOML"), ("seed = 5\n", "seed")],
+)
+def test_wrong_project_file(content: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("heedful.toml").write_text(content)
+    code, _, err = invoke("run", "x.csv", "--out", "r")
+    assert code == 2
+    assert says in err
+
+
+def test_report_is_drawn_again(votes: Path, tmp_path: Path) -> None:
+    invoke("run", votes, "--out", tmp_path / "report")
+    page = tmp_path / "report" / "report.html"
+    before = page.read_bytes()
+    page.unlink()
+    assert invoke("report", tmp_path / "report")[0] == 0
+    assert page.read_bytes() == before
+
+
+def test_interruption_leaves_nothing_half_written(votes: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "heedful.cli.app", "run", str(votes), "--out", str(tmp_path / "report")]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    assert child.stderr is not None
+    for line in child.stderr:
+        if "Fitting" in line:
+            break
+    os.kill(child.pid, signal.SIGINT)
+    rest = child.stderr.read()
+    assert child.wait(30) == 130, rest
+    assert "interrupted" in rest
+    assert not (tmp_path / "report").exists() or not list((tmp_path / "report").iterdir())
+
+
+def test_progress_is_plain_lines_off_a_terminal(votes: Path, tmp_path: Path) -> None:
+    _, _, err = invoke("run", votes, "--out", tmp_path / "report")
+    assert "Reading feedback" in err
+    assert "\x1b" not in err
