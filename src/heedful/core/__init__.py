@@ -9,7 +9,7 @@ from heedful.core.errors import (
     ScaleError,
     UsageError,
 )
-from heedful.core.items import Item, Part, Parts, decode_parts, encode_parts, render, text_parts
+from heedful.core.items import PARTS_MARK, Item, Part, Parts, decode_parts, encode_parts, render, text_parts
 from heedful.core.protocols import (
     AcquisitionRule,
     Base,
@@ -40,6 +40,7 @@ from heedful.core.values import (
 )
 
 __all__ = [
+    "PARTS_MARK",
     "AcquisitionRule",
     "Base",
     "Bound",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
@@ -128,16 +128,22 @@ def _scaled(strength: float, values: Floats) -> Floats:
     return strength * values
 
 
-def _sum_of_draws(scored: list[tuple[float, Scores]], n: int) -> Floats | None:
-    counts = {len(scores.draws) for _, scores in scored if scores.draws is not None}
+def draws_count(scored: Iterable[Scores]) -> int | None:
+    """How many draws scores have in common; None where none has draws. InputError where their numbers differ."""
+    counts = {len(scores.draws) for scores in scored if scores.draws is not None}
     if len(counts) > 1:
         raise InputError(
             f"the potentials have different numbers of draws ({sorted(counts)}), which cannot be paired",
             fix="fit their posteriors with the same number of draws",
         )
-    if not counts:
+    return counts.pop() if counts else None
+
+
+def _sum_of_draws(scored: list[tuple[float, Scores]], n: int) -> Floats | None:
+    k = draws_count(scores for _, scores in scored)
+    if k is None:
         return None
-    total = np.zeros((counts.pop(), n))
+    total = np.zeros((k, n))
     for strength, scores in scored:
         total += _scaled(strength, scores.mean if scores.draws is None else scores.draws)
     return total

@@ -14,7 +14,7 @@ Author = Literal["system", "world"]
 
 # A content that is one plain text is stored as that text (the mark doubled should it begin with it); anything else as
 # this mark and JSON.
-_PARTS_MARK = "\x1e"
+PARTS_MARK = "\x1e"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +66,14 @@ def text_parts(text: str, by: Author) -> Parts:
 
 def encode_text(text: str) -> str:
     """A plain text as encoded content: itself, but for the rare one that begins with the mark of parts."""
-    return _PARTS_MARK + text if text.startswith(_PARTS_MARK) else text
+    return PARTS_MARK + text if text.startswith(PARTS_MARK) else text
 
 
 def plain_text(content: str) -> str | None:
     """The inverse of `encode_text`; None where the content is a list of parts."""
-    if not content.startswith(_PARTS_MARK):
+    if not content.startswith(PARTS_MARK):
         return content
-    return content[1:] if content.startswith(_PARTS_MARK, 1) else None
+    return content[1:] if content.startswith(PARTS_MARK, 1) else None
 
 
 def encode_parts(parts: Parts, by: Author) -> str:
@@ -84,7 +84,7 @@ def encode_parts(parts: Parts, by: Author) -> str:
     if len(parts) == 1 and only.text and only == Part(only.text, by=by):
         return encode_text(only.text)
     bare = [{name: value for name in Part.__slots__ if (value := getattr(part, name)) is not None} for part in parts]
-    return _PARTS_MARK + json.dumps(bare, ensure_ascii=False, separators=(",", ":"))
+    return PARTS_MARK + json.dumps(bare, ensure_ascii=False, separators=(",", ":"))
 
 
 def decode_parts(content: str, by: Author) -> Parts:

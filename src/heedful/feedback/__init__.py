@@ -1,7 +1,11 @@
 """Judgements as records and tables, and the ways in and out."""
 
+from heedful.feedback.candidates import read_candidates
+from heedful.feedback.check import check, summarise
+from heedful.feedback.read import iter_parts, iter_tables, read
 from heedful.feedback.record import CHOICES, KINDS, SCHEMA_VERSION, Address, Candidate, PartRecord, Rater, Record, Value
 from heedful.feedback.table import SCHEMA, Feedback, Reject, Source, Table
+from heedful.feedback.write import Written, write, write_rejects, writer
 
 __all__ = [
     "CHOICES",
@@ -18,4 +22,14 @@ __all__ = [
     "Source",
     "Table",
     "Value",
+    "Written",
+    "check",
+    "iter_parts",
+    "iter_tables",
+    "read",
+    "read_candidates",
+    "summarise",
+    "write",
+    "write_rejects",
+    "writer",
 ]

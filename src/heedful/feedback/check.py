@@ -1,0 +1,326 @@
+"""What is wrong with feedback, or what one should know of it before trusting what is learned from it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import polars as pl
+
+from heedful.core import Finding
+from heedful.feedback.leans import LEANS
+from heedful.feedback.questions import Facts, asked
+from heedful.feedback.table import Feedback
+
+_MANY_TIES = 0.5
+_FAST_SECONDS = 1.0
+_FEW = 10
+_LISTED = 50  # reasons told one by one in the summary
+_SHOWN = 5  # examples in a finding
+
+
+def check(feedback: Feedback) -> tuple[Finding, ...]:
+    """Everything found, problems first, then warnings, then notes.
+
+    Findings that rest on a test (position, length, drift, constant raters) are raised by chance in at most one of a
+    thousand data sets that have no such lean; the others state what is there.
+    """
+    facts = Facts(feedback)
+    found = [finding for examine in _EXAMINATIONS for finding in examine(facts)]
+    order = ("problem", "warning", "note")
+    return tuple(sorted(found, key=lambda finding: order.index(finding.severity)))
+
+
+def summarise(feedback: Feedback) -> dict[str, Any]:
+    """Counts for the part "feedback" of a summary. `replicates`: records that ask a question asked before."""
+    table = feedback.table
+    questions = asked(table)["question"]
+    raters = pl.DataFrame([table.column("rater"), table.column("rater_kind")]).drop_nulls("rater").unique("rater")
+    return {
+        "read": feedback.read,
+        "accepted": len(table),
+        "rejected": len(feedback.rejects),
+        "by_kind": _counts(table.column("kind")),
+        "by_criterion": _counts(table.column("criterion")),
+        "raters": raters.height,
+        "rater_kinds": _counts(raters["rater_kind"].fill_null("person")),
+        "replicates": len(table) - questions.n_unique(),
+        "contexts": table.column("context").drop_nulls().n_unique(),
+        "systems": table.column("systems").explode(empty_as_null=False).drop_nulls().n_unique(),
+        "sources": [
+            {"path": one.path, "format": one.format, "read": one.read, "accepted": one.accepted}
+            for one in feedback.sources
+        ],
+        "reject_reasons": _reasons(feedback),
+    }
+
+
+def _counts(column: pl.Series) -> dict[str, int]:
+    counted = column.cast(pl.String).drop_nulls().value_counts(sort=True)
+    return dict(counted.iter_rows())
+
+
+def _reasons(feedback: Feedback) -> list[dict[str, Any]]:
+    """Why records were rejected, most frequent first, each with its first place; rare ones past 50 together."""
+    counts = Counter(reject.reason for reject in feedback.rejects)
+    first = {reject.reason: reject for reject in reversed(feedback.rejects)}
+    listed: list[dict[str, Any]] = [
+        {"reason": reason, "count": count, "source": first[reason].source, "line": first[reason].line}
+        for reason, count in counts.most_common(_LISTED)
+    ]
+    rest = len(feedback.rejects) - sum(one["count"] for one in listed)
+    return listed + ([{"reason": "other reasons", "count": rest, "source": None, "line": None}] if rest else [])
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}%"
+
+
+def _records(count: int) -> str:
+    return f"{count:,} record{'' if count == 1 else 's'}"
+
+
+# Rejects, identities, consent
+
+
+def _rejected(facts: Facts) -> Iterator[Finding]:
+    rejects, accepted = facts.feedback.rejects, facts.n
+    if not facts.feedback.read:
+        yield Finding("feedback.empty", "problem", "There is no feedback in the input.", "Check the files given.")
+    if not rejects:
+        return
+    told = [
+        f"{one['count']} x {one['reason']}"
+        + (f" (first: {one['source']}, line {one['line']})" if one["source"] else "")
+        for one in _reasons(facts.feedback)[:_SHOWN]
+    ]
+    share = len(rejects) / facts.feedback.read
+    yield Finding(
+        "feedback.rejected",
+        "problem" if share > 0.5 else "warning" if share > 0.01 else "note",
+        f"{len(rejects):,} of {facts.feedback.read:,} judgements could not be read ({_percent(share)}); "
+        f"the other {accepted:,} were used.",
+        "Look at the reasons; rejects.jsonl has every rejected judgement with its line.",
+        len(rejects),
+        tuple(told),
+    )
+
+
+def _repeated_ids(facts: Facts) -> Iterator[Finding]:
+    ids = facts.table.column("id")
+    count = len(ids) - ids.n_unique()
+    if count:
+        yield Finding(
+            "feedback.repeated_ids",
+            "problem",
+            f"{_records(count)} share their id with another one.",
+            "Give every record its own id.",
+            count,
+            _some(ids.filter(ids.is_duplicated()).unique(maintain_order=True)),
+        )
+
+
+def _some(values: pl.Series) -> tuple[str, ...]:
+    return tuple(str(value) for value in values.head(_SHOWN))
+
+
+def _personal(facts: Facts) -> Iterator[Finding]:
+    marked = int(facts.table.column("personal").sum() or 0)
+    if marked:
+        yield Finding(
+            "feedback.personal",
+            "note",
+            f"{_records(marked)} are marked as holding personal data.",
+            "Share models and reports made from them with care.",
+            marked,
+        )
+    refused = int((~facts.table.column("consent")).sum() or 0)
+    if refused:
+        yield Finding(
+            "feedback.no_consent",
+            "warning",
+            f"{_records(refused)} are marked as given without consent to their use.",
+            "Leave them out, or ask the people concerned.",
+            refused,
+        )
+
+
+# Raters
+
+
+def _raters(facts: Facts) -> Iterator[Finding]:
+    raters = facts.table.column("rater")
+    unknown = raters.null_count()
+    if facts.n and unknown == facts.n:
+        yield Finding(
+            "feedback.no_raters",
+            "note",
+            "No record says who judged, so agreement between raters cannot be measured, and votes of one person cannot "
+            "be told from votes of many.",
+            "Record an id for each rater; it need not be a name.",
+            unknown,
+        )
+    elif unknown:
+        yield Finding(
+            "feedback.some_raters_unknown",
+            "note",
+            f"{_records(unknown)} of {facts.n:,} do not say who judged.",
+            "Record an id for each rater.",
+            unknown,
+        )
+    if raters.drop_nulls().n_unique() == 1 and not unknown:
+        yield Finding(
+            "feedback.one_rater",
+            "warning",
+            f"All {_records(facts.n)} are by one rater: what is learned is this rater's taste, not that of others.",
+            "Ask further raters some of the same questions.",
+            facts.n,
+            _some(raters.head(1)),
+        )
+
+
+def _repeats(facts: Facts) -> Iterator[Finding]:
+    """One rater asked one question more than once."""
+    known = facts.asked.with_columns(rater=facts.table.column("rater")).filter(pl.col("rater").is_not_null())
+    groups = known.group_by("rater", "question").agg(n=pl.len(), answers=pl.col("answer").n_unique())
+    again = groups.filter(pl.col("n") > 1).sort("n", "rater", descending=[True, False])
+    same = int(again.filter(pl.col("answers") == 1).select((pl.col("n") - 1).sum()).item() or 0)
+    if same:
+        yield Finding(
+            "feedback.duplicates",
+            "warning" if same > 0.1 * facts.n else "note",
+            f"{_records(same)} repeat an answer that the same rater had already given to the same question.",
+            "If the file holds them by mistake, remove them; if the rater was asked again, all is well.",
+            same,
+            _some(again.filter(pl.col("answers") == 1)["rater"].unique(maintain_order=True)),
+        )
+    contrary = again.filter(pl.col("answers") > 1)
+    if contrary.height:
+        share = contrary.height / again.height
+        yield Finding(
+            "feedback.contradictions",
+            "warning" if share > 0.2 else "note",
+            f"Asked the same question again, raters gave another answer in {contrary.height:,} of {again.height:,} "
+            f"cases ({_percent(share)}).",
+            "This is how far raters agree with themselves; no model can agree with them more.",
+            contrary.height,
+            _some(contrary["rater"].unique(maintain_order=True)),
+        )
+
+
+def _fast(facts: Facts) -> Iterator[Finding]:
+    seconds = facts.table.column("seconds").drop_nulls()
+    fast = int((seconds < _FAST_SECONDS).sum())
+    if fast >= max(_FEW, 0.01 * len(seconds)):
+        who = facts.table.column("rater").filter((facts.table.column("seconds") < _FAST_SECONDS).fill_null(False))
+        yield Finding(
+            "feedback.fast",
+            "warning",
+            f"{fast:,} of {len(seconds):,} timed judgements took less than {_FAST_SECONDS:g} second "
+            f"({_percent(fast / len(seconds))}), too short to read anything.",
+            "Look at these raters' votes, or check that times are in seconds.",
+            fast,
+            _some(who.drop_nulls().value_counts(sort=True)["rater"]),
+        )
+
+
+# Answers
+
+
+def _ties(facts: Facts) -> Iterator[Finding]:
+    total = facts.comparisons.height
+    undecided = total - facts.decided.height
+    if not undecided:
+        return
+    if undecided == total:
+        yield Finding(
+            "feedback.all_ties",
+            "problem",
+            f"None of the {total:,} comparisons was decided: all are ties, so nothing can be ranked.",
+            "Ask for a decision, or compare outputs that differ more.",
+            total,
+        )
+    elif undecided >= _MANY_TIES * total:
+        yield Finding(
+            "feedback.many_ties",
+            "note",
+            f"{undecided:,} of {total:,} comparisons were not decided ({_percent(undecided / total)}).",
+            "Outputs may be too alike, or the question unclear.",
+            undecided,
+        )
+
+
+def _one_answer(facts: Facts) -> Iterator[Finding]:
+    """Labels or ratings that are all the same."""
+    for kind in ("label", "rating"):
+        frame = pl.DataFrame([facts.table.column(name) for name in ("kind", "criterion", kind)])
+        groups = frame.filter(pl.col("kind") == kind).group_by("criterion", maintain_order=True)
+        found = groups.agg(n=pl.len(), values=pl.col(kind).n_unique(), said=pl.col(kind).first())
+        for row in found.filter((pl.col("values") == 1) & (pl.col("n") >= _FEW)).iter_rows(named=True):
+            said = ("yes" if row["said"] else "no") if kind == "label" else f"{row['said']:g}"
+            yield Finding(
+                "feedback.one_answer",
+                "problem",
+                f"All {row['n']:,} {kind}s of {row['criterion']!r} are {said}: nothing can be learned from them.",
+                "Judge outputs of other quality too.",
+                row["n"],
+            )
+
+
+def _mixed_scales(facts: Facts) -> Iterator[Finding]:
+    frame = pl.DataFrame([facts.table.column(name) for name in ("kind", "criterion", "scale_low", "scale_high")])
+    scales = frame.filter(pl.col("kind") == "rating").select(pl.exclude("kind")).unique()
+    mixed = scales.filter(pl.len().over("criterion") > 1).sort("criterion", "scale_low", "scale_high")
+    if mixed.height:
+        told = [f"{row[0]}: {row[1]:g} to {row[2]:g}" for row in mixed.head(_SHOWN).iter_rows()]
+        yield Finding(
+            "feedback.mixed_scales",
+            "warning",
+            "Ratings of one criterion were given on different scales.",
+            "Give each scale a criterion of its own, or rate on one scale.",
+            mixed.height,
+            tuple(told),
+        )
+
+
+def _empty_outputs(facts: Facts) -> Iterator[Finding]:
+    flat = facts.table.frame.select("outputs", "systems").explode("outputs", "systems")
+    empty = int((flat["outputs"] == "").sum())
+    if empty:
+        share = empty / flat.height
+        yield Finding(
+            "feedback.empty_outputs",
+            "warning" if share > 0.05 else "note",
+            f"{empty:,} of {flat.height:,} outputs judged are empty texts.",
+            "They are kept: an empty answer is an answer. Check that no text was lost on the way.",
+            empty,
+        )
+    unknown = flat.filter(pl.all_horizontal(pl.all().is_null())).height
+    if unknown:
+        yield Finding(
+            "feedback.unknown_outputs",
+            "problem",
+            f"{unknown:,} outputs judged are not given, and neither is the system that wrote them.",
+            "Join the judgements with their outputs.",
+            unknown,
+        )
+
+
+def _identical(facts: Facts) -> Iterator[Finding]:
+    first, second = (pl.col("outputs").list.get(place) for place in (0, 1))
+    same = facts.decided.filter(first == second).height
+    if same:
+        yield Finding(
+            "feedback.identical",
+            "warning",
+            f"{same:,} comparisons between two identical texts were decided for one of them.",
+            "Such votes are noise, or show that position decided; look at who gave them.",
+            same,
+        )
+
+
+_EXAMINATIONS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
+    _rejected, _repeated_ids, _personal, _raters, _repeats, _fast, _ties, _one_answer, _mixed_scales, _empty_outputs,
+    _identical, *LEANS,
+)  # fmt: skip
