@@ -1,0 +1,26 @@
+"""What to ask next, and how much: acquisition rules, pools of questions, plans."""
+
+from heedful.elicitation.information import Histories, information_gain, one_sided_gain
+from heedful.elicitation.labels import labels_needed
+from heedful.elicitation.plan import Plan, design_effect, plan_difference, plan_rate, wilson_half_width
+from heedful.elicitation.pools import Pool, context_pairs, item_pairs
+from heedful.elicitation.rules import RULES, ExpectedInformationGain, Random, Uncertainty
+
+__all__ = [
+    "RULES",
+    "ExpectedInformationGain",
+    "Histories",
+    "Plan",
+    "Pool",
+    "Random",
+    "Uncertainty",
+    "context_pairs",
+    "design_effect",
+    "information_gain",
+    "item_pairs",
+    "labels_needed",
+    "one_sided_gain",
+    "plan_difference",
+    "plan_rate",
+    "wilson_half_width",
+]

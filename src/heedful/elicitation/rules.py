@@ -1,0 +1,186 @@
+"""Acquisition rules: which pairs of a pool to ask about next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from heedful.core import AcquisitionRule, Floats, Item, Queries, UsageError
+from heedful.elicitation.beliefs import Beliefs, Indices
+from heedful.elicitation.information import Histories, entropy, information_gain, one_sided_gain
+
+# Pairs looked at in one go: bounds the memory to about draws · _CHUNK numbers.
+_CHUNK = 2048
+
+
+@dataclass(frozen=True)
+class ExpectedInformationGain:
+    """The `batch` pairs whose answers tell most about the utilities, in nats.
+
+    The gain of one question is the mutual information between its answer (first, second and, where the posterior has
+    ties, tie) and the utilities over the posterior's draws: H(mean p) − mean H(p) (Houlsby et al. 2011, equation 1).
+
+    With `diversity` the batch is built greedily, each question chosen by its information *given* the answers to those
+    before it (BatchBALD: Kirsch et al. 2019, algorithm 1), so the reported gains add up to the information of the whole
+    batch. Possible answers are listed while there are at most `histories`, and sampled beyond. Information falls as
+    answers are added, so most of a pool need not be looked at again. Without `diversity` it is the top of single gains.
+
+    Draws bound what can be told: k of them carry at most ln k nats, and a batch that nears this is ranked too low.
+    Items that the votes do not place are asked about under the prior that the posterior scores them by; the gain is
+    then prior-predictive. Of an item that the posterior knows nothing of, the first question counts ln 2 (a flat prior:
+    all that a decided answer can carry), the next ones of the batch as `one_sided_gain` says.
+    """
+
+    batch: int = 10
+    diversity: bool = True
+    histories: int = 128
+
+    def __post_init__(self) -> None:
+        _check_batch(self.batch)
+        if self.histories < 1:
+            raise UsageError(f"histories is at least 1, not {self.histories}", where="ExpectedInformationGain")
+
+    def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
+        if not len(pool):
+            return _nothing()
+        beliefs = Beliefs.of(posterior, pool)
+        gains = _single_gains(beliefs)
+        if not self.diversity:
+            return _queries(beliefs, np.argsort(-gains, kind="stable")[: self.batch], gains)
+        search = _Greedy(beliefs, gains, Histories.none(len(beliefs.draws), limit=self.histories))
+        steps = [search.step(rng) for _ in range(min(self.batch, len(beliefs)))]
+        chosen = np.array([pair for pair, _ in steps], dtype=np.intp)
+        gains[chosen] = [gain for _, gain in steps]
+        return _queries(beliefs, chosen, gains)
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """The `batch` pairs whose answers are least predictable: the greatest entropy of the mean outcome probabilities.
+
+    A baseline (Lewis and Gale 1994): it does not tell what is not known yet from what people will always differ on, nor
+    one question from the next. `expected_gain` is each question's own information in nats.
+    """
+
+    batch: int = 10
+
+    def __post_init__(self) -> None:
+        _check_batch(self.batch)
+
+    def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
+        if not len(pool):
+            return _nothing()
+        beliefs = Beliefs.of(posterior, pool)
+        predicted = np.full(len(beliefs), np.log(2))
+        for pairs in _chunks(np.flatnonzero(beliefs.known())):
+            predicted[pairs] = entropy(beliefs.outcomes(pairs).mean(axis=1))
+        chosen = np.argsort(-predicted, kind="stable")[: self.batch]
+        return _queries(beliefs, chosen, _single_gains(beliefs))
+
+
+@dataclass(frozen=True)
+class Random:
+    """`batch` pairs at random, all alike: the baseline to beat. `expected_gain` is each question's own information."""
+
+    batch: int = 10
+
+    def __post_init__(self) -> None:
+        _check_batch(self.batch)
+
+    def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
+        if not len(pool):
+            return _nothing()
+        beliefs = Beliefs.of(posterior, pool)
+        chosen = rng.permutation(len(beliefs))[: self.batch]
+        return _queries(beliefs, chosen, _single_gains(beliefs))
+
+
+RULES: Mapping[str, type[AcquisitionRule]] = {
+    "information": ExpectedInformationGain,
+    "uncertainty": Uncertainty,
+    "random": Random,
+}
+
+
+class _Greedy:
+    """The greedy search for a batch: what is chosen so far, and an upper bound on every pair's gain given that."""
+
+    def __init__(self, beliefs: Beliefs, gains: Floats, histories: Histories) -> None:
+        known = beliefs.known()
+        self.beliefs, self.histories = beliefs, histories
+        self.bounds = np.where(known, gains, -np.inf)
+        self.unknown = np.where(known, -np.inf, gains)
+        self.asked = np.zeros(beliefs.draws.shape[1], dtype=np.intp)
+        self.fresh = True  # the bounds are the gains
+
+    def step(self, rng: np.random.Generator) -> tuple[int, float]:
+        """The next pair and its gain."""
+        pair, other = self._best_known(), int(np.argmax(self.unknown))
+        if self.unknown[other] > self.bounds[pair]:
+            gain = float(self.unknown[other])
+            self._ask_unknown(other)
+            return other, gain
+        gain = float(self.bounds[pair])
+        self.histories = self.histories.ask(self.beliefs.outcomes(np.array([pair]))[:, :, 0], rng)
+        self.bounds[pair], self.fresh = -np.inf, False
+        return pair, gain
+
+    def _best_known(self) -> int:
+        """The known pair of greatest gain, looking only at pairs whose bound is above the best gain found."""
+        if self.fresh:
+            return int(np.argmax(self.bounds))
+        order = np.argsort(-self.bounds, kind="stable")
+        best, top = int(order[0]), -np.inf
+        for pairs in _chunks(order[: int(np.isfinite(self.bounds).sum())]):
+            if self.bounds[pairs[0]] <= top:
+                break
+            self.bounds[pairs] = self.histories.gain(self.beliefs.outcomes(pairs))
+            first = int(pairs[np.argmax(self.bounds[pairs])])
+            if self.bounds[first] > top:
+                best, top = first, float(self.bounds[first])
+        return best
+
+    def _ask_unknown(self, pair: int) -> None:
+        """Count the question on both its items, and lower what other questions on them are worth."""
+        self.asked[[self.beliefs.first[pair], self.beliefs.second[pair]]] += 1
+        self.unknown[pair] = -np.inf
+        left = np.flatnonzero(np.isfinite(self.unknown))
+        self.unknown[left] = one_sided_gain(_asked_before(self.beliefs, self.asked, left))
+
+
+def _asked_before(beliefs: Beliefs, asked: Indices, pairs: Indices) -> Indices:
+    """How often the unknown item of each pair was asked about in this batch; of two unknown ones the fewer."""
+    often = np.where(beliefs.unknown(), asked, np.iinfo(np.intp).max)
+    return np.asarray(np.minimum(often[beliefs.first[pairs]], often[beliefs.second[pairs]]))
+
+
+def _single_gains(beliefs: Beliefs) -> Floats:
+    """The gain of each pair on its own [n]."""
+    known = beliefs.known()
+    gains = np.full(len(beliefs), one_sided_gain(np.zeros(1, dtype=np.intp))[0])
+    for pairs in _chunks(np.flatnonzero(known)):
+        gains[pairs] = information_gain(beliefs.outcomes(pairs))
+    return gains
+
+
+def _chunks(pairs: Indices) -> Iterator[Indices]:
+    for start in range(0, len(pairs), _CHUNK):
+        yield pairs[start : start + _CHUNK]
+
+
+def _queries(beliefs: Beliefs, chosen: Indices, gains: Floats) -> Queries:
+    """The questions chosen with the gains [n] of all, at a cost of 1 each, for anyone to answer."""
+    questions = tuple(beliefs.pairs[pair] for pair in chosen.tolist())
+    return Queries(questions, (None,) * len(chosen), gains[chosen], np.ones(len(chosen)))
+
+
+def _nothing() -> Queries:
+    return Queries((), (), np.zeros(0), np.zeros(0))
+
+
+def _check_batch(batch: int) -> None:
+    if batch < 1:
+        raise UsageError(f"a batch is of at least 1 question, not {batch}", where="batch")

@@ -1,0 +1,32 @@
+"""Worlds with known truth: an arena of systems, an enumerable language, and raters with known faults."""
+
+from heedful.worlds.arena import ArenaWorld
+from heedful.worlds.collect import Judged, Questions, World, answer, collect, judge
+from heedful.worlds.effects import normal_effect
+from heedful.worlds.fidelity import STATISTICS, Fidelity, Likeness, fidelity
+from heedful.worlds.language import CRITERIA, LanguageWorld, TrueUtility
+from heedful.worlds.limit import davidson_limit
+from heedful.worlds.raters import Shown, SimulatedRaters, TieLaw, tie_probabilities
+
+__all__ = [
+    "CRITERIA",
+    "STATISTICS",
+    "ArenaWorld",
+    "Fidelity",
+    "Judged",
+    "LanguageWorld",
+    "Likeness",
+    "Questions",
+    "Shown",
+    "SimulatedRaters",
+    "TieLaw",
+    "TrueUtility",
+    "World",
+    "answer",
+    "collect",
+    "davidson_limit",
+    "fidelity",
+    "judge",
+    "normal_effect",
+    "tie_probabilities",
+]
