@@ -38,10 +38,10 @@ def counts(feedback: Mapping[str, Any]) -> str:
 
 
 def findings(found: Sequence[Mapping[str, Any]]) -> str:
-    """One line a finding, the gravest first."""
+    """Each finding with what to do about it below, the gravest first: !! problems, ! warnings, then notes."""
     order = list(_MARKS)
     return "\n".join(
-        f"{_MARKS[finding['severity']]} {finding['message']}" + (f" {finding['fix']}" if finding["fix"] else "")
+        f"{_MARKS[finding['severity']]} {finding['message']}" + (f"\n     {finding['fix']}" if finding["fix"] else "")
         for finding in sorted(found, key=lambda finding: order.index(finding["severity"]))
     )
 

@@ -78,7 +78,7 @@ def decide(
     rng = np.random.default_rng(seed)
     with clock.step("check", "Checking the feedback"):
         summary: dict[str, Any] = {"schema": 1, "title": title, "seed": seed, "feedback": summarise(feedback)}
-        findings = list(check(feedback))
+        findings = [Finding("read.note", "note", note) for note in feedback.notes] + list(check(feedback))
         criterion = choose_criterion(feedback.table, options.criterion)
         findings += _other_criteria(feedback.table, criterion)
         table = feedback.table.where(pl.col("criterion") == criterion)

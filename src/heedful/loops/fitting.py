@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Utility = Literal["items", "features"]
 UTILITIES = ("auto", "items", "features")
-# An item "recurs" where it is judged at least this often on average: below it, a free utility for each is hopeless.
+# Judged less often than this on average, items are too many for a free utility each to predict well.
 _RECURRENCE = 3.0
 # Where both utilities are possible, they are compared on this share of the training votes.
 _VALIDATION = 0.25
@@ -99,18 +99,18 @@ def choose_fitter(table: Table, *, criterion: str, utility: str, features: str |
 
 def possible_utilities(table: Table) -> tuple[Utility, ...]:
     """Which utilities the table allows: "items" where systems or outputs recur, "features" where there are texts."""
-    items: tuple[Utility, ...] = ("items",) if items_recur(table) else ()
+    items: tuple[Utility, ...] = ("items",) if items_recur(table, _RECURRENCE) else ()
     features: tuple[Utility, ...] = ("features",) if has_texts(table) else ()
     return items + features or ("items",)
 
 
-def items_recur(table: Table) -> bool:
-    """Whether free utilities make sense: systems (or, without them, outputs) are judged several times on average."""
-    systems = table.column("systems").explode().drop_nulls()
-    if len(systems) > 0:
-        return len(systems) >= _RECURRENCE * systems.n_unique()
-    outputs = table.column("outputs").explode().drop_nulls()
-    return len(outputs) > 0 and len(outputs) >= _RECURRENCE * outputs.n_unique()
+def items_recur(table: Table, times: float = 1.0) -> bool:
+    """Whether systems (or, where none is named, outputs) are judged more than `times` times on average."""
+    for name in ("systems", "outputs"):
+        judged = table.column(name).explode().drop_nulls()
+        if len(judged) > 0:
+            return len(judged) > times * judged.n_unique()
+    return False
 
 
 def has_texts(table: Table) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from heedful.core import InputError, Item
+from heedful.core import FitError, InputError, Item
 from heedful.feedback import Feedback, read, read_candidates, write_rejects
 from heedful.loops import Decision, Options, decide
 from heedful.report.write import write_report
@@ -51,6 +51,10 @@ def run(
     progress("Reading feedback")
     found = read(feedback, format=format, mapping=mapping, texts=texts, strict=strict)
     groups = read_candidates(candidates) if isinstance(candidates, str) else tuple(candidates or ())
+    if out is not None:
+        _keep_rejects(found, Path(out))
+    if len(found.table) == 0:
+        raise _nothing_accepted(found)
     options = Options(criterion, utility, features, questions, seed)
     decision = decide(
         found,
@@ -72,14 +76,31 @@ def _title(feedback: Feedback) -> str:
 
 
 def _write(decision: Decision, folder: Path) -> None:
-    """Posterior and rejects first, the report last: a report that stands has everything it speaks of beside it."""
+    """The posterior first, the report last: a report that stands has everything it speaks of beside it."""
     _replace_posterior(decision, folder)
+    write_report(decision.summary, folder)
+
+
+def _keep_rejects(feedback: Feedback, folder: Path) -> None:
+    """Rejects are kept whatever comes after: also where nothing can be fitted to the rest."""
     rejects = folder / REJECTS
-    if decision.feedback.rejects:
-        write_rejects(decision.feedback.rejects, rejects)
+    if feedback.rejects:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_rejects(feedback.rejects, rejects)
     else:
         rejects.unlink(missing_ok=True)
-    write_report(decision.summary, folder)
+
+
+def _nothing_accepted(feedback: Feedback) -> FitError:
+    notes = "; ".join(feedback.notes)
+    if not feedback.rejects:
+        return FitError(f"there is no judgement to fit: {notes or 'the feedback is empty'}")
+    first = feedback.rejects[0]
+    return FitError(
+        f"none of the {len(feedback.rejects):,} judgements could be accepted; the first: {first.reason}",
+        where=f"{first.source}, line {first.line}",
+        fix="see rejects.jsonl for all of them, or describe the format with --mapping (docs/formats.md)",
+    )
 
 
 def _replace_posterior(decision: Decision, folder: Path) -> None:

@@ -1,0 +1,24 @@
+"""What is improved and what judges: encoders of items, and base distributions small enough to list."""
+
+from heedful.models.defaults import default_encoder
+from heedful.models.encoders import Blocked, Encoder, Stacked, Standardised, blocks_of, load_encoder
+from heedful.models.ngrams import NgramFeatures
+from heedful.models.sentences import SentenceEncoder
+from heedful.models.style import StyleFeatures
+from heedful.models.tables import END, SequenceTable, TableModel
+
+__all__ = [
+    "END",
+    "Blocked",
+    "Encoder",
+    "NgramFeatures",
+    "SentenceEncoder",
+    "SequenceTable",
+    "Stacked",
+    "Standardised",
+    "StyleFeatures",
+    "TableModel",
+    "blocks_of",
+    "default_encoder",
+    "load_encoder",
+]

@@ -1,0 +1,115 @@
+"""The folder of a local sentence encoder: what its files say about pooling, length and scale."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from heedful.core import InputError
+
+Pooling = Literal["mean", "cls", "max"]
+_DIGESTED = (".safetensors", ".json", ".txt", ".model")
+_SUPPORTED = ("Transformer", "Pooling", "Normalize")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a folder turns tokens into one vector.
+
+    `dimensions` of the vector; texts longer than `max_tokens` are read in several windows; `pooling` of the tokens'
+    vectors; `normalise` to length 1; `lower_case` the text first; `note` says what was assumed where files are silent.
+    """
+
+    dimensions: int
+    max_tokens: int
+    pooling: Pooling
+    normalise: bool
+    lower_case: bool
+    note: str = ""
+
+
+def read_layout(folder: Path) -> Layout:
+    """Read the JSON files of a sentence-transformers or transformers folder. Raises InputError where it is neither."""
+    if not folder.is_dir():
+        raise InputError("there is no such folder", where=str(folder), fix="give the folder of a sentence encoder")
+    config = _read(folder / "config.json")
+    if "hidden_size" not in config:
+        raise InputError("config.json names no hidden_size", where=str(folder), fix="give a transformers text encoder")
+    if not any(folder.glob("*.safetensors")):
+        raise InputError(
+            "there are no weights in the safetensors format, and no other is read (they can run code when loaded)",
+            where=str(folder),
+            fix="convert the weights with model.save_pretrained(folder, safe_serialization=True)",
+        )
+    modules = _modules(folder)
+    pooling: Pooling = "mean"
+    if "Pooling" in modules:
+        pooling = _pooling(folder / modules["Pooling"] / "config.json")
+    own = _read(folder / "sentence_bert_config.json", required=False)
+    most = int(config.get("max_position_embeddings") or 512)
+    return Layout(
+        dimensions=int(config["hidden_size"]),
+        max_tokens=min(most, int(own.get("max_seq_length") or most)),
+        pooling=pooling,
+        normalise="Normalize" in modules or not modules,
+        lower_case=bool(own.get("do_lower_case")),
+        note="" if modules else "modules.json is missing: mean pooling to length 1 is assumed",
+    )
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 of the folder's weights, configuration and vocabulary, with their names."""
+    total = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in _DIGESTED and p.is_file()):
+        with path.open("rb") as stream:
+            own = hashlib.file_digest(stream, "sha256").hexdigest()
+        total.update(f"{path.relative_to(folder).as_posix()} {own}\n".encode())
+    return total.hexdigest()
+
+
+def _modules(folder: Path) -> dict[str, str]:
+    """Where each module of the pipeline lives, by the last part of its type; none where the folder has no pipeline."""
+    path = folder / "modules.json"
+    listed = _read(path, required=False) or []
+    modules = {str(module["type"]).rsplit(".", 1)[-1]: str(module["path"]) for module in listed}
+    other = [name for name in modules if name not in _SUPPORTED]
+    if other:
+        raise InputError(
+            f"the pipeline has modules of other kinds: {', '.join(other)}",
+            where=str(path),
+            fix=f"use an encoder made of {', '.join(_SUPPORTED)} only",
+        )
+    return modules
+
+
+def _pooling(path: Path) -> Pooling:
+    config = _read(path)
+    named = str(config.get("pooling_mode", ""))
+    modes: dict[str, Pooling] = {"mean_tokens": "mean", "cls_token": "cls", "max_tokens": "max"}
+    chosen = [mode for flag, mode in modes.items() if config.get(f"pooling_mode_{flag}") or named == mode]
+    if len(chosen) != 1:
+        raise InputError(
+            f"one way of pooling is needed among mean, cls and max; the file names {chosen or 'none of them'}",
+            where=str(path),
+            fix="use an encoder with one of these",
+        )
+    return chosen[0]
+
+
+def _read(path: Path, *, required: bool = True) -> Any:
+    """The JSON of a file; {} where it is missing and not required."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        if not required:
+            return {}
+        raise InputError(
+            f"{path.name} is missing, so this is not the folder of a sentence encoder",
+            where=str(path.parent),
+            fix="give a folder in the layout of sentence-transformers or transformers",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot be read as JSON ({error})", where=str(path)) from error

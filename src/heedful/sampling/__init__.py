@@ -1,0 +1,7 @@
+"""Reaching a target by sampling: nothing changes, every answer is paid for."""
+
+from heedful.sampling.best_of_n import BestOfN, BestOfNLaw, best_of_n_kl_bound, best_of_n_law
+from heedful.sampling.enumeration import Exact, exact
+from heedful.sampling.picking import Pick, pick
+
+__all__ = ["BestOfN", "BestOfNLaw", "Exact", "Pick", "best_of_n_kl_bound", "best_of_n_law", "exact", "pick"]

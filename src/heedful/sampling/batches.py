@@ -1,0 +1,40 @@
+"""What engines share in handling batches of contexts and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heedful.core import Floats, Parts, Scores, UsageError
+
+
+def refuse_no_contexts(contexts: Sequence[Parts]) -> None:
+    """Raises UsageError where there is nothing to sample for."""
+    if not contexts:
+        raise UsageError("there are no contexts to sample for", where="contexts", fix="give at least one")
+
+
+def selected(scores: Scores, rows: NDArray[np.intp] | Sequence[int]) -> Scores:
+    """The scores of some of the items."""
+    return Scores(
+        scores.mean[rows],
+        None if scores.draws is None else scores.draws[:, rows],
+        None if scores.aleatoric is None else scores.aleatoric[rows],
+    )
+
+
+def concatenated(pieces: Sequence[Scores]) -> Scores:
+    """Scores one after the other, at least one piece; draws and spread only where every piece has them."""
+    draws = [piece.draws for piece in pieces]
+    return Scores(
+        np.concatenate([piece.mean for piece in pieces]),
+        _all_or_none(draws, axis=1),
+        _all_or_none([piece.aleatoric for piece in pieces], axis=0),
+    )
+
+
+def _all_or_none(arrays: Sequence[Any], axis: int) -> Floats | None:
+    return None if any(array is None for array in arrays) else np.concatenate(arrays, axis=axis)
