@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,31 +16,23 @@ from heedful.models.texts import output_texts
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
     from scipy.sparse.linalg import LinearOperator
+    from sklearn.feature_extraction.text import TfidfVectorizer
 
-CodePoints = NDArray[np.uint32]
-Hashes = NDArray[np.uint64]
 Rows = NDArray[np.int64]
 
-# Texts are hashed this many characters at a time, which bounds the memory taken (about 40 bytes per character).
-_SLICE = 1 << 20
-_SPACE = ord(" ")
 # Matrices with no more rows or columns than this are decomposed whole, which also stands for those of low rank.
 _DENSE = 128
-# Any odd multiplier with well-spread bits makes distinct n-grams collide with probability about 2^-64 per pair.
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NgramFeatures:
     """TF-IDF of character n-grams within words, projected on the directions along which answers differ.
 
-    Letter case is ignored and white space collapsed to one space; an n-gram may begin or end with that space but not
-    span it. Weights are (1 + log count) · (log((1 + N) / (1 + items holding it)) + 1), scaled to length 1 per output
-    (Manning, Raghavan & Schütze 2008, section 6.4). N-grams found in fewer than `min_items` training outputs are left
-    out, and so are the rarest beyond `max_ngrams`. The columns are projections on the first `dimensions` right singular
-    vectors (truncated SVD) of the weights less their mean over the training items of the same context, since only
-    differences within a context matter; where no context has two items, of the weights themselves. There are fewer
-    columns where the items are too few, and none where no n-gram recurs.
+    Weights are those of scikit-learn's `TfidfVectorizer` (analyzer "char_wb", sublinear counts). N-grams found in fewer
+    than `min_items` training outputs are left out, and so are the least frequent beyond `max_ngrams`. The columns are
+    projections on the first `dimensions` right singular vectors (truncated SVD) of the weights less their mean over the
+    training items of the same context, since only differences within a context matter; where no context has two items,
+    of the weights themselves. There are fewer columns where the items are too few, and none where no n-gram recurs.
 
     At most `fit_on` items, those of contexts in an order shuffled by `seed`, are learnt from; `describe` says how many.
     """
@@ -52,8 +44,8 @@ class NgramFeatures:
     fit_on: int = 20_000
     seed: int = 0
     fitted_on: int = 0
-    ngrams: CodePoints | None = None  # [v, size] code points, in the order of their hashes
-    rarity: Floats | None = None  # [v]
+    ngrams: tuple[str, ...] | None = None  # [v]
+    rarity: Floats | None = None  # [v], inverse document frequencies
     components: NDArray[np.float32] | None = None  # [d, v]
 
     def __post_init__(self) -> None:
@@ -73,31 +65,60 @@ class NgramFeatures:
     def fit(self, items: Sequence[Item]) -> NgramFeatures:
         items = _sample_of_contexts(items, self.fit_on, np.random.default_rng(self.seed))
         texts = output_texts(items)
-        ngrams, holders = _vocabulary(texts, self.size, self.min_items, self.max_ngrams)
-        rarity = np.log((1 + len(texts)) / (1 + holders)) + 1
-        weights = _weights(texts, ngrams, rarity, self.size)
-        components = _components(_within_contexts(weights, items), self.dimensions, self.seed)
-        return replace(self, fitted_on=len(texts), ngrams=ngrams, rarity=rarity, components=components)
+        ngrams, rarity = self._vocabulary(texts)
+        learnt = replace(self, fitted_on=len(texts), ngrams=ngrams, rarity=rarity)
+        components = _components(_within_contexts(learnt.weights(texts), items), self.dimensions, self.seed)
+        return replace(learnt, components=components)
 
     def encode(self, items: Sequence[Item]) -> Floats:
-        if self.ngrams is None or self.rarity is None or self.components is None:
+        if self.components is None:
             raise not_fitted(self)
-        weights = _weights(output_texts(items), self.ngrams, self.rarity, self.size)
-        return np.asarray(weights @ self.components.astype(np.float64).T)
+        return np.asarray(self.weights(output_texts(items)) @ self.components.astype(np.float64).T)
+
+    def weights(self, texts: Sequence[str]) -> csr_matrix:
+        """TF-IDF weights [n, v] of each text, of length 1 (or 0 where it holds no known n-gram)."""
+        from scipy.sparse import csr_matrix
+
+        if self.ngrams is None or self.rarity is None:
+            raise not_fitted(self)
+        if not self.ngrams or not texts:
+            return csr_matrix((len(texts), len(self.ngrams)))
+        vectorizer = self._vectorizer(vocabulary=self.ngrams)
+        vectorizer.idf_ = self.rarity
+        return csr_matrix(vectorizer.transform(texts))
+
+    def _vectorizer(self, **settings: Any) -> TfidfVectorizer:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        return TfidfVectorizer(
+            analyzer="char_wb", ngram_range=(self.size, self.size), sublinear_tf=True, dtype=np.float64, **settings
+        )
+
+    def _vocabulary(self, texts: Sequence[str]) -> tuple[tuple[str, ...], Floats]:
+        """The n-grams kept [v] and their inverse document frequencies [v]."""
+        vectorizer = self._vectorizer(min_df=self.min_items, max_features=self.max_ngrams)
+        try:
+            vectorizer.fit(texts)
+        except ValueError:  # how scikit-learn says that no n-gram is in enough texts
+            return (), np.zeros(0)
+        return tuple(vectorizer.get_feature_names_out().tolist()), np.asarray(vectorizer.idf_)
 
     def describe(self) -> dict[str, Any]:
         known = None if self.ngrams is None else len(self.ngrams)
         return {"encoder": "ngrams", **self._settings(), "fitted_on": self.fitted_on, "ngrams": known}
 
     def state(self) -> tuple[Arrays, dict[str, Any]]:
-        arrays = {name: getattr(self, name) for name in ("ngrams", "rarity", "components")}
-        known = {name: array for name, array in arrays.items() if array is not None}
-        return known, {"encoder": "ngrams", **self._settings(), "fitted_on": self.fitted_on}
+        arrays = {"rarity": self.rarity, "components": self.components}
+        known: Arrays = {name: array for name, array in arrays.items() if array is not None}
+        ngrams = None if self.ngrams is None else list(self.ngrams)
+        return known, {"encoder": "ngrams", **self._settings(), "fitted_on": self.fitted_on, "ngrams": ngrams}
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, NDArray[Any]], state: Mapping[str, Any]) -> Self:
         fields: dict[str, Any] = {**state, **arrays}
         del fields["encoder"]
+        if fields["ngrams"] is not None:
+            fields["ngrams"] = tuple(fields["ngrams"])
         return cls(**fields)
 
     def _settings(self) -> dict[str, int]:
@@ -120,84 +141,6 @@ def _context_numbers(items: Sequence[Item]) -> tuple[Rows, int]:
     numbers: dict[Any, int] = {}
     group = np.array([numbers.setdefault(item.context, len(numbers)) for item in items], dtype=np.int64)
     return group, len(numbers)
-
-
-def _windows(texts: Sequence[str], size: int) -> Iterator[tuple[Rows, Hashes, CodePoints, Rows]]:
-    """Every n-gram within words, piece by piece: the text [m] it stands in, its hash [m], and the code points [w, size]
-    of all windows of the piece with the numbers [m] of those that are the n-grams."""
-    for first, last in _pieces(texts):
-        spaced = [f" {' '.join(text.lower().split())} " for text in texts[first:last]]
-        owner = np.repeat(np.arange(first, last), [len(text) for text in spaced])
-        points = np.frombuffer("".join(spaced).encode("utf-32-le"), dtype=np.uint32)
-        for start in range(0, len(points) - size + 1, _SLICE):
-            own = owner[start : start + _SLICE + size - 1]
-            window = np.lib.stride_tricks.sliding_window_view(points[start : start + len(own)], size)
-            within = own[: len(window)] == own[size - 1 :]
-            for column in window.T[1:-1]:
-                within &= column != _SPACE
-            kept = np.flatnonzero(within)
-            yield own[kept], _hashes(window)[kept], window, kept
-
-
-def _pieces(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Ranges of texts of about `_SLICE` characters together; a longer text stands alone."""
-    ends = np.cumsum([len(text) for text in texts])
-    first = 0
-    while first < len(texts):
-        done = ends[first - 1] if first else 0
-        last = max(first + 1, int(np.searchsorted(ends, done + _SLICE, side="right")))
-        yield first, last
-        first = last
-
-
-def _hashes(ngrams: CodePoints) -> Hashes:
-    """A number per n-gram [m, size]: a polynomial in its code points modulo 2^64, high bits mixed into low ones."""
-    total = np.zeros(len(ngrams), dtype=np.uint64)
-    for column in ngrams.T:
-        total = total * _MULTIPLIER + column
-    return np.asarray(total ^ (total >> np.uint64(29)))
-
-
-def _vocabulary(texts: Sequence[str], size: int, min_items: int, most: int) -> tuple[CodePoints, Rows]:
-    """The n-grams kept [v, size], by rising hash, and in how many texts each stands [v]."""
-    pieces = [(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint64), np.zeros((0, size), dtype=np.uint32))]
-    for owner, found, window, place in _windows(texts, size):
-        once = _first_in_each(owner, found)
-        pieces.append((owner[once], found[once], window[place[once]]))
-    owner, found, points = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
-    once = _first_in_each(owner, found)  # again: a long text comes in several pieces
-    _, where, holders = np.unique(found[once], return_index=True, return_counts=True)
-    kept = np.flatnonzero(holders >= min_items)
-    if len(kept) > most:
-        kept = np.sort(kept[np.argsort(-holders[kept], kind="stable")[:most]])
-    return points[once][where[kept]], holders[kept]
-
-
-def _first_in_each(owner: Rows, found: Hashes) -> Rows:
-    """Places of the n-grams, each once per text that holds it, by hash."""
-    order = np.lexsort((owner, found))
-    new = np.ones(len(order), dtype=bool)
-    new[1:] = (np.diff(found[order]) != 0) | (np.diff(owner[order]) != 0)
-    return order[new]
-
-
-def _weights(texts: Sequence[str], ngrams: CodePoints, rarity: Floats, size: int) -> csr_matrix:
-    """TF-IDF weights [n, v] of each text, of length 1 (or 0 where it holds no known n-gram)."""
-    from scipy.sparse import csr_matrix, diags_array
-
-    known = _hashes(ngrams)
-    rows, columns = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
-    for owner, found, *_ in _windows(texts, size) if len(known) else ():
-        place = np.minimum(np.searchsorted(known, found), len(known) - 1)
-        hit = known[place] == found
-        rows.append(owner[hit])
-        columns.append(place[hit])
-    row, column = np.concatenate(rows), np.concatenate(columns)
-    counts = csr_matrix((np.ones(len(row)), (row, column)), shape=(len(texts), len(known)))
-    counts.sum_duplicates()
-    counts.data = (1 + np.log(counts.data)) * rarity[counts.indices]
-    length = np.sqrt(np.asarray(counts.multiply(counts).sum(axis=1)).ravel())
-    return csr_matrix(diags_array(1 / np.where(length > 0, length, 1.0)) @ counts)
 
 
 def _within_contexts(weights: csr_matrix, items: Sequence[Item]) -> LinearOperator:
