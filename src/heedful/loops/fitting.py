@@ -105,11 +105,11 @@ def possible_utilities(table: Table) -> tuple[Utility, ...]:
 
 
 def items_recur(table: Table, times: float = 1.0) -> bool:
-    """Whether systems (or, where none is named, outputs) are judged more than `times` times on average."""
-    for name in ("systems", "outputs"):
+    """Whether systems are judged more than `times` times on average; where none is named, outputs at least three."""
+    for name, least in (("systems", times), ("outputs", max(times, _RECURRENCE))):
         judged = table.column(name).explode().drop_nulls()
         if len(judged) > 0:
-            return len(judged) > times * judged.n_unique()
+            return len(judged) > least * judged.n_unique()
     return False
 
 

@@ -65,10 +65,9 @@ class NgramFeatures:
     def fit(self, items: Sequence[Item]) -> NgramFeatures:
         items = _sample_of_contexts(items, self.fit_on, np.random.default_rng(self.seed))
         texts = output_texts(items)
-        ngrams, rarity = self._vocabulary(texts)
-        learnt = replace(self, fitted_on=len(texts), ngrams=ngrams, rarity=rarity)
-        components = _components(_within_contexts(learnt.weights(texts), items), self.dimensions, self.seed)
-        return replace(learnt, components=components)
+        ngrams, rarity, weights = self._learnt(texts)
+        components = _components(_within_contexts(weights, items), self.dimensions, self.seed)
+        return replace(self, fitted_on=len(texts), ngrams=ngrams, rarity=rarity, components=components)
 
     def encode(self, items: Sequence[Item]) -> Floats:
         if self.components is None:
@@ -94,14 +93,16 @@ class NgramFeatures:
             analyzer="char_wb", ngram_range=(self.size, self.size), sublinear_tf=True, dtype=np.float64, **settings
         )
 
-    def _vocabulary(self, texts: Sequence[str]) -> tuple[tuple[str, ...], Floats]:
-        """The n-grams kept [v] and their inverse document frequencies [v]."""
+    def _learnt(self, texts: Sequence[str]) -> tuple[tuple[str, ...], Floats, csr_matrix]:
+        """The n-grams kept [v], their inverse document frequencies [v], and the weights [n, v] of these texts."""
+        from scipy.sparse import csr_matrix
+
         vectorizer = self._vectorizer(min_df=self.min_items, max_features=self.max_ngrams)
         try:
-            vectorizer.fit(texts)
+            weights = vectorizer.fit_transform(texts)
         except ValueError:  # how scikit-learn says that no n-gram is in enough texts
-            return (), np.zeros(0)
-        return tuple(vectorizer.get_feature_names_out().tolist()), np.asarray(vectorizer.idf_)
+            return (), np.zeros(0), csr_matrix((len(texts), 0))
+        return tuple(vectorizer.get_feature_names_out().tolist()), np.asarray(vectorizer.idf_), csr_matrix(weights)
 
     def describe(self) -> dict[str, Any]:
         known = None if self.ngrams is None else len(self.ngrams)
