@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import datetime as dt
 import functools
@@ -18,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heedful.feedback import Feedback, Record, Table
+from heedful.feedback import Feedback, Record, Table, Value
 from heedful.feedback.formats.alpaca import ALPACA, ALPACA_TABLE
 from heedful.feedback.formats.arena import ARENA
 from heedful.feedback.formats.base import Format, Problem
@@ -370,11 +371,11 @@ def test_arena_left_may_be_model_b() -> None:
 # The bulk paths accept and reject as the row paths do
 
 
-def same_both_ways(frame: pl.DataFrame, read_as: Format) -> Feedback:
-    bulk, single = (read(frame, format=one) for one in (read_as, replace(read_as, frame=None)))
+def same_both_ways(rows: pl.DataFrame | list[Any], read_as: Format) -> Feedback:
+    bulk, single = (read(rows, format=one) for one in (read_as, replace(read_as, frame=None, rows=None)))
     assert list(bulk.table.records()) == list(single.table.records())
     assert bulk.rejects == single.rejects
-    assert bulk.read == frame.height
+    assert bulk.read == len(rows)
     return bulk
 
 
@@ -477,6 +478,70 @@ def test_sound_tables_stay_in_bulk() -> None:
     sound, rest = NATIVE_TABLE.frame(frame.with_columns(pl.Series("\x00line", range(1, frame.height + 1))))
     assert (sound.height, rest.height) == (frame.height, 0)
     assert list(read(frame).table.records()) == list(Table.shaped(frame).records())
+
+
+def plain_records() -> list[dict[str, Any]]:
+    made = Table.shaped(plain_table()).records()
+    return [record.model_dump(mode="json", by_alias=True, exclude_defaults=True) for record in made]
+
+
+ODDITIES = [
+    None,
+    "",
+    "x",
+    0,
+    1,
+    2.5,
+    -1,
+    True,
+    [],
+    {},
+    [1],
+    ["a"],
+    [None],
+    [1.0, 2],
+    [2, 1],
+    [None] * 2,
+    math.inf,
+    10**400,
+    2**40,
+]
+KEYS = st.sampled_from(sorted(set(Record.model_fields) - {"schema_version"} | {"schema", "unknown", "line", "source"}))
+DEEPER = st.sampled_from(sorted({*Value.model_fields, "odd"}))
+DATES = ["2024-02-30T00:00:00Z", "2024-02-03T00:00:00+02:00", "2024-02-03T00:00:00.1234567Z", "2024-02-03", 1.7e9]
+NESTED = [
+    {"kind": "turn", "index": 1}, {"kind": "turn", "index": -1}, {"id": "r", "kind": None}, {"id": "r", "kind": "rule"},
+    {"id": "r", "odd": 1}, [{"output": [{"text": "a"}]}], [{"output": [{"text": 5}]}], [{"output": "a", "odd": 1}],
+    [{"output": None}], [{"system": "s"}, {"system": "s"}], [{"output": "a"}, {"output": "a"}, {"output": "a"}],
+    [{"text": "a", "kind": "odd"}], [{"text": "a", "by": "world"}], "shown", "unknown", "\x1e[]",
+]  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_records_in_bulk_are_records_row_by_row(data: st.DataObject) -> None:
+    rows = copy.deepcopy(plain_records())
+    for _ in range(data.draw(st.integers(1, 3))):
+        row = data.draw(st.sampled_from(rows))
+        inner = row["value"] if data.draw(st.booleans()) and isinstance(row.get("value"), dict) else row
+        key = data.draw(KEYS if inner is row else DEEPER)
+        if data.draw(st.booleans()):
+            inner.pop(key, None)
+        else:
+            inner[key] = copy.deepcopy(data.draw(st.sampled_from([*ODDITIES, *DATES, *NESTED])))
+    same_both_ways(rows, NATIVE)
+
+
+def test_sound_records_stay_in_bulk() -> None:
+    sound, left = NATIVE.rows(plain_records())
+    assert (sound.height, left) == (len(plain_records()), [])
+
+
+def test_bulk_records_without_ids_are_numbered_among_all() -> None:
+    bare = {"kind": "label", "candidates": [{"output": "a"}], "value": {"label": True}}
+    feedback = same_both_ways([bare, {**bare, "kind": "odd"}, {**bare, "id": "given"}, bare], NATIVE)
+    digest = feedback.sources[0].digest[:12]
+    assert feedback.table.frame["id"].to_list() == [f"{digest}-1", "given", f"{digest}-4"]
 
 
 @pytest.mark.parametrize(

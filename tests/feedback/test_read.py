@@ -22,6 +22,7 @@ from heedful.feedback import Feedback, Record, Table
 from heedful.feedback import formats as known_formats
 from heedful.feedback.delimited import delimited
 from heedful.feedback.formats import Format, all_formats, format_named
+from heedful.feedback.identities import Identities, Repeat
 from heedful.feedback.read import iter_parts, iter_tables, read
 from heedful.feedback.rows import MAX_RECORD_BYTES, SourceRow, rows_of_frame
 from heedful.feedback.source import rows_of
@@ -106,6 +107,7 @@ CONTENTS = {
     "frames.csv.zst": zstandard.compress(csv_of(FRAME)[:99]) + zstandard.compress(csv_of(FRAME)[99:]),
     "misnamed.csv": gzip.compress(csv_of(FRAME)),
     "votes.parquet.gz": gzip.compress(parquet_of(FRAME)),
+    "votes[1]*.parquet": parquet_of(FRAME),
 }
 
 
@@ -220,6 +222,22 @@ def test_read_is_accepted_plus_rejected(tmp_path_factory: pytest.TempPathFactory
     bad = [line for line, vote in enumerate(votes, 1) if vote["winner"] not in ("model_a", "tie")]
     assert [reject.line for reject in feedback.rejects] == bad
     assert source.read - source.accepted == len(bad)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.lists(st.tuples(st.integers(0, 9), st.booleans()), max_size=6), min_size=1, max_size=8))
+def test_repeated_ids_are_found_as_by_a_dictionary(batches: list[list[tuple[int, bool]]]) -> None:
+    identities, seen = Identities(), {}
+    for number, batch in enumerate(batches):
+        source = f"file {number % 3}"
+        records = [Record.model_validate({**_comparisons(1)[0], "id": f"r{k}", "consent": same}) for k, same in batch]
+        found = identities.repeats(Table.of(records, source=source, first_line=10 * number).frame)
+        expected = []
+        for row, (k, same) in enumerate(batch):
+            if k in seen:
+                expected.append(Repeat(row, seen[k][0] == same, *seen[k][1:]))
+            seen.setdefault(k, (same, source, 10 * number + row))
+        assert found == expected
 
 
 # Options

@@ -90,7 +90,7 @@ class Identities:
         if not frame.height:
             return []
         key, content = _hashed(frame["id"]), _content_hash(frame)
-        where, line = self._numbers(frame["source"]), frame["line"].to_numpy()
+        where, line = self._numbers(frame["source"].fill_null("")), frame["line"].fill_null(0).to_numpy()
         rows = np.argsort(key, kind="stable")
         run = _Run(key[rows], content[rows], where[rows], line[rows])
         fresh = np.ones(len(rows), bool)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from heedful.core import HeedfulError
-from heedful.feedback.formats.base import LINE, Format, Framed, Judgement, Problem
+from heedful.feedback.formats.base import LINE, Format, Judgement, Problem
 from heedful.feedback.formats.native import NATIVE, NATIVE_TABLE
 from heedful.feedback.identities import Identities, permuted
 from heedful.feedback.record import Record
@@ -73,11 +74,7 @@ class Intake:
 
     def take(self, chunk: Chunk) -> tuple[Table, list[Reject]]:
         """The judgements of a chunk, sorted by line; those accepted have ids that no earlier record has."""
-        if isinstance(chunk, pl.DataFrame) and self.format.frame is not None and self.texts is None:
-            accepted, rejects = self._of_frame(chunk, self.format.frame)
-        else:
-            rows = rows_of_frame(chunk) if isinstance(chunk, pl.DataFrame) else chunk
-            accepted, rejects, _ = self._of_rows(rows, repeat(0))
+        accepted, rejects = self._of_frame(chunk) if isinstance(chunk, pl.DataFrame) else self._of_entries(chunk)
         table, repeated = self.without_repeats(Table.shaped(accepted))
         return table, sorted(rejects + repeated, key=lambda reject: reject.line)
 
@@ -137,15 +134,33 @@ class Intake:
 
     # Many rows at once
 
-    def _of_frame(
-        self, chunk: pl.DataFrame, framed: Callable[[pl.DataFrame], Framed]
+    def _of_frame(self, chunk: pl.DataFrame) -> tuple[pl.DataFrame, list[Reject]]:
+        if self.format.frame is None or self.texts is not None:
+            return self._of_rows(rows_of_frame(chunk), repeat(0))[:2]
+        sound, rest = self.format.frame(chunk)
+        return self._of_both(sound, rows_of_frame(rest), rest[LINE].to_numpy())
+
+    def _of_entries(self, chunk: list[Entry]) -> tuple[pl.DataFrame, list[Reject]]:
+        if self.format.rows is None or self.texts is not None:
+            return self._of_rows(chunk, repeat(0))[:2]
+        rows = [entry for entry in chunk if isinstance(entry, SourceRow)]
+        sound, left = self.format.rows([row.fields for row in rows])
+        lines = np.array([row.line for row in rows], np.int64)
+        sound = sound.with_columns(pl.Series(LINE, lines[sound[LINE].to_numpy()]))
+        losses = [entry for entry in chunk if isinstance(entry, Loss)]
+        rest: list[Entry] = sorted([*losses, *(rows[place] for place in left)], key=lambda entry: entry.line)
+        return self._of_both(sound, rest, np.array([entry.line for entry in rest], np.int64))
+
+    def _of_both(
+        self, sound: pl.DataFrame, rest: Iterable[Entry], rest_lines: NDArray[np.int64]
     ) -> tuple[pl.DataFrame, list[Reject]]:
-        sound, rest = framed(chunk)
-        # Every sound row is one judgement; those left may hold any number. Both are counted in the order of lines.
-        sound_lines, rest_lines = sound[LINE].to_numpy(), rest[LINE].to_numpy()
-        start = self.ordinal
+        """Sound rows in bulk, the rest one by one, together in the order of lines.
+
+        Every sound row is one judgement; those of the rest may hold any number. Ordinals count both.
+        """
+        sound_lines, start = sound[LINE].to_numpy(), self.ordinal
         ahead = np.searchsorted(sound_lines, rest_lines).tolist()
-        others, rejects, counts = self._of_rows(rows_of_frame(rest), ahead)
+        others, rejects, counts = self._of_rows(rest, ahead)
         between = np.cumsum([0, *counts])[np.searchsorted(rest_lines, sound_lines)]
         self.ordinal += sound.height
         accepted = self._finished(sound, pl.Series(start + 1 + np.arange(sound.height) + between))
@@ -158,8 +173,8 @@ class Intake:
         made = pl.concat_str(pl.lit(f"{self.digest[:12]}-"), pl.lit(ordinals))
         typed = [pl.col(name).cast(SCHEMA[name]) for name in sound.columns if name != LINE]
         frame = sound.select(*typed, pl.col(LINE).alias("line"), pl.lit(self.source).alias("source"))
-        if "id" not in frame.columns:
-            frame = frame.with_columns(made.alias("id"))
+        given = pl.col("id") if "id" in frame.columns else pl.lit(None, pl.String)
+        frame = frame.with_columns(pl.coalesce(given, made).alias("id"))
         return frame if self.format.name in _ORDERED else permuted(frame)
 
     def without_repeats(self, accepted: Table) -> tuple[Table, list[Reject]]:

@@ -18,6 +18,7 @@ from heedful.core import InputError, MissingExtraError
 from heedful.feedback.delimited import delimited
 from heedful.feedback.formats.base import well_formed
 from heedful.feedback.formats.native import check_version
+from heedful.feedback.json_rows import json_lines, json_values
 from heedful.feedback.record import Record
 from heedful.feedback.rows import (
     MAX_RECORD_BYTES,
@@ -28,8 +29,6 @@ from heedful.feedback.rows import (
     SourceRow,
     frame_chunks,
     in_chunks,
-    json_lines,
-    json_values,
     parquet_chunks,
     plain_value,
     rows_of_frame,

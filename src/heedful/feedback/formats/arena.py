@@ -1,4 +1,8 @@
-"""Arena tables: two models and a winner per row, texts optional."""
+"""Arena tables: two models and a winner per row, texts optional.
+
+The order of display is known where columns `left` and `right` name the models. Raters are persons unless a column
+`rater_kind` says otherwise. A prompt known only by its number is a context that refers to it.
+"""
 
 from __future__ import annotations
 

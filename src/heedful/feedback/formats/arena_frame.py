@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from heedful.core import Part, encode_parts
+from heedful.core.items import PARTS_MARK
 from heedful.feedback.formats.arena import CHOICES, LATEST_SECONDS, Layout
 from heedful.feedback.formats.base import LINE, Framed
 from heedful.feedback.record import RATER_KINDS
@@ -15,7 +16,7 @@ _NOTHING = pl.lit(None, pl.String)
 _SPACES = "".join(filter(str.isspace, map(chr, range(0x3001))))  # what str.strip strips
 _REFERABLE = r"^[A-Za-z0-9_.:-]+$"  # identifiers that stand in JSON as they are
 _NUMERAL = r"^[0-9]+$"
-_UNPLAIN_STARTS = ("\x1e", "[{")  # marked parts, messages written as JSON
+_UNPLAIN_STARTS = (PARTS_MARK, "[{")  # marked parts, messages written as JSON
 
 
 def frame(rows: pl.DataFrame) -> Framed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ class Problem:
 
 Judgement = dict[str, Any] | Problem
 Framed = tuple["pl.DataFrame", "pl.DataFrame"]
+Rowed = tuple["pl.DataFrame", "list[int]"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Format:
     `frame(rows)`: the same for many rows at once, where speed matters. Rows, as read, with a column `LINE`, become the
     columns of `heedful.feedback.table.SCHEMA` (one judgement per row, with its `LINE`), and those rows that are not
     plainly sound: the reader gives these to `parse`, so that both paths accept and reject alike.
+    `rows(rows)`: the same for rows that come as dicts. Their places in the sequence, from 0, stand for lines: in the
+    column `LINE`, and in the list of those that are left.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Format:
     matches: Callable[[Row], bool]
     parse: Callable[[Row], Iterable[Judgement]]
     frame: Callable[[pl.DataFrame], Framed] | None = None
+    rows: Callable[[Sequence[Row]], Rowed] | None = None
 
 
 def well_formed(value: Any) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from heedful.core import HeedfulError, InputError
-from heedful.feedback.formats.base import Format, Framed, Judgement, Problem, Row, well_formed
+from heedful.feedback.formats.base import Format, Framed, Judgement, Problem, Row, Rowed, well_formed
 from heedful.feedback.record import KINDS, SCHEMA_VERSION, decode_content
 
 if TYPE_CHECKING:
@@ -91,11 +91,18 @@ def _frame(rows: pl.DataFrame) -> Framed:
     return frame(rows)
 
 
+def _rows(records: Sequence[Row]) -> Rowed:
+    from heedful.feedback.formats.native_rows import rows
+
+    return rows(records)
+
+
 NATIVE = Format(
     name="heedful",
     about="heedful's own records, one JSON object per line",
     matches=_matches,
     parse=_parse,
+    rows=_rows,
 )
 NATIVE_TABLE = Format(
     name="heedful-table",

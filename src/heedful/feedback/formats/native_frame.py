@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from heedful.core import HeedfulError
-from heedful.core.items import Author
+from heedful.core.items import PARTS_MARK, Author
 from heedful.feedback.formats.base import LINE, Framed, well_formed
 from heedful.feedback.record import Address, decode_content, encode_content
 from heedful.feedback.table import PROVENANCE, SCHEMA
@@ -26,7 +26,7 @@ def frame(rows: pl.DataFrame) -> Framed:
     known = [name for name in rows.columns if name in SCHEMA and name not in PROVENANCE]
     foreign = [name for name in rows.columns if name not in (*SCHEMA, LINE)]
     castable = all(_castable(rows.schema[name], SCHEMA[name]) for name in known)
-    if foreign or not castable or not {"id", "kind", "systems", "outputs"} <= set(known):
+    if foreign or not castable or not {"kind", "systems", "outputs"} <= set(known):
         return rows.select(LINE).clear(), rows
     table = _shaped(rows, known)
     sound = table.select(pl.all_horizontal(_rules(table)).fill_null(False)).to_series()
@@ -85,7 +85,7 @@ def _rules(table: pl.DataFrame) -> Iterator[pl.Expr]:
     n = pl.col("systems").list.len()
     yield pl.col("kind").is_not_null()
     yield pl.col("outputs").list.len() == n
-    yield from ((pl.col(name) != "").fill_null(False) for name in ("id", "criterion"))
+    yield (pl.col("criterion") != "").fill_null(False)
     for kind in kinds:
         here = pl.col("kind") == kind
         yield here.not_() | (n >= 2 if kind in _MANY else n == (2 if kind in _PAIRS else 1))
@@ -121,6 +121,7 @@ _BOUNDS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
     "step": _positive,
     "steps": lambda column: column.list.eval(pl.element().is_finite().fill_null(True)).list.all(),
     "amount": _finite,
+    "id": lambda column: column != "",  # a record without an id is given one
     "rater": lambda column: column != "",
     "propensity": lambda column: (column > 0) & (column <= 1),
     "seconds": lambda column: column.is_finite() & (column >= 0),
@@ -176,7 +177,7 @@ def _contents_kept(rows: pl.DataFrame, table: pl.DataFrame, known: list[str]) ->
 
 def _marked(texts: pl.Series) -> pl.Series:
     """Which contents are more than plain text."""
-    return texts.str.starts_with("\x1e").fill_null(False)
+    return texts.str.starts_with(PARTS_MARK).fill_null(False)
 
 
 def _good(texts: pl.Series, looked_at: pl.Series, good: Callable[[str], bool]) -> pl.Series:

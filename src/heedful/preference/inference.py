@@ -1,0 +1,201 @@
+"""Maximum likelihood (or maximum a posteriori) by Newton's method, jointly over utilities and nuisance parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.linalg import block_diag
+
+from heedful.core import Floats
+from heedful.preference.information import Dense, Information, Singular, Sparse
+from heedful.preference.likelihoods import Likelihood, Terms, dense_information, information_above
+
+# Up to this many parameters the information is a dense matrix (a Cholesky factor of 3,000 takes about half a second).
+DENSE_LIMIT = 3000
+_STEP_TOLERANCE = 1e-10
+_ITERATIONS = 200
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Likelihoods over n items whose utilities are θ itself (design None) or design [n, d] @ θ.
+
+    Parameters x [P] are θ, then the nuisance parameters of each likelihood in turn. `precision` [P] is that of a
+    Gaussian prior around zero, 0 where there is none.
+    """
+
+    likelihoods: tuple[Likelihood, ...]
+    items: int
+    design: Floats | None = None
+    precision: Floats | None = None
+
+    @cached_property
+    def coefficients(self) -> int:
+        """How many parameters are utilities or weights of features."""
+        return self.items if self.design is None else self.design.shape[1]
+
+    @cached_property
+    def slices(self) -> tuple[slice, ...]:
+        """Where each likelihood's nuisance parameters stand in x."""
+        ends = np.cumsum([self.coefficients] + [len(likelihood.nuisances) for likelihood in self.likelihoods])
+        return tuple(slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True))
+
+    @property
+    def size(self) -> int:
+        return self.slices[-1].stop if self.slices else self.coefficients
+
+    @property
+    def is_dense(self) -> bool:
+        return self.design is not None or self.size <= DENSE_LIMIT
+
+    @cached_property
+    def gauge(self) -> Floats:
+        """The direction [P] along which no probability changes; zeros where a prior or a design rules it out."""
+        if self.design is not None or self.precision is not None:
+            return np.zeros(self.size)
+        return np.concatenate([np.ones(self.items)] + [likelihood.shift for likelihood in self.likelihoods])
+
+    def centred(self, x: Floats) -> Floats:
+        """x moved along the gauge so that the utilities sum to zero."""
+        if not self.gauge.any():
+            return x
+        return x - x[: self.items].mean() * self.gauge
+
+    def across(self, gradient: Floats) -> Floats:
+        """A gradient without its part along the gauge, which is rounding."""
+        length = float(self.gauge @ self.gauge)
+        return gradient - (self.gauge @ gradient) / length * self.gauge if length else gradient
+
+    def start(self) -> Floats:
+        return np.concatenate([np.zeros(self.coefficients)] + [likelihood.start() for likelihood in self.likelihoods])
+
+    def utilities(self, x: Floats) -> Floats:
+        """u [n] at parameters x."""
+        theta = x[: self.coefficients]
+        return theta if self.design is None else self.design @ theta
+
+    def terms(self, x: Floats) -> list[Terms]:
+        """What each likelihood gives at x."""
+        utility = self.utilities(x)
+        return [
+            likelihood.terms(utility, x[where]) for likelihood, where in zip(self.likelihoods, self.slices, strict=True)
+        ]
+
+    def at(self, x: Floats) -> Point:
+        """Log-posterior, gradient and information at x."""
+        return Point(self, x, self.terms(x))
+
+
+@dataclass(frozen=True)
+class Point:
+    """The log-likelihood plus log-prior (up to a constant), with derivatives, at x."""
+
+    problem: Problem
+    x: Floats
+    terms: list[Terms]
+
+    @cached_property
+    def log_likelihood(self) -> float:
+        return float(sum(terms.value for terms in self.terms))
+
+    @cached_property
+    def value(self) -> float:
+        precision = self.problem.precision
+        return self.log_likelihood - (0.0 if precision is None else float(precision @ self.x**2) / 2)
+
+    @cached_property
+    def gradient(self) -> Floats:
+        utilities = np.sum([terms.gradient for terms in self.terms], axis=0)
+        if self.problem.design is not None:
+            utilities = self.problem.design.T @ utilities
+        gradient = np.concatenate([utilities] + [terms.nuisance_gradient for terms in self.terms])
+        return gradient if self.problem.precision is None else gradient - self.problem.precision * self.x
+
+    @cached_property
+    def information(self) -> Information:
+        return self._dense() if self.problem.is_dense else self._sparse()
+
+    def _dense(self) -> Dense:
+        return Dense(self.likelihood_information() + self._prior(), self.problem.gauge)
+
+    def _prior(self) -> Floats | float:
+        return 0.0 if self.problem.precision is None else np.diag(self.problem.precision)
+
+    def likelihood_information(self) -> Floats:
+        """The information [P, P] of the votes alone, dense."""
+        problem, d = self.problem, self.problem.coefficients
+        matrix = np.zeros((problem.size, problem.size))
+        for terms, where in zip(self.terms, problem.slices, strict=True):
+            cross = terms.cross
+            if problem.design is None:
+                matrix[:d, :d] += dense_information(terms)
+            else:
+                matrix[:d, :d] += _through(terms, problem.design)
+                cross = problem.design.T @ cross
+            matrix[:d, where] = cross
+            matrix[where, :d] = cross.T
+            matrix[where, where] = terms.nuisance_information
+        return matrix
+
+    def _sparse(self) -> Sparse:
+        problem = self.problem
+        precision = np.zeros(problem.size) if problem.precision is None else problem.precision
+        prior, nuisance_prior = np.split(precision, [problem.coefficients])
+        above = sum((information_above(terms) for terms in self.terms[1:]), start=information_above(self.terms[0]))
+        return Sparse(
+            np.sum([terms.diagonal for terms in self.terms], axis=0) + prior,
+            above,
+            np.concatenate([terms.cross for terms in self.terms], axis=1),
+            block_diag(*[terms.nuisance_information for terms in self.terms]) + np.diag(nuisance_prior),
+            problem.gauge,
+        )
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """Where Newton's method stopped."""
+
+    point: Point
+    iterations: int
+    converged: bool
+
+
+def maximise(problem: Problem, start: Floats | None = None) -> Optimum:
+    """The maximum of a concave log-posterior by Newton's method with backtracking.
+
+    Converged where a full step would move no parameter by more than 1e-10 (nats of utility). Raises Singular where
+    the information has no inverse; identification rules that out beforehand.
+    """
+    point = problem.at(problem.start() if start is None else start)
+    for iteration in range(1, _ITERATIONS + 1):
+        step = problem.centred(point.information.solve(problem.across(point.gradient)))
+        if np.abs(step).max(initial=0.0) < _STEP_TOLERANCE:
+            last = problem.at(problem.centred(point.x + step))
+            return Optimum(last, iteration, True)
+        following = _line_search(point, step)
+        if following is None:
+            # No step along the Newton direction gains beyond rounding: the maximum up to floating point.
+            return Optimum(point, iteration, bool(np.abs(step).max() < 1e-6))
+        point = following
+    return Optimum(point, _ITERATIONS, False)
+
+
+def _line_search(point: Point, step: Floats) -> Point | None:
+    """The first of step, step/2, step/4, ... that gains a fair part of what its slope promises."""
+    slope = float(point.gradient @ step)
+    rounding = 1e-13 * max(abs(point.value), 1.0)
+    size = 1.0
+    while size > 1e-10:
+        there = point.problem.at(point.x + size * step)
+        if there.value >= point.value + 1e-4 * size * slope - rounding:
+            return there
+        size /= 2
+    return None
+
+
+def _through(terms: Terms, design: Floats) -> Floats:
+    """The information over θ [d, d] where u = design @ θ."""
+    above = design.T @ (information_above(terms) @ design)
+    return np.asarray(above + above.T + design.T @ (terms.diagonal[:, None] * design))

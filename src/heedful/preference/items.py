@@ -1,0 +1,119 @@
+"""Free utilities: the maximum likelihood of what is identified, a wide prior for the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from heedful.core import Finding, Floats
+from heedful.preference import findings as say
+from heedful.preference.identification import Identified, identify
+from heedful.preference.inference import DENSE_LIMIT, Problem, maximise
+from heedful.preference.likelihoods import Likelihood
+from heedful.preference.prediction import Reading, readings
+from heedful.preference.sandwich import Clusters, Dense, Independent, Noise, covariance, laplace, mirrored
+
+# The prior under which items that the votes cannot place are scored, so that they can be asked about: utilities N(0, sd²).
+WIDE_SD = 2.5
+
+
+@dataclass(frozen=True)
+class ItemsFit:
+    """Utilities of n items: `mean` [n], `covariance` [n, n] or None, `draws` [k, n], a note per item not identified."""
+
+    mean: Floats
+    covariance: Floats | None
+    draws: Floats
+    notes: tuple[str, ...]
+    df: float
+    readings: tuple[Reading, ...]
+    findings: list[Finding] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def fit_items(
+    likelihoods: tuple[Likelihood, ...], judgements: Floats, clusters: Clusters, pairs: int, rng: np.random.Generator
+) -> ItemsFit:
+    """Fit the identified items by maximum likelihood and place the others by the wide prior; 2 · `pairs` draws.
+
+    `judgements` [n] counts those that each item is in.
+    """
+    n = len(judgements)
+    found = identify(likelihoods, n)
+    fewest = float(judgements[found.kept].min(initial=np.inf))
+    placed = _maximum_likelihood(found, clusters, fewest, pairs, rng)
+    if len(found.kept) == n:
+        return placed
+    return _with_others(placed, found, _wide(likelihoods, n, pairs, rng))
+
+
+def _maximum_likelihood(
+    found: Identified, clusters: Clusters, fewest: float, pairs: int, rng: np.random.Generator
+) -> ItemsFit:
+    """The fit of the identified items alone."""
+    m = len(found.kept)
+    if not m:
+        facts: dict[str, Any] = dict.fromkeys(("prior", "log_likelihood", "converged", "promise"))
+        facts |= {"parameters": 0, "iterations": 0, "clusters": {}, "covariance": "model"}
+        return ItemsFit(np.zeros(0), np.zeros((0, 0)), np.zeros((2 * pairs, 0)), found.notes, np.inf, (), [], facts)
+    optimum = maximise(Problem(found.likelihoods, m))
+    spread = covariance(optimum, clusters, fewest)
+    drawn = mirrored(optimum.point.x, spread.noise.sample(pairs, rng))
+    facts = {
+        "prior": None,
+        "parameters": optimum.point.problem.size - 1,
+        "log_likelihood": optimum.point.log_likelihood,
+        "converged": optimum.converged,
+        "iterations": optimum.iterations,
+        "clusters": spread.clusters,
+        "covariance": spread.basis,
+        "promise": spread.promise,
+    }
+    findings = say.few_clusters(spread.notes) + ([] if optimum.converged else [say.not_converged(optimum.iterations)])
+    matrix = spread.noise.matrix
+    x = optimum.point.x
+    block = None if matrix is None else without(matrix[:m, :m], spread.unknown)
+    return ItemsFit(x[:m], block, drawn[:, :m], found.notes, spread.df, readings(optimum, drawn), findings, facts)
+
+
+def _wide(likelihoods: tuple[Likelihood, ...], n: int, pairs: int, rng: np.random.Generator) -> ItemsFit:
+    """All n items under the wide prior; their nuisance parameters under one four times as wide."""
+    noise: Noise = Dense(np.eye(n) * WIDE_SD**2) if n <= DENSE_LIMIT else Independent(np.full(n, WIDE_SD))
+    mean = np.zeros(n)
+    drawn: tuple[Reading, ...] = ()
+    if likelihoods:
+        size = Problem(likelihoods, n).size
+        precision = np.append(np.full(n, WIDE_SD**-2), np.full(size - n, (4 * WIDE_SD) ** -2))
+        optimum = maximise(Problem(likelihoods, n, precision=precision))
+        mean, noise = optimum.point.x, laplace(optimum)
+    draws = mirrored(mean, noise.sample(pairs, rng))
+    if likelihoods:
+        drawn = readings(optimum, draws)
+    block = None if noise.matrix is None else noise.matrix[:n, :n]
+    return ItemsFit(mean[:n], block, draws[:, :n], (), np.inf, drawn)
+
+
+def _with_others(placed: ItemsFit, found: Identified, wide: ItemsFit) -> ItemsFit:
+    """The identified items as placed, the others as under the wide prior, relative to the same centre."""
+    kept = found.kept
+    centre = wide.mean[kept].mean() if len(kept) else wide.mean.mean()
+    mean, draws = wide.mean - centre, wide.draws - centre
+    mean[kept], draws[:, kept] = placed.mean, placed.draws
+    matrix = None
+    if placed.covariance is not None and wide.covariance is not None:
+        matrix = np.zeros_like(wide.covariance)
+        matrix[np.ix_(kept, kept)] = placed.covariance
+        matrix = without(matrix, ~np.isin(np.arange(len(matrix)), kept))
+    facts = {**placed.facts, "prior_of_items_not_identified": f"N(0, {WIDE_SD:g}²), for asking only"}
+    return replace(
+        placed, mean=mean, draws=draws, covariance=matrix, readings=placed.readings or wide.readings, facts=facts
+    )
+
+
+def without(matrix: Floats, unknown: np.ndarray) -> Floats:
+    """A covariance with NaN in the rows and columns of what is not known."""
+    masked = matrix.copy()
+    masked[unknown], masked[:, unknown] = np.nan, np.nan
+    return masked

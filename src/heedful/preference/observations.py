@@ -1,0 +1,395 @@
+"""Feedback tables as integer arrays over item indices: what the likelihoods are computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from heedful.core import Floats, Item, decode_parts
+from heedful.feedback import CHOICES, KINDS, Table
+from heedful.feedback.record import Kind
+
+FITTED_KINDS = ("comparison", "ranking", "best_of", "rating", "label", "edit")
+"""The record kinds that have a likelihood. Others are kept in the table and not used by the fit."""
+
+_COLUMNS = frozenset(
+    "kind context outputs systems criterion address choice degree share ranks best rating scale_low scale_high label".split()
+)
+
+Indices = NDArray[np.intp]
+Identity = Literal["system", "content"]
+
+# A rating scale with more distinct values than this is cut into bins of about equal counts: the cumulative logit uses
+# only the order of the values, and ten bins keep about 99 % of what the order tells (Agresti 2010, section 3.3).
+MAX_LEVELS = 12
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """Votes on pairs. One entry per vote, two for a soft vote or a tie that counts as half a win each.
+
+    `row` [v] is the table row, `first` and `second` [v] item indices, `outcome` [v] the signed degree: positive where
+    the first won, negative where the second did, 0 for a tie; 1 where no degree was given. `weight` [v] is 1 but for
+    split votes.
+    """
+
+    row: Indices
+    first: Indices
+    second: Indices
+    outcome: Floats
+    weight: Floats
+
+
+@dataclass(frozen=True)
+class Selections:
+    """Choices from sets: stage s takes the `chosen` members (several where they tie) out of its `members`.
+
+    `row` [s]; `members` [s, k] item indices, -1 where a set is smaller than k; `chosen` [s, k].
+    """
+
+    row: Indices
+    members: Indices
+    chosen: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Grades:
+    """Values on a scale: `row` [v], `item` [v], `value` [v] (1.0 and 0.0 for yes and no)."""
+
+    row: Indices
+    item: Indices
+    value: Floats
+
+
+Instrument = Comparisons | Selections | Grades
+
+
+@dataclass(frozen=True)
+class Observations:
+    """What a table says about one criterion.
+
+    `names` [n] are the keys of the items judged and `contents` [n] their encoded (context, output) where items are told
+    apart by content. `instruments` maps a name to its votes; votes of one instrument share its nuisance parameters.
+    `excluded` counts the records that are kept in the table but not used, by reason.
+    """
+
+    names: tuple[str, ...]
+    contents: tuple[tuple[str, str], ...] | None
+    instruments: dict[str, Instrument]
+    excluded: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def rows(self) -> Indices:
+        """The table rows used, ascending."""
+        return distinct([votes.row for votes in self.instruments.values()])
+
+    def items(self) -> tuple[Item, ...]:
+        """The items told apart by content."""
+        return tuple(
+            Item(decode_parts(context, "world"), decode_parts(output, "system"))
+            for context, output in self.contents or ()
+        )
+
+
+def distinct(parts: Sequence[Indices]) -> Indices:
+    """The distinct non-negative numbers in some arrays, ascending."""
+    seen = np.zeros(max((int(part.max(initial=-1)) for part in parts), default=-1) + 1, bool)
+    for part in parts:
+        seen[part] = True
+    return np.flatnonzero(seen)
+
+
+def observe(
+    table: Table,
+    criterion: str,
+    *,
+    identity: Identity = "system",
+    half_ties: bool = False,
+    soft_votes: bool = True,
+) -> Observations:
+    """The votes of a table on one criterion.
+
+    `identity` says what an item is: "system", the system that wrote the output where it is known and else the content;
+    or "content", the output in its context. `half_ties` counts a tie as half a win for each; `soft_votes` counts a
+    comparison with a share as that fraction of a win for the first, instead of by its choice. Judgements that contradict
+    no model but say nothing about utilities (both bad, incomparable), of parts of outputs, of candidates that are not
+    known, or of an item against itself are excluded and counted.
+    """
+    return _Compilation(table, criterion, identity, half_ties, soft_votes).result()
+
+
+class _Compilation:
+    """One pass over a table; holds the flat candidate list while the instruments are built."""
+
+    def __init__(self, table: Table, criterion: str, identity: Identity, half_ties: bool, soft_votes: bool) -> None:
+        self.excluded: dict[str, int] = {}
+        self.half_ties, self.soft_votes = half_ties, soft_votes
+        self.identity = identity
+        frame = table.frame.select(name for name in table.frame.columns if name in _COLUMNS).with_row_index("row")
+        for reason, keep in _row_filters(table, criterion):
+            passed = int(frame.select(keep.sum()).item())
+            self._count(reason, frame.height - passed)
+            frame = frame if passed == frame.height else frame.filter(keep)
+        self.names, self.contents, codes = _item_codes(frame, identity)
+        self.frame, self.codes = self._known(frame, codes)
+        lengths = self.frame["systems"].list.len().to_numpy().astype(np.intp)
+        self.start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.intp)
+        self.kind = self.frame["kind"].to_physical().to_numpy()
+        self.table_row = self.frame["row"].to_numpy().astype(np.intp)
+
+    def result(self) -> Observations:
+        built: dict[str, Instrument] = {
+            **self._comparisons(),
+            **self._rankings(),
+            **self._best_of(),
+            **self._edits(),
+            **self._ratings(),
+            **self._labels(),
+        }
+        used = {name: instrument for name, instrument in built.items() if len(instrument.row)}
+        return self._compact(used)
+
+    def _compact(self, instruments: dict[str, Instrument]) -> Observations:
+        """Only the items that some vote is about, renumbered."""
+        seen = np.zeros(len(self.names), bool)
+        for instrument in instruments.values():
+            for index in _item_arrays(instrument).values():
+                seen[index[index >= 0]] = True
+        new = np.where(seen, np.cumsum(seen) - 1, -1)
+        kept = np.flatnonzero(seen)
+        names = tuple(self.names[i] for i in kept)
+        contents = None if self.contents is None else tuple(self.contents[i] for i in kept)
+        renumbered = {name: _renumber(instrument, new) for name, instrument in instruments.items()}
+        return Observations(names, contents, renumbered, self.excluded)
+
+    def _count(self, reason: str, number: int) -> None:
+        if number:
+            self.excluded[reason] = self.excluded.get(reason, 0) + int(number)
+
+    def _known(self, frame: pl.DataFrame, codes: Indices) -> tuple[pl.DataFrame, Indices]:
+        """Without the rows in which a candidate is not known."""
+        if not (codes < 0).any():
+            return frame, codes
+        lengths = frame["systems"].list.len().to_numpy()
+        owner = np.repeat(np.arange(frame.height), lengths)
+        known = np.bincount(owner[codes < 0], minlength=frame.height) == 0
+        what = "neither system nor output is known" if self.identity == "system" else "the output is not known"
+        self._count(f"a candidate of which {what}", int((~known).sum()))
+        return frame.filter(pl.Series(known)), codes[known[owner]]
+
+    def _rows_of(self, kind: Kind) -> Indices:
+        return np.flatnonzero(self.kind == KINDS.index(kind))
+
+    def _floats(self, column: str, rows: Indices) -> Floats:
+        if column not in self.frame.columns:
+            return np.full(len(rows), np.nan)
+        return self.frame[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()[rows]
+
+    def _pairs(self, rows: Indices) -> tuple[Indices, Indices, Indices]:
+        """Rows, first and second items of records on two candidates, without items against themselves."""
+        first, second = self.codes[self.start[rows]], self.codes[self.start[rows] + 1]
+        distinct = first != second
+        self._count("an item against itself", int((~distinct).sum()))
+        return rows[distinct], first[distinct], second[distinct]
+
+    def _comparisons(self) -> dict[str, Instrument]:
+        rows = self._rows_of("comparison")
+        if not len(rows):
+            return {}
+        choice = self.frame["choice"].to_physical().to_numpy()
+        for code in (3, 4):
+            self._count(f"a comparison answered {CHOICES[code].replace('_', ' ')}", int((choice[rows] == code).sum()))
+        rows, first, second = self._pairs(rows[choice[rows] < 3])
+        share, degree = self._floats("share", rows), self._floats("degree", rows)
+        sign = np.array([1.0, -1.0, 0.0])[choice[rows].astype(np.intp)]
+        soft = ~np.isnan(share) & self.soft_votes
+        graded = ~np.isnan(degree) & (sign != 0) & ~soft
+        # A tie carries no degree; it belongs to the instrument whose other votes it was given beside.
+        with_degrees = graded | ((sign == 0) & ~soft & graded.any() & ~(~graded & (sign != 0)).any())
+        share = np.where(soft, share, np.where((sign == 0) & self.half_ties, 0.5, np.nan))
+        where = self.table_row[rows]
+        plain = ~with_degrees
+        return {
+            "comparison": _comparisons(where, first, second, sign, share, plain),
+            "comparison with degree": _comparisons(where, first, second, np.where(sign == 0, 0.0, sign * degree), share, with_degrees),
+        }
+
+    def _edits(self) -> dict[str, Instrument]:
+        rows, original, edited = self._pairs(self._rows_of("edit"))
+        members = np.stack([original, edited], axis=1)
+        chosen = np.broadcast_to([False, True], members.shape)
+        return {"edit": Selections(self.table_row[rows], members, chosen)}
+
+    def _best_of(self) -> dict[str, Instrument]:
+        rows = self._distinct(self._rows_of("best_of"))
+        if not len(rows):
+            return {}
+        members, _ = self._padded(rows)
+        best = self.frame["best"].to_numpy()[rows].astype(np.intp)
+        chosen = np.arange(members.shape[1]) == best[:, None]
+        return {"best of": Selections(self.table_row[rows], members, chosen)}
+
+    def _rankings(self) -> dict[str, Instrument]:
+        rows = self._distinct(self._rows_of("ranking"))
+        if not len(rows):
+            return {}
+        members, present = self._padded(rows)
+        given = self.frame["ranks"].gather(rows).explode().to_numpy()
+        ranks = np.full(members.shape, np.iinfo(np.int64).max)
+        ranks[present] = given
+        return {"ranking": _stages(self.table_row[rows], members, ranks)}
+
+    def _distinct(self, rows: Indices) -> Indices:
+        """Without records in which an item stands twice."""
+        if not len(rows):
+            return rows
+        members, present = self._padded(rows)
+        ordered = np.sort(members, axis=1)
+        twice = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any(axis=1)
+        self._count("an item against itself", int(twice.sum()))
+        return rows[~twice]
+
+    def _padded(self, rows: Indices) -> tuple[Indices, NDArray[np.bool_]]:
+        """Candidates of each row [r, k], -1 beyond its own, and where there are candidates."""
+        lengths = self.start[rows + 1] - self.start[rows]
+        column = np.arange(lengths.max(initial=0))
+        present = column < lengths[:, None]
+        members = np.full(present.shape, -1, np.intp)
+        members[present] = self.codes[(self.start[rows, None] + column)[present]]
+        return members, present
+
+    def _ratings(self) -> dict[str, Instrument]:
+        rows = self._rows_of("rating")
+        low, high = self._floats("scale_low", rows), self._floats("scale_high", rows)
+        grades: dict[str, Instrument] = {}
+        scales, which = np.unique(np.stack([low, high], axis=1), axis=0, return_inverse=True)
+        for number, (bottom, top) in enumerate(scales):
+            chosen = rows[which.ravel() == number]
+            value = self._floats("rating", chosen)
+            item = self.codes[self.start[chosen]]
+            grades[f"rating {bottom:g} to {top:g}"] = Grades(self.table_row[chosen], item, value)
+        return grades
+
+    def _labels(self) -> dict[str, Instrument]:
+        rows = self._rows_of("label")
+        if not len(rows):
+            return {}
+        value = self._floats("label", rows)
+        return {"label": Grades(self.table_row[rows], self.codes[self.start[rows]], value)}
+
+
+def _row_filters(table: Table, criterion: str) -> Iterable[tuple[str, pl.Expr]]:
+    """Reasons for which records are not used, each with the rows that pass."""
+    kind = pl.col("kind").cast(pl.String)
+    yield "of another criterion", pl.col("criterion") == criterion
+    present = sorted(table.frame["kind"].unique().cast(pl.String).to_list())
+    for other in present:
+        if other not in FITTED_KINDS:
+            yield f"of kind {other}, which has no likelihood yet", kind != other
+    if table.has("address"):
+        yield "about a part of an output or a scope", pl.col("address").is_null()
+
+
+def _item_codes(frame: pl.DataFrame, identity: Identity) -> tuple[list[str], list[tuple[str, str]] | None, Indices]:
+    """Names, contents (None where items are told apart by system) and the code of every candidate in turn, -1 unknown."""
+    systems = frame["systems"].explode() if identity == "system" else None
+    if systems is not None and systems.null_count() == 0:
+        names, codes = _codes(systems)
+        return names, None, codes
+    contexts = frame["context"] if "context" in frame.columns else pl.Series("context", [""] * frame.height)
+    candidates = pl.DataFrame({"context": contexts.fill_null(""), "output": frame["outputs"]}).explode("output")
+    known = candidates["output"].is_not_null()
+    named = pl.Series([None] * candidates.height, dtype=pl.String) if systems is None else systems
+    by_content = named.is_null() & known
+    contents, content_codes = _content_codes(candidates.filter(by_content))
+    if systems is None:
+        codes = np.full(candidates.height, -1, np.intp)
+        codes[by_content.to_numpy()] = content_codes
+        keys = [_key(context, output) for context, output in contents]
+        order = np.argsort(np.array(keys, dtype=object)) if keys else np.zeros(0, np.intp)
+        rank = np.empty(len(keys) + 1, np.intp)
+        rank[order], rank[-1] = np.arange(len(keys)), -1
+        return [keys[i] for i in order], [contents[i] for i in order], rank[codes]
+    key_column = np.array([_key(*content) for content in contents], dtype=object)
+    full = named.to_numpy().astype(object)
+    full[by_content.to_numpy()] = key_column[content_codes] if len(contents) else full[by_content.to_numpy()]
+    names, codes = _codes(pl.Series(full.tolist(), dtype=pl.String))
+    return names, None, codes
+
+
+def _codes(names: pl.Series) -> tuple[list[str], Indices]:
+    """Distinct names, sorted, and the index of each entry among them (-1 for null)."""
+    distinct = names.drop_nulls().unique().sort()
+    physical = names.cast(pl.Enum(distinct)).to_physical()
+    return distinct.to_list(), physical.cast(pl.Int64).fill_null(-1).to_numpy().astype(np.intp)
+
+
+def _content_codes(candidates: pl.DataFrame) -> tuple[list[tuple[str, str]], Indices]:
+    """Distinct (context, output), in order of appearance, and the index of each row among them."""
+    distinct = candidates.unique(maintain_order=True).with_row_index("code")
+    joined = candidates.join(distinct, on=["context", "output"], how="left", maintain_order="left")
+    return list(distinct.select("context", "output").iter_rows()), joined["code"].to_numpy().astype(np.intp)
+
+
+def _key(context: str, output: str) -> str:
+    return Item(decode_parts(context, "world"), decode_parts(output, "system")).key
+
+
+def _comparisons(
+    row: Indices, first: Indices, second: Indices, outcome: Floats, share: Floats, keep: NDArray[np.bool_]
+) -> Comparisons:
+    """The votes kept; one with a share becomes a win of that weight for the first and one of the rest for the second."""
+    hard, soft = keep & np.isnan(share), keep & ~np.isnan(share)
+    index = np.concatenate([np.flatnonzero(hard), np.flatnonzero(soft), np.flatnonzero(soft)])
+    ones = np.ones(int(soft.sum()))
+    outcomes = np.concatenate([outcome[hard], ones, -ones])
+    weights = np.concatenate([np.ones(int(hard.sum())), share[soft], 1 - share[soft]])
+    used = weights > 0
+    index = index[used]
+    return Comparisons(row[index], first[index], second[index], outcomes[used], weights[used])
+
+
+def _stages(row: Indices, members: Indices, ranks: NDArray[np.int64]) -> Selections:
+    """Rankings as repeated choice: the best (tied) from all, the next best from the rest, ... while a choice remains."""
+    beyond = np.iinfo(np.int64).max
+    rows, sets, chosen = [], [], []
+    while True:
+        left = (ranks < beyond).sum(axis=1)
+        going = left > 1
+        if not going.any():
+            break
+        row, members, ranks = row[going], members[going], ranks[going]
+        best = ranks == ranks.min(axis=1, keepdims=True)
+        rows.append(row)
+        sets.append(np.where(ranks < beyond, members, -1))
+        chosen.append(best)
+        ranks = np.where(best, beyond, ranks)
+    width = members.shape[1]
+    if not rows:
+        return Selections(np.zeros(0, np.intp), np.zeros((0, width), np.intp), np.zeros((0, width), bool))
+    return Selections(np.concatenate(rows), np.concatenate(sets), np.concatenate(chosen))
+
+
+_ITEM_FIELDS: Mapping[type, tuple[str, ...]] = {
+    Comparisons: ("first", "second"),
+    Selections: ("members",),
+    Grades: ("item",),
+}
+
+
+def _item_arrays(instrument: Instrument) -> dict[str, Indices]:
+    return {name: getattr(instrument, name) for name in _ITEM_FIELDS[type(instrument)]}
+
+
+def _renumber(instrument: Instrument, new: Indices) -> Instrument:
+    from dataclasses import replace
+
+    with_none = np.append(new, -1)
+    return replace(instrument, **{name: with_none[index] for name, index in _item_arrays(instrument).items()})

@@ -1,0 +1,309 @@
+"""Maximum likelihood of free items against closed forms, an independent fit, a peer, and simulated truth."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from heedful.core import FitError, Item, UsageError
+from heedful.feedback import Address, Candidate, Record, Table, Value
+from heedful.preference import fit
+from heedful.preference.fitting import build
+from heedful.preference.inference import Problem, maximise
+from heedful.preference.observations import observe
+from .votes import comparisons, drawn_comparisons, record
+
+DATA = Path(os.environ.get("HEEDFUL_DATA", Path(__file__).parents[3] / "shared" / "data"))
+
+
+def test_two_items_are_the_log_odds() -> None:
+    posterior = fit(comparisons([("a", "b", "first")] * 30 + [("b", "a", "first")] * 10))
+    assert posterior.mean[0] - posterior.mean[1] == pytest.approx(np.log(3), abs=1e-12)
+    # Information n p (1 − p) on the difference; half the difference, so a quarter of its variance, on each.
+    assert posterior.covariance is not None
+    assert posterior.covariance[0, 0] == pytest.approx(1 / (40 * 0.75 * 0.25) / 4, rel=1e-9)
+    assert posterior.model["promise"] == "confidence"
+
+
+def test_two_items_with_ties_are_davidsons_closed_form() -> None:
+    wins, losses, ties = 40, 20, 15
+    votes = [("a", "b", "first")] * wins + [("a", "b", "second")] * losses + [("b", "a", "tie")] * ties
+    posterior = fit(comparisons(votes))
+    (reading,) = posterior.readings
+    # Counts are fitted exactly: odds of a win to a loss e^Δ, of a tie to their geometric mean ν.
+    assert posterior.mean[0] - posterior.mean[1] == pytest.approx(np.log(wins / losses), abs=1e-10)
+    assert np.exp(reading.nuisance[0]) == pytest.approx(ties / np.sqrt(wins * losses), rel=1e-10)
+    p = posterior.predict(comparisons(votes[:1]))
+    assert p.log_prob[0] == pytest.approx(np.log(wins / (wins + losses + ties)), abs=0.02)
+
+
+def test_one_item_of_each_degree_fits_its_frequencies() -> None:
+    counts = {2.0: 12, 1.0: 20, -1.0: 9, -2.0: 3}
+    votes = [("a", "b", "first" if d > 0 else "second") for d, n in counts.items() for _ in range(n)]
+    degree = [abs(d) for d, n in counts.items() for _ in range(n)]
+    table = comparisons(votes, degree=degree)
+    optimum = maximise(Problem(build(observe(table, "overall")), 2))
+    x = optimum.point.x
+    log_p = np.array([k * (x[0] - x[1]) / 2 + (x[2] if abs(k) == 2 else 0.0) for k in counts])
+    p = np.exp(log_p) / np.exp(log_p).sum()
+    n = np.array(list(counts.values()))
+    # Sufficient statistics are met: the mean signed degree and the share of each degree.
+    signed = np.array(list(counts))
+    assert p @ signed == pytest.approx(n @ signed / n.sum(), abs=1e-9)
+    assert p[[0, 3]].sum() == pytest.approx(n[[0, 3]].sum() / n.sum(), abs=1e-9)
+
+
+def reference_bradley_terry(votes: list[tuple[str, str, str]]) -> dict[str, float]:
+    """Maximum likelihood with half a win for a tie, by another route: Zermelo's iteration (Hunter 2004), then BFGS."""
+    names = sorted({name for a, b, _ in votes for name in (a, b)})
+    index, wins = {name: i for i, name in enumerate(names)}, np.zeros((len(names), len(names)))
+    for a, b, choice in votes:
+        share = {"first": 1.0, "second": 0.0, "tie": 0.5}[choice]
+        wins[index[a], index[b]] += share
+        wins[index[b], index[a]] += 1 - share
+    games, strength = wins + wins.T, np.ones(len(names))
+    for _ in range(20_000):
+        new = wins.sum(axis=1) / (games / (strength[:, None] + strength)).sum(axis=1)
+        new /= np.exp(np.log(new).mean())
+        if np.abs(np.log(new / strength)).max() < 1e-14:
+            break
+        strength = new
+
+    def loss(u: np.ndarray) -> float:
+        return -float((wins * np.log(expit(u[:, None] - u))).sum())
+
+    polished = minimize(loss, np.log(strength), tol=1e-14).x
+    assert loss(np.log(strength)) <= loss(polished) + 1e-9
+    return dict(zip(names, np.log(strength), strict=True))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_half_win_ties_agree_with_an_independent_maximum(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    votes = drawn_comparisons(rng.normal(size=9), 400, rng, log_tie=-0.5)
+    wanted = reference_bradley_terry(votes)
+    posterior = fit(comparisons(votes), ties="half")
+    for name, value in zip(posterior.names, posterior.mean, strict=True):
+        assert value == pytest.approx(wanted[name], abs=1e-6)
+
+
+def test_half_win_ties_agree_with_evalica_on_llmfao() -> None:
+    """Log-strengths of 59 models from 8,931 votes, fitted by evalica 0.4.2 at tolerance 1e-12 (see the file's command)."""
+    path = DATA / "llmfao" / "crowd-comparisons.csv"
+    if not path.exists():
+        pytest.skip(f"the llmfao votes are not at {path}")
+    wanted = json.loads((Path(__file__).parent / "data" / "llmfao_evalica.json").read_text())["log_strength"]
+    frame = pl.read_csv(path)
+    choice = {"left": "first", "right": "second", "tie": "tie"}
+    votes = [(a, b, choice[w]) for a, b, w in frame.select("left", "right", "winner").iter_rows()]
+    posterior = fit(comparisons(votes), ties="half", draws=2)
+    assert posterior.names == tuple(wanted)
+    np.testing.assert_allclose(posterior.mean, list(wanted.values()), atol=1e-6)
+
+
+def test_simulated_utilities_and_tie_term_are_recovered() -> None:
+    rng = np.random.default_rng(7)
+    truth = np.linspace(-1.5, 1.5, 12)
+    posterior = fit(comparisons(drawn_comparisons(truth, 60_000, rng, log_tie=np.log(0.6))))
+    assert posterior.covariance is not None
+    z = (posterior.mean - truth) / np.sqrt(np.diag(posterior.covariance))
+    assert np.abs(z).max() < 4
+    assert posterior.readings[0].nuisance[0] == pytest.approx(np.log(0.6), abs=0.05)
+
+
+def test_swapping_candidates_changes_nothing() -> None:
+    rng = np.random.default_rng(8)
+    votes = drawn_comparisons(rng.normal(size=6), 300, rng, log_tie=-0.3)
+    other = {"first": "second", "second": "first", "tie": "tie"}
+    forth, back = fit(comparisons(votes)), fit(comparisons([(b, a, other[c]) for a, b, c in votes]))
+    np.testing.assert_array_equal(forth.mean, back.mean)
+    np.testing.assert_array_equal(forth.draws, back.draws)
+
+
+def test_order_of_records_does_not_matter() -> None:
+    rng = np.random.default_rng(9)
+    votes = drawn_comparisons(rng.normal(size=6), 300, rng)
+    np.testing.assert_allclose(fit(comparisons(votes)).mean, fit(comparisons(votes[::-1])).mean, atol=1e-12)
+
+
+def test_a_soft_vote_is_as_many_hard_ones() -> None:
+    hard = [("a", "b", "first")] * 3 + [("a", "b", "second")] * 1 + [("b", "c", "first"), ("c", "a", "first")] * 2
+    soft = [("a", "b", "first")] * 4 + hard[4:]
+    share = [0.75] * 4 + [None] * 4
+    np.testing.assert_allclose(fit(comparisons(soft, share=share)).mean, fit(comparisons(hard)).mean, atol=1e-10)
+
+
+def test_an_edit_is_a_win_for_the_edited() -> None:
+    edits = [record("edit", ["draft", "edited"])] * 3 + [record("edit", ["edited", "draft"])]
+    wins = [("edited", "draft", "first")] * 3 + [("draft", "edited", "first")]
+    np.testing.assert_allclose(fit(Table.of(edits)).mean, fit(comparisons(wins)).mean, atol=1e-10)
+
+
+def test_best_of_two_and_rankings_of_two_are_comparisons() -> None:
+    rng = np.random.default_rng(10)
+    votes = drawn_comparisons(rng.normal(size=5), 200, rng)
+    wanted = fit(comparisons(votes)).mean
+    best = [record("best_of", [a, b], best=0 if c == "first" else 1) for a, b, c in votes]
+    ranked = [record("ranking", [a, b], ranks=[1, 2] if c == "first" else [2, 1]) for a, b, c in votes]
+    np.testing.assert_allclose(fit(Table.of(best)).mean, wanted, atol=1e-9)
+    np.testing.assert_allclose(fit(Table.of(ranked)).mean, wanted, atol=1e-9)
+    # Half by one instrument and half by the other is the same likelihood again.
+    np.testing.assert_allclose(fit(Table.of(best[:100] + ranked[100:])).mean, wanted, atol=1e-9)
+
+
+def test_rankings_of_two_with_ties_are_davidsons_model() -> None:
+    rng = np.random.default_rng(11)
+    votes = drawn_comparisons(rng.normal(size=4), 300, rng, log_tie=-0.2)
+    ranks = {"first": [1, 2], "second": [2, 1], "tie": [1, 1]}
+    ranked = fit(Table.of(record("ranking", [a, b], ranks=ranks[c]) for a, b, c in votes))
+    pairs = fit(comparisons(votes))
+    np.testing.assert_allclose(ranked.mean, pairs.mean, atol=1e-9)
+    np.testing.assert_allclose(ranked.covariance, pairs.covariance, rtol=1e-6)
+
+
+def test_labels_are_ratings_with_two_levels_and_logits_of_frequencies() -> None:
+    yes = {"a": 30, "b": 20, "c": 5}
+    labels = [record("label", [s], label=row < n) for s, n in yes.items() for row in range(40)]
+    ratings = [
+        record("rating", [s], rating=float(row < n), scale=(0.0, 1.0)) for s, n in yes.items() for row in range(40)
+    ]
+    posterior = fit(Table.of(labels))
+    logits = np.log([n / (40 - n) for n in yes.values()])
+    np.testing.assert_allclose(posterior.mean, logits - logits.mean(), atol=1e-9)
+    np.testing.assert_allclose(fit(Table.of(ratings)).mean, posterior.mean, atol=1e-9)
+
+
+def test_ratings_use_only_the_order_of_their_values() -> None:
+    rng = np.random.default_rng(12)
+    latent = np.repeat([-0.6, 0.0, 0.7], 60) + rng.logistic(size=180)
+    level = (latent[:, None] > [-1.0, 0.0, 1.2]).sum(axis=1)
+    names = np.repeat(["a", "b", "c"], 60)
+    fits = [
+        fit(
+            Table.of(
+                record("rating", [s], rating=float(v[k]), scale=(0.0, 100.0)) for s, k in zip(names, level, strict=True)
+            )
+        )
+        for v in ([0.0, 1.0, 2.0, 3.0], [0.0, 7.0, 50.0, 51.0])
+    ]
+    np.testing.assert_allclose(fits[0].mean, fits[1].mean, atol=1e-9)
+
+
+def test_another_island_of_votes_changes_no_identified_utility() -> None:
+    votes = [("a", "b", "first")] * 3 + [("b", "a", "first")] + [("a", "c", "first"), ("c", "a", "first")]
+    labels = [record("label", [s], label=y) for s in ("x", "y") for y in (True, False)]
+    joint = fit(Table.concat([comparisons(votes), Table.of(labels)]))
+    np.testing.assert_allclose(joint.mean[:3], fit(comparisons(votes)).mean, atol=1e-10)
+    assert joint.identified.tolist() == [True, True, True, False, False]
+
+
+def test_what_is_not_used_is_counted() -> None:
+    votes = comparisons(
+        [
+            ("a", "b", "first"),
+            ("b", "a", "first"),
+            ("a", "b", "both_bad"),
+            ("a", "b", "incomparable"),
+            ("a", "a", "first"),
+        ],
+    )
+    others = Table.of(
+        [
+            record("critique", ["a"], text="too long"),
+            Record(kind="label", candidates=[Candidate()], value=Value(label=True)),
+            Record(kind="label", candidates=[Candidate(system="a")], value=Value(label=True), criterion="tone"),
+            Record(
+                kind="label",
+                candidates=[Candidate(system="a")],
+                value=Value(label=True),
+                address=Address(kind="turn", index=1),
+            ),
+        ]
+    )
+    posterior = fit(Table.concat([votes, others]))
+    counted = {finding.message.split(": ")[1]: finding.count for finding in posterior.findings}
+    assert counted == {
+        "of another criterion": 1,
+        "of kind critique, which has no likelihood yet": 1,
+        "about a part of an output or a scope": 1,
+        "a candidate of which neither system nor output is known": 1,
+        "a comparison answered both bad": 1,
+        "a comparison answered incomparable": 1,
+        "an item against itself": 1,
+    }
+    assert posterior.model["likelihoods"] == [{"kind": "comparison", "n": 2}]
+    assert posterior.counts.tolist() == [2.0, 2.0]
+
+
+def test_nothing_to_fit_is_an_error_that_says_why() -> None:
+    with pytest.raises(FitError, match="1 of kind critique"):
+        fit(Table.of([record("critique", ["a"], text="too long")]))
+    with pytest.raises(FitError, match="the table is empty"):
+        fit(Table.of([]))
+    with pytest.raises(FitError, match="'tone'"):
+        fit(comparisons([("a", "b", "first")]), criterion="tone")
+
+
+def test_arguments_that_do_not_go_together() -> None:
+    table = comparisons([("a", "b", "first")])
+    for options in ({"utility": "feature"}, {"utility": "features"}, {"prior_sd": 1.0}):
+        with pytest.raises(UsageError):
+            fit(table, **options)  # type: ignore[arg-type]
+
+
+def test_items_without_a_system_are_told_apart_by_content() -> None:
+    def pair(context: str, first: str, second: str, choice: str) -> Record:
+        candidates = [Candidate(output=first), Candidate(output=second)]
+        return Record(kind="comparison", context=context, candidates=candidates, value=Value(choice=choice))  # type: ignore[arg-type]
+
+    records = [pair("q", "yes", "no", "first"), pair("q", "no", "yes", "first"), pair("other q", "yes", "no", "first")]
+    posterior = fit(Table.of(records))
+    assert set(posterior.names) == {Item.of(c, o).key for c in ("q", "other q") for o in ("yes", "no")}
+    known = [Item.of("q", "yes"), Item.of("q", "no")]
+    assert posterior.prefer(known[:1], known[1:]) == pytest.approx(0.5, abs=1e-12)
+
+
+def test_a_million_comparisons_of_a_hundred_items() -> None:
+    """Counting makes the fit as fast as its pairs: the whole of it in seconds on one core."""
+    rng = np.random.default_rng(13)
+    n, votes = 100, 1_000_000
+    truth = rng.normal(size=n)
+    first = rng.integers(n, size=votes)
+    second = (first + rng.integers(1, n, size=votes)) % n
+    won = rng.random(votes) < expit(truth[first] - truth[second])
+    names = np.array([f"{i:03d}" for i in range(n)])
+    systems = pl.DataFrame({"a": names[first], "b": names[second]}).select(pl.concat_list("a", "b"))["a"]
+    frame = pl.DataFrame({"systems": systems, "choice": np.where(won, "first", "second")})
+    table = Table.shaped(frame.with_columns(id=pl.lit("x"), kind=pl.lit("comparison")))
+    began = time.perf_counter()
+    posterior = fit(table, draws=2)
+    assert time.perf_counter() - began < 6
+    assert posterior.covariance is not None
+    z = (posterior.mean - truth + truth.mean()) / np.sqrt(np.diag(posterior.covariance))
+    assert 0.7 < z.std() < 1.3
+
+
+def test_thousands_of_items_are_fitted_without_a_dense_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sparse path finds the dense path's maximum, and draws of its spread."""
+    rng = np.random.default_rng(14)
+    table = comparisons(drawn_comparisons(rng.normal(size=60), 6000, rng, log_tie=-0.4))
+    dense = fit(table, draws=2)
+    monkeypatch.setattr("heedful.preference.inference.DENSE_LIMIT", 10)
+    monkeypatch.setattr("heedful.preference.items.DENSE_LIMIT", 10)
+    many = fit(table, draws=2000)
+    assert many.covariance is None
+    np.testing.assert_allclose(many.mean, dense.mean, atol=1e-9)
+    assert dense.covariance is not None
+    spread = many.draws.std(axis=0) / np.sqrt(np.diag(dense.covariance))
+    assert 0.85 < spread.min()
+    assert spread.max() < 1.15
+    ring = [(f"{i:02d}", f"{(i + 1) % 40:02d}", c) for i in range(40) for c in ("first", "second", "first", "second")]
+    assert np.abs(fit(comparisons(ring), draws=2).mean).max() < 1e-9

@@ -1,0 +1,231 @@
+"""Each likelihood sums to one over all outcomes, and its derivatives are those of its value."""
+
+from __future__ import annotations
+
+from itertools import combinations, permutations, product
+from typing import Any
+
+import numpy as np
+import pytest
+
+from heedful.preference.choices import ChoiceModel, Choices, subset_moments, subset_sums
+from heedful.preference.grades import GradeModel, Scale
+from heedful.preference.likelihoods import dense_information
+from heedful.preference.observations import Comparisons, Grades, Selections
+from heedful.preference.pairs import PairModel, Pairs
+
+N = 5
+
+
+def comparisons(seed: int = 0, degrees: tuple[float, ...] = (1.0,), ties: bool = True, votes: int = 60) -> Comparisons:
+    rng = np.random.default_rng(seed)
+    first = rng.integers(N, size=votes)
+    second = (first + rng.integers(1, N, size=votes)) % N
+    outcomes = [*degrees, *(-d for d in degrees), *([0.0] if ties else [])]
+    row = rng.permutation(votes)
+    return Comparisons(row, first, second, rng.choice(outcomes, size=votes), rng.choice([1.0, 0.25], size=votes))
+
+
+def selections(seed: int = 0, ties: bool = True, votes: int = 40) -> Selections:
+    rng = np.random.default_rng(seed)
+    members = np.array([rng.permutation(N)[:4] for _ in range(votes)])
+    members[: votes // 3, 3] = -1
+    chosen = np.zeros(members.shape, bool)
+    chosen[np.arange(votes), rng.integers(3, size=votes)] = True
+    if ties:
+        chosen[: votes // 2, 0] = True
+        chosen[: votes // 8, 1] = True
+    return Selections(rng.integers(votes, size=votes), members, chosen & (members >= 0))
+
+
+def grades(seed: int = 0, levels: int = 4, votes: int = 50) -> Grades:
+    rng = np.random.default_rng(seed)
+    value = np.concatenate([np.arange(levels), rng.integers(levels, size=votes - levels)]).astype(np.float64)
+    return Grades(np.arange(votes), rng.integers(N, size=votes), value)
+
+
+MADE = {
+    "bradley-terry": lambda: Pairs.of("comparison", comparisons(ties=False), N),
+    "davidson": lambda: Pairs.of("comparison", comparisons(), N),
+    "degrees": lambda: Pairs.of("comparison with degree", comparisons(degrees=(1.0, 2.0, 3.5)), N),
+    "degrees without ties": lambda: Pairs.of("comparison with degree", comparisons(degrees=(1.0, 2.0), ties=False), N),
+    "softmax": lambda: Choices.of("best of", selections(ties=False), N),
+    "davidson-luce": lambda: Choices.of("ranking", selections(), N),
+    "labels": lambda: Scale.of("label", grades(levels=2), N),
+    "ratings": lambda: Scale.of("rating", grades(), N),
+}
+
+
+def point(likelihood: Any, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    nuisance = rng.normal(size=len(likelihood.nuisances))
+    return rng.normal(size=N), np.sort(nuisance) if isinstance(likelihood, Scale) else nuisance
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_gradient_and_information_are_derivatives_of_the_value(name: str) -> None:
+    likelihood = MADE[name]()
+    assert likelihood is not None
+    u, c = point(likelihood)
+    x, step = np.concatenate([u, c]), 1e-5
+
+    def at(x: np.ndarray) -> Any:
+        return likelihood.terms(x[:N], x[N:])
+
+    def gradient(x: np.ndarray) -> np.ndarray:
+        terms = at(x)
+        return np.concatenate([terms.gradient, terms.nuisance_gradient])
+
+    terms = at(x)
+    basis = np.eye(len(x)) * step
+    by_value = np.array([(at(x + e).value - at(x - e).value) / (2 * step) for e in basis])
+    np.testing.assert_allclose(gradient(x), by_value, rtol=1e-6, atol=1e-6)
+    by_gradient = np.array([(gradient(x + e) - gradient(x - e)) / (2 * step) for e in basis])
+    information = np.block([[dense_information(terms), terms.cross], [terms.cross.T, terms.nuisance_information]])
+    np.testing.assert_allclose(information, -by_gradient, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_scores_add_up_to_the_gradient_record_by_record(name: str) -> None:
+    likelihood = MADE[name]()
+    u, c = point(likelihood)
+    terms = likelihood.terms(u, c)
+    rows, columns, values = likelihood.scores(u, c)
+    summed = np.bincount(columns, values, N + len(c))
+    np.testing.assert_allclose(summed, np.concatenate([terms.gradient, terms.nuisance_gradient]), atol=1e-10)
+    # One record's part is the gradient of the likelihood of that record alone, at the same parameters.
+    assert set(rows.tolist()) <= set(likelihood.row.tolist())
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_no_probability_changes_along_the_gauge(name: str) -> None:
+    likelihood = MADE[name]()
+    u, c = point(likelihood)
+    moved = likelihood.terms(u + 1.7, c + 1.7 * likelihood.shift)
+    assert moved.value == pytest.approx(likelihood.terms(u, c).value, abs=1e-9)
+
+
+@pytest.mark.parametrize("ties", [True, False])
+@pytest.mark.parametrize("degrees", [(1.0,), (1.0, 2.0, 3.0)])
+def test_pair_outcomes_sum_to_one_and_mirror(degrees: tuple[float, ...], ties: bool) -> None:
+    model = PairModel(np.array(degrees), ties)
+    nuisance = np.random.default_rng(2).normal(size=len(model.nuisances))
+    difference = np.array([-3.0, -0.4, 0.0, 2.0])
+    p = np.exp(model.log_prob(difference, nuisance))
+    np.testing.assert_allclose(p.sum(axis=0), 1.0, rtol=1e-14)
+    np.testing.assert_allclose(np.exp(model.log_prob(-difference, nuisance)), p[::-1], rtol=1e-14)
+
+
+def test_pair_model_is_bradley_terry_and_davidson() -> None:
+    delta, nu = 0.8, 0.6
+    plain = np.exp(PairModel(np.ones(1), False).log_prob(np.array([delta]), np.zeros(0)))[:, 0]
+    np.testing.assert_allclose(plain, [1 / (1 + np.exp(delta)), 1 / (1 + np.exp(-delta))], rtol=1e-14)
+    # Davidson (1970): pi_1 / (pi_1 + pi_2 + nu sqrt(pi_1 pi_2)) with pi = exp(u).
+    one, two = np.exp(delta), 1.0
+    whole = one + two + nu * np.sqrt(one * two)
+    davidson = np.exp(PairModel(np.ones(1), True).log_prob(np.array([delta]), np.log([nu])))[:, 0]
+    np.testing.assert_allclose(davidson, np.array([two, nu * np.sqrt(one * two), one]) / whole, rtol=1e-14)
+
+
+@pytest.mark.parametrize("orders", [(1,), (1, 2), (1, 2, 3), (2, 4)])
+def test_choices_sum_to_one(orders: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(3)
+    model, u = ChoiceModel(orders), rng.normal(size=4) * 2
+    nuisance = rng.normal(size=len(model.nuisances))
+    total = 0.0
+    for order in orders:
+        for subset in combinations(range(4), order):
+            chosen = np.isin(np.arange(4), subset).astype(np.float64)
+            total += np.exp(model.log_prob(u, chosen, nuisance))
+    assert total == pytest.approx(1.0, abs=1e-13)
+
+
+def test_rankings_with_ties_sum_to_one() -> None:
+    """All 13 weak orders of three items, each as the sequence of choices it is fitted as."""
+    from heedful.preference.observations import _stages
+
+    rng = np.random.default_rng(4)
+    u, nuisance, model = rng.normal(size=3), rng.normal(size=2), ChoiceModel((1, 2, 3))
+    orders = {tuple(np.unique(ranks, return_inverse=True)[1] + 1) for ranks in product((1, 2, 3), repeat=3)}
+    assert len(orders) == 13
+    total = 0.0
+    for ranks in orders:
+        stages = _stages(np.zeros(1, np.intp), np.arange(3)[None], np.array([ranks]))
+        utilities = np.where(stages.members >= 0, u[stages.members], -np.inf)
+        total += np.exp(
+            model.log_prob(utilities, stages.chosen.astype(float), np.tile(nuisance, (len(utilities), 1))).sum()
+        )
+    assert total == pytest.approx(1.0, abs=1e-13)
+
+
+def test_strict_rankings_are_plackett_luce() -> None:
+    from heedful.preference.observations import _stages
+
+    u, model = np.array([0.3, -1.0, 0.9]), ChoiceModel((1,))
+    for order in permutations(range(3)):
+        ranks = np.argsort(order)[None] + 1
+        stages = _stages(np.zeros(1, np.intp), np.arange(3)[None], ranks)
+        utilities = np.where(stages.members >= 0, u[stages.members], -np.inf)
+        got = model.log_prob(utilities, stages.chosen.astype(float), np.zeros((len(utilities), 0))).sum()
+        left, wanted = list(order), 0.0
+        for item in order:
+            wanted += u[item] - np.log(np.exp(u[left]).sum())
+            left.remove(item)
+        assert got == pytest.approx(wanted, abs=1e-13)
+
+
+def test_two_item_choice_with_ties_is_davidson() -> None:
+    u, log_nu = np.array([0.4, -0.7]), np.array([-0.3])
+    pair = PairModel(np.ones(1), True).log_prob(np.array([u[0] - u[1]]), log_nu)[:, 0]
+    model = ChoiceModel((1, 2))
+    chosen = np.array([[0.0, 1.0], [1.0, 1.0], [1.0, 0.0]])
+    got = [model.log_prob(u, row, log_nu) for row in chosen]
+    np.testing.assert_allclose(got, pair, atol=1e-14)
+
+
+def test_subset_moments_are_sums_over_subsets() -> None:
+    weights = np.random.default_rng(5).random((2, 5))
+    for order in (1, 2, 3, 5):
+        subsets = [list(subset) for subset in combinations(range(5), order)]
+        products = np.array([weights[:, subset].prod(axis=1) for subset in subsets]).T
+        holds = np.array([np.isin(np.arange(5), subset) for subset in subsets]).astype(float)
+        total, one, two = subset_moments(weights, order)
+        np.testing.assert_allclose(total, products.sum(axis=1), rtol=1e-13)
+        np.testing.assert_allclose(subset_sums(weights, order), total, rtol=1e-13)
+        np.testing.assert_allclose(one, products @ holds, rtol=1e-13)
+        np.testing.assert_allclose(two, np.einsum("st,ti,tj->sij", products, holds, holds), rtol=1e-13)
+
+
+def test_grades_sum_to_one_and_keep_far_tails() -> None:
+    model = GradeModel.of(np.array([1.0, 2.0, 3.0, 5.0]))
+    thresholds = np.array([-1.0, 0.2, 3.0])
+    log_p = model.log_prob(np.array([-2.0, 0.0, 60.0]), thresholds)
+    np.testing.assert_allclose(np.exp(log_p).sum(axis=-1), 1.0, rtol=1e-13)
+    # σ(t − u) ≈ e^{t − u} far out, which a difference of two σ near 1 would lose.
+    assert log_p[2, 0] == pytest.approx(-61.0, abs=1e-12)
+    assert log_p[2, 1] == pytest.approx(np.log(np.exp(0.2) - np.exp(-1.0)) - 60, abs=1e-12)
+
+
+def test_many_values_become_bins_that_cover_the_scale() -> None:
+    values = np.random.default_rng(6).random(1000) * 100
+    model = GradeModel.of(values)
+    assert model.binned
+    level = model.level(np.append(values, [-5.0, 105.0]))
+    assert level.min() == 0
+    counts = np.bincount(level)
+    assert len(counts) == 10
+    assert counts.min() > 80
+    assert (np.diff(level[np.argsort(np.append(values, [-5.0, 105.0]))]) >= 0).all()
+
+
+def test_values_never_rated_have_no_level() -> None:
+    model = GradeModel.of(np.array([1.0, 1.0, 3.0]))
+    assert model.level(np.array([1.0, 2.0, 3.0, 4.0])).tolist() == [0, -1, 1, -1]
+
+
+def test_votes_that_all_say_the_same_say_nothing() -> None:
+    one = np.zeros(2, np.intp)
+    assert Pairs.of("comparison", Comparisons(np.arange(2), one, one + 1, np.zeros(2), np.ones(2)), 2) is None
+    assert Scale.of("label", Grades(np.arange(2), one, np.ones(2)), 2) is None
+    everything = Selections(np.arange(2), np.array([[0, 1], [0, 1]]), np.ones((2, 2), bool))
+    assert Choices.of("ranking", everything, 2) is None
