@@ -179,7 +179,7 @@ def test_the_curve_rises_on_the_same_rows():
     train = comparisons(400, context=[f"c{i}" for i in range(400)])
     test = comparisons(200, choice=["first", "second"] * 100, context=[f"t{i}" for i in range(200)])
     findings = []
-    curve = learning_curve(Learner, train, test, (0.01, 0.1, 0.5, 1.0), findings=findings)
+    curve = learning_curve(Learner, train, test, (0.01, 0.1, 0.5), findings=findings)
     assert [point["n"] for point in curve] == [40, 200, 400]
     assert {point["n_test"] for point in curve} == {110}  # what the least of them could predict
     assert [point["accuracy"] for point in curve] == sorted(point["accuracy"] for point in curve)

@@ -13,7 +13,7 @@ from heedful.evaluation.rows import Dependence, Predicted, as_json, report
 from heedful.evaluation.split import subset
 from heedful.feedback import Table
 
-FRACTIONS = (0.1, 0.2, 0.5, 1.0)
+FRACTIONS = (0.1, 0.2, 0.5)
 
 
 class Predictor(Protocol):
@@ -28,20 +28,23 @@ def learning_curve(
     test: Table,
     fractions: Sequence[float] = FRACTIONS,
     *,
+    whole: Predicted | None = None,
     seed: int = 0,
     level: float = 0.95,
     findings: list[Finding] | None = None,
 ) -> list[dict[str, Any]]:
     """Accuracy and log loss on `test` of fits to growing, nested parts of `train`, whole contexts at a time.
 
+    The last point is the fit to all of `train`; `whole` is its prediction, where it has been made already.
+
     All points are scored on the same rows, those that every fit can predict, so that they can be compared; `n` is the
     number of judgements fitted, `n_test` of decided votes scored. Fits that cannot be made are left out and reported.
     """
     fitted: list[tuple[int, Predicted]] = []
-    for fraction in sorted(fractions):
+    for fraction in (*sorted(fractions), 1.0):
         part = subset(train, fraction, seed=seed)
         try:
-            prediction = fit(part).predict(test)
+            prediction = whole if whole is not None and fraction == 1.0 else fit(part).predict(test)
         except FitError as error:
             message = f"No point of the learning curve at {len(part):,} judgements: {error.what}"
             report(findings, Finding("learning_curve.no_fit", "note", message, count=len(part)))

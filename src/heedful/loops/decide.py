@@ -151,7 +151,7 @@ def _evaluated(
     if prediction is None:
         return {"held_out": None, "controls": {"length_only": None, "random": None}}
     scores = held_out(prediction, test, rng=rng, split=describe_split(train, test), findings=findings)
-    scores["learning_curve"] = learning_curve(fitter, train, test, findings=findings)
+    scores["learning_curve"] = learning_curve(fitter, train, test, whole=prediction, findings=findings)
     return {"held_out": scores, "controls": controls(train, test, prediction, seed=fitter.seed, findings=findings)}
 
 
