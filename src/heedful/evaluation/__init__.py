@@ -7,7 +7,7 @@ from heedful.evaluation.held_out import accuracy_estimate, held_out
 from heedful.evaluation.learning import learning_curve
 from heedful.evaluation.ranking import ranking
 from heedful.evaluation.rows import Dependence, Predicted
-from heedful.evaluation.split import describe_split, hold_out, subset
+from heedful.evaluation.split import describe_split, hold_out, subsets
 from heedful.evaluation.win_rates import win_rates
 
 __all__ = [
@@ -22,6 +22,6 @@ __all__ = [
     "hold_out",
     "learning_curve",
     "ranking",
-    "subset",
+    "subsets",
     "win_rates",
 ]

@@ -16,8 +16,8 @@ from heedful.evaluation.rows import (
     as_json,
     check_aligned,
     decided,
+    hashed,
     report,
-    unit_hash,
     with_note,
 )
 from heedful.feedback import Table
@@ -57,7 +57,7 @@ def controls(
                 "Give the texts of the outputs, not only the names of the systems.",
             ),
         )
-    coin = (unit_hash(test.column("id"), seed, "coin") < 0.5).astype(np.float64)
+    coin = (hashed(test.column("id"), seed, "coin") < 0.5).astype(np.float64)
     return {
         "length_only": _control(prediction, length, known, dependence, level),
         "random": _control(prediction, coin, rows, dependence, level),

@@ -10,7 +10,7 @@ import numpy as np
 from heedful.core import Finding, FitError
 from heedful.evaluation.held_out import accuracy_estimate
 from heedful.evaluation.rows import Dependence, Predicted, as_json, report
-from heedful.evaluation.split import subset
+from heedful.evaluation.split import subsets
 from heedful.feedback import Table
 
 FRACTIONS = (0.1, 0.2, 0.5)
@@ -41,10 +41,9 @@ def learning_curve(
     number of judgements fitted, `n_test` of decided votes scored. Fits that cannot be made are left out and reported.
     """
     fitted: list[tuple[int, Predicted]] = []
-    for fraction in (*sorted(fractions), 1.0):
-        part = subset(train, fraction, seed=seed)
+    for part in (*subsets(train, sorted(fractions), seed=seed), train):
         try:
-            prediction = whole if whole is not None and fraction == 1.0 else fit(part).predict(test)
+            prediction = whole if whole is not None and part is train else fit(part).predict(test)
         except FitError as error:
             message = f"No point of the learning curve at {len(part):,} judgements: {error.what}"
             report(findings, Finding("learning_curve.no_fit", "note", message, count=len(part)))

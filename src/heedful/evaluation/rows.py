@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,6 +14,7 @@ from heedful.core import Estimate, Finding, Floats, InputError, Interval
 from heedful.feedback import Table
 from heedful.preference.sandwich import Clusters
 from heedful.stats import MIN_CLUSTERS, Grouping
+from heedful.stats.hashing import unit_hash
 
 Rows = NDArray[np.intp]
 
@@ -92,20 +92,9 @@ def report(findings: list[Finding] | None, finding: Finding) -> None:
         findings.append(finding)
 
 
-def unit_hash(texts: Sequence[str] | pl.Series, seed: int, purpose: str) -> Floats:
-    """A number in [0, 1) for each text, the same on every machine and in every version.
-
-    CRC-32 mixed with the seed and the purpose by the finaliser of SplitMix64 (Steele, Lea and Flood 2014). What is
-    decided for different purposes, or elsewhere by a hash of the same ids, is independent. Not for secrets.
-    """
-    encoded = pl.Series(texts, dtype=pl.String).cast(pl.Binary).to_list()
-    crc = np.fromiter(map(zlib.crc32, encoded), np.uint64, len(encoded))
-    with np.errstate(over="ignore"):
-        x = crc + np.uint64(0x9E3779B97F4A7C15) * np.uint64(seed % 2**64)
-        x += np.uint64(zlib.crc32(purpose.encode())) << np.uint64(32)
-        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (x ^ (x >> np.uint64(31))) / 2.0**64
+def hashed(texts: pl.Series, seed: int, purpose: str) -> Floats:
+    """A number in [0, 1) for each text; see `heedful.stats.hashing.unit_hash`."""
+    return unit_hash(texts.cast(pl.Binary).to_list(), seed, purpose)
 
 
 def contexts(table: Table) -> pl.Series:

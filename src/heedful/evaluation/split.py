@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from heedful.core import Finding, InputError
-from heedful.evaluation.rows import contexts, report, unit_hash
+from heedful.evaluation.rows import contexts, hashed, report
 from heedful.feedback import Table
 
 # With fewer groups, a test set would hold one or none, and say nothing about contexts not seen.
@@ -43,10 +45,11 @@ def hold_out(
     return table.where(pl.Series(~test)), table.where(pl.Series(test))
 
 
-def subset(table: Table, fraction: float, *, seed: int) -> Table:
-    """The rows of a fraction of the groups of a table (at least one); smaller fractions nest in larger ones."""
+def subsets(table: Table, fractions: Sequence[float], *, seed: int) -> Iterator[Table]:
+    """The rows of each fraction of the groups of a table (at least one); smaller fractions nest in larger ones."""
     place, groups = _places(table, seed, "subset")
-    return table.where(pl.Series(place < max(1, round(fraction * groups))))
+    for fraction in fractions:
+        yield table.where(pl.Series(place < max(1, round(fraction * groups))))
 
 
 def describe_split(train: Table, test: Table) -> str:
@@ -59,7 +62,8 @@ def describe_split(train: Table, test: Table) -> str:
 
 
 def _groups(table: Table) -> int:
-    return _places(table, 0, "split")[1]
+    context = contexts(table)
+    return context.drop_nulls().n_unique() + context.null_count()
 
 
 def _places(table: Table, seed: int, purpose: str) -> tuple[NDArray[np.int64], int]:
@@ -68,13 +72,13 @@ def _places(table: Table, seed: int, purpose: str) -> tuple[NDArray[np.int64], i
     Groups whose hashes are equal (one pair is expected among 90,000) are one.
     """
     context = contexts(table)
-    ids = unit_hash(table.column("id"), seed, purpose)
+    ids = hashed(table.column("id"), seed, purpose)
     if context.null_count() == len(table):
-        hashed = ids
+        position = ids
     else:
         texts = context.unique()
-        of_text = pl.Series(unit_hash(texts.drop_nulls(), seed, purpose))
+        of_text = pl.Series(hashed(texts.drop_nulls(), seed, purpose))
         known = context.replace_strict(texts.drop_nulls(), of_text, default=None, return_dtype=pl.Float64)
-        hashed = known.fill_null(pl.Series(ids)).to_numpy()
-    groups, place = np.unique(hashed, return_inverse=True)
+        position = known.fill_null(pl.Series(ids)).to_numpy()
+    groups, place = np.unique(position, return_inverse=True)
     return place.astype(np.int64), len(groups)

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from heedful.feedback.table import PROVENANCE
+from heedful.stats.hashing import unit_hash
 
 Words = NDArray[np.uint64]
 
@@ -40,13 +41,8 @@ def permuted(frame: pl.DataFrame, free: NDArray[np.bool_] | bool = True) -> pl.D
 
 
 def _coin(ids: pl.Series) -> NDArray[np.bool_]:
-    """One fair bit per id: the top bit of splitmix64 (Steele, Lea & Flood 2014) of its CRC-32."""
-    x = np.fromiter(map(zlib.crc32, map(str.encode, ids.to_list())), np.uint64, len(ids))
-    x = x + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    coin: NDArray[np.bool_] = ((x ^ (x >> np.uint64(31))) >> np.uint64(63)).astype(bool)
-    return coin
+    """One fair bit per id."""
+    return unit_hash(ids.cast(pl.Binary).to_list(), 0, "order") < 0.5
 
 
 @dataclass(frozen=True)
