@@ -15,6 +15,7 @@ from heedful.preference.identification import ALONE, ISLAND, SEPARATED, UNDEFEAT
 from heedful.preference.inference import Problem, maximise
 from heedful.preference.observations import observe
 from heedful.preference.pairs import Pairs
+
 from .votes import comparisons, record
 
 
@@ -123,7 +124,7 @@ def test_best_of_and_rankings_are_edges_to_every_item_left() -> None:
 
 
 def _exists_by_programs(pairs: Pairs, n: int) -> bool:
-    """Whether a maximum exists, straight from the definition: no direction but the gauge loses nothing on every vote."""
+    """Whether a maximum exists, by definition: every direction but the gauge loses on some vote."""
     z, levels = pairs.model.scores, pairs.model.levels
     rows = []
     for outcome, cell in zip(*np.nonzero(pairs.counts), strict=True):

@@ -129,13 +129,14 @@ def test_every_kind_is_predicted_as_its_model_says() -> None:
     # Labels: P(yes) = σ(u − threshold), averaged over draws.
     row = int(np.flatnonzero(kinds == "label")[0])
     index = fitted.names.index(records[row].candidates[0].system or "")
-    yes = expit(fitted.draws[:, index] - by_kind["label"].draws[:, 0]).mean()
+    label = by_kind["label"]
+    yes = expit(label.discrimination * fitted.draws[:, index] - label.draws[:, 0]).mean()
     assert predicted.probability[row] == pytest.approx(yes, abs=1e-12)
     assert np.exp(predicted.log_prob[row]) == pytest.approx(yes if records[row].value.label else 1 - yes, abs=1e-12)
     # Best of three: the softmax, averaged over draws.
     row = int(np.flatnonzero(kinds == "best_of")[0])
     order = [fitted.names.index(c.system or "") for c in records[row].candidates]
-    u = fitted.draws[:, order]
+    u = by_kind["best of"].discrimination[:, None] * fitted.draws[:, order]
     softmax = (np.exp(u) / np.exp(u).sum(axis=1, keepdims=True)).mean(axis=0)
     assert np.exp(predicted.log_prob[row]) == pytest.approx(softmax[records[row].value.best or 0], abs=1e-12)
     assert np.isnan(predicted.probability[kinds == "best_of"]).all()

@@ -16,12 +16,12 @@ from heedful.evaluation.rows import (
     as_json,
     check_aligned,
     decided,
-    hashed,
     report,
     with_note,
 )
 from heedful.feedback import Table
 from heedful.stats import accuracy, proportion
+from heedful.stats.hashing import hash_bits
 
 _NEWTON_STEPS = 50
 _RIDGE = 1e-6  # per row: keeps the fit finite where lengths separate the votes, and changes nothing else
@@ -40,7 +40,8 @@ def controls(
 
     `length_only` is a logistic regression on the logarithm of output length in characters, fitted on `train`: on its
     difference for comparisons (no intercept, for order means nothing), on itself for labels. None where there are
-    too few texts; a finding says so. `random` is a coin tossed by the hash of each record's id. Each has accuracy, the
+    too few texts; a finding says so. `random` tosses 64 coins for each vote (the bits of a hash of its id)
+    and is scored by the share that came up right. Each has accuracy, the
     paired difference (model less control) on the same rows, intervals and p-value.
     """
     check_aligned(prediction, test)
@@ -57,23 +58,25 @@ def controls(
                 "Give the texts of the outputs, not only the names of the systems.",
             ),
         )
-    coin = (hashed(test.column("id"), seed, "coin") < 0.5).astype(np.float64)
+    guesses = np.bitwise_count(hash_bits(test.column("id").cast(pl.Binary).to_list(), seed, "coin")) / 64
     return {
-        "length_only": _control(prediction, length, known, dependence, level),
-        "random": _control(prediction, coin, rows, dependence, level),
+        "length_only": _control(
+            prediction, accuracy(length[known], prediction.outcome[known]), known, dependence, level
+        ),
+        "random": _control(prediction, guesses[rows], rows, dependence, level),
     }
 
 
 def _control(
-    prediction: Predicted, probability: Floats, rows: Rows, dependence: Dependence, level: float
+    prediction: Predicted, correct: Floats, rows: Rows, dependence: Dependence, level: float
 ) -> dict[str, Any] | None:
+    """A control that was `correct` [m] (1, 0, or a share of several guesses) on the given rows [m], beside the model."""
     if not len(rows):
         return None
     outcome = prediction.outcome[rows]
-    control = accuracy(probability[rows], outcome)
     clusters, note = dependence.within(rows)
-    found = proportion(control, clusters=clusters, level=level)
-    paired = difference(accuracy(prediction.probability[rows], outcome), control, rows, dependence, level=level)
+    found = proportion(correct, clusters=clusters, level=level)
+    paired = difference(accuracy(prediction.probability[rows], outcome), correct, rows, dependence, level=level)
     return {
         "accuracy": found.value,
         "accuracy_interval": as_json(found.interval),

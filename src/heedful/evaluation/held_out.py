@@ -137,7 +137,8 @@ def oriented(prediction: Predicted, table: Table, rows: Rows) -> tuple[Rows, Flo
     rows, pair = rows[keep], pair[keep]
     probability, outcome = prediction.probability[rows], prediction.outcome[rows]
     swap = pair & (probability < 0.5)
-    return rows, np.where(swap, 1 - probability, probability), np.where(swap, 1 - outcome, outcome)
+    # Rounded, so that 1 - (1 - p) falls into the bin of p.
+    return rows, np.round(np.where(swap, 1 - probability, probability), 12), np.where(swap, 1 - outcome, outcome)
 
 
 def _calibration(
@@ -158,7 +159,8 @@ def _calibration(
     return {
         "ece": error["ece"],
         "ece_plain": error["plain"],
-        "ece_null_band": [error["null_low"], error["null_high"]],
+        # Of the debiased number: what perfectly calibrated probabilities would show, less what they show on average.
+        "ece_null_band": [max(0.0, error[end] - error["expected"]) for end in ("null_low", "null_high")],
         "reliability": [
             {
                 "low": part.low,

@@ -53,7 +53,7 @@ def ranking(
     """
     placed = np.flatnonzero(posterior.identified)
     score, spread = _centred(posterior, placed)
-    low, high = _rank_intervals(posterior, placed, level, rng, findings)
+    bounds = _rank_intervals(posterior, placed, level, rng, findings)
     quantile = (
         float(special.stdtrit(posterior.df, (1 + level) / 2))
         if np.isfinite(posterior.df)
@@ -64,7 +64,7 @@ def ranking(
     for place in np.argsort(-score, kind="stable"):
         item, value, half = int(placed[place]), float(score[place]), float(quantile * spread[place])
         interval = None if np.isnan(half) else Interval(value - half, value + half, promise, level)
-        ranks = None if low is None or high is None else [int(low[place]), int(high[place])]
+        ranks = None if bounds is None else [int(bounds[0][place]), int(bounds[1][place])]
         row = _row(posterior, item, value, as_json(interval), int(1 + (score > score[place]).sum()), ranks)
         listed.append(row)
     return listed + [_row(posterior, int(item), None, None, None, None) for item in _unplaced(posterior)]
@@ -76,14 +76,20 @@ def has_prior(posterior: Ranked) -> bool:
 
 
 def _centred(posterior: Ranked, placed: NDArray[np.intp]) -> tuple[Floats, Floats]:
-    """Scores [m] and standard deviations [m] of the identified items about their own mean."""
+    """Scores [m] and standard deviations [m] of the identified items about their mean.
+
+    An item whose variance is not known has NaN, and is left out of the mean that the others' deviations are about.
+    """
     score = posterior.mean[placed] - (posterior.mean[placed].mean() if len(placed) else 0.0)
+    spread = np.full(len(placed), np.nan)
     if posterior.covariance is None:
-        return score, np.full(len(placed), np.nan)
-    inner = posterior.covariance[np.ix_(placed, placed)]
-    across = inner.mean(axis=0) if len(placed) else np.zeros(0)
-    variance = np.diag(inner) - 2 * across + (across.mean() if len(placed) else 0.0)
-    return score, np.sqrt(np.maximum(variance, 0.0))
+        return score, spread
+    known = np.flatnonzero(~np.isnan(np.diag(posterior.covariance)[placed]))
+    if len(known):
+        inner = posterior.covariance[np.ix_(placed[known], placed[known])]
+        across = inner.mean(axis=0)
+        spread[known] = np.sqrt(np.maximum(np.diag(inner) - 2 * across + across.mean(), 0.0))
+    return score, spread
 
 
 def _rank_intervals(
@@ -92,13 +98,20 @@ def _rank_intervals(
     level: float,
     rng: np.random.Generator,
     findings: list[Finding] | None,
-) -> tuple[NDArray[np.intp] | None, NDArray[np.intp] | None]:
+) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
+    """Lowest and highest rank of each placed item; one whose variance is not known may hold any, above or below."""
     if posterior.covariance is None or len(placed) > MAX_RANKED:
         message = f"{len(placed):,} items are too many for rank intervals; scores and ranks are given without."
         report(findings, Finding("ranking.no_rank_intervals", "note", message, count=len(placed)))
-        return None, None
-    inner = posterior.covariance[np.ix_(placed, placed)]
-    return rank_intervals(posterior.mean[placed], inner, level=level, df=posterior.df, rng=rng)
+        return None
+    known = ~np.isnan(np.diag(posterior.covariance)[placed])
+    low, high = np.ones(len(placed), np.intp), np.full(len(placed), len(placed), np.intp)
+    if known.any():
+        rows = placed[known]
+        inner = posterior.covariance[np.ix_(rows, rows)]
+        low[known], high[known] = rank_intervals(posterior.mean[rows], inner, level=level, df=posterior.df, rng=rng)
+        high[known] += int((~known).sum())
+    return low, high
 
 
 def _unplaced(posterior: Ranked) -> NDArray[np.intp]:
@@ -116,7 +129,7 @@ def _row(
         "interval": interval,
         "rank": rank,
         "rank_interval": ranks,
-        "n": int(posterior.counts[item]),
+        "n": round(float(posterior.counts[item])),
         "identified": bool(posterior.identified[item]),
         "note": posterior.notes[item] if len(posterior.notes) else "",
     }

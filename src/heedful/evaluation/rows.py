@@ -49,8 +49,8 @@ def decided(prediction: Predicted) -> Rows:
 class Dependence:
     """Which rows of a table depend on each other: through a prompt, through a rater.
 
-    A way of clustering with too few clusters to generalise from is held fixed: intervals then speak for these prompts,
-    or these raters, alone, and `note` says so.
+    Too few raters to generalise from are held fixed: intervals then speak for these raters alone, as for named judges,
+    and `note` says so. Prompts are never held fixed: with too few of them there is no interval.
     """
 
     clusters: Clusters
@@ -66,7 +66,7 @@ class Dependence:
             if name not in ways:
                 continue
             groups = Grouping.of(codes).groups
-            if groups < MIN_CLUSTERS:
+            if groups < MIN_CLUSTERS and name == "rater":
                 fixed.append(f"{'this' if groups == 1 else f'these {groups}'} {name}{'s' * (groups > 1)}")
             else:
                 kept.append(codes)

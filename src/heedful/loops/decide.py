@@ -87,19 +87,21 @@ def decide(
         fitter = choose_fitter(
             train, criterion=criterion, utility=options.utility, features=options.features, seed=seed
         )
-        posterior = fitter(table)
-        findings += posterior.findings
     with clock.step("evaluate", "Predicting held-out votes"):
+        # First of all fits, so that the encoder learns from training texts only.
         prediction = _prediction(fitter, train, test, findings)
         evaluated = _evaluated(prediction, fitter, train, test, findings, rng)
+    with clock.step("fit", "Fitting all votes"):
+        posterior = fitter(table)
+        findings += posterior.findings
     with clock.step("rank", "Ranking"):
         places = _ranked(fitter, posterior, table, findings, rng)
     with clock.step("agree", "Measuring agreement"):
         agreed = agreement(table, prediction, predicted=test, rng=rng, findings=findings)
     with clock.step("ask", "Choosing the next questions"):
-        asked = next_questions(posterior, table, candidates, count=options.questions, seed=seed)
+        asked = next_questions(posterior, table, candidates, count=options.questions, seed=seed, findings=findings)
     with clock.step("pick", "Picking among candidates"):
-        picks = pick_best(posterior, candidates)
+        picks = pick_best(posterior, candidates, findings=findings)
     summary |= {"model": described(posterior), **evaluated, **places, "agreement": agreed, "ask": asked, "picks": picks}
     summary |= {
         "findings": [asdict(finding) for finding in dict.fromkeys(findings)],

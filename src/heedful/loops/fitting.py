@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import polars as pl
 
-from heedful.core import FitError, UsageError
+from heedful.core import FitError, Floats, UsageError
 from heedful.evaluation import hold_out
 from heedful.models import Encoder
 from heedful.models.defaults import default_encoder
@@ -94,7 +95,7 @@ def choose_fitter(table: Table, *, criterion: str, utility: str, features: str |
     part, rest = hold_out(table, fraction=_VALIDATION, seed=seed + 1)
     if len(rest) == 0:
         return fitters[0]
-    return max(fitters, key=lambda fitter: _validation_score(fitter, part, rest))
+    return _best_on([(fitter, _log_prob(fitter, part, rest)) for fitter in fitters])
 
 
 def possible_utilities(table: Table) -> tuple[Utility, ...]:
@@ -118,13 +119,20 @@ def has_texts(table: Table) -> bool:
     return table.column("outputs").explode().drop_nulls().n_unique() >= 2
 
 
-def _validation_score(fitter: Fitter, part: Table, rest: Table) -> float:
-    """Mean log-probability of the outcomes in `rest`; an outcome that cannot be predicted counts as a coin flip."""
+def _log_prob(fitter: Fitter, part: Table, rest: Table) -> Floats:
+    """Log-probability of each outcome in `rest` by a fit to `part`; NaN where there is no prediction."""
     try:
-        log_prob = fitter(part).predict(rest).log_prob
+        return fitter(part).predict(rest).log_prob
     except FitError:
-        return -np.inf
-    return float(np.mean(np.where(np.isnan(log_prob), np.log(0.5), log_prob)))
+        return np.full(len(rest), np.nan)
+
+
+def _best_on(tried: Sequence[tuple[Fitter, Floats]]) -> Fitter:
+    """The fitter that predicts best the rows that all of them can; where there is none, the one that predicts most."""
+    common = np.all([np.isfinite(log_prob) for _, log_prob in tried], axis=0)
+    if not common.any():
+        return max(tried, key=lambda one: int(np.isfinite(one[1]).sum()))[0]
+    return max(tried, key=lambda one: float(one[1][common].mean()))[0]
 
 
 def described(fitted: FittedPosterior) -> dict[str, Any]:

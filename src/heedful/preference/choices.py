@@ -1,9 +1,9 @@
 """Rankings and choices of the best: Plackett-Luce, with ties by the Davidson-Luce model.
 
-From a set S, the tied choice T has P(T) ∝ δ_|T| · exp(mean of u over T), over all subsets T of S whose size is a tie order
-in use (Firth, Kosmidis and Turner 2019, "Davidson-Luce model for multi-item choice with ties", equation 2). A ranking is a
-sequence of such choices, each from the items left. Without ties it is Plackett and Luce's model; for two items it
-is Davidson's; for a forced choice it is the softmax. Probabilities of all outcomes sum to one.
+From a set S, the tied choice T has P(T) ∝ δ_|T| · exp(mean of u over T), over all subsets T of S whose size is a tie
+order in use (Firth, Kosmidis and Turner 2019, "Davidson-Luce model for multi-item choice with ties", equation 2). A
+ranking is a sequence of such choices, each from the items left. Without ties it is Plackett and Luce's model; for two
+items it is Davidson's; for a forced choice it is the softmax. Probabilities of all outcomes sum to one.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from heedful.core import Floats
@@ -52,7 +53,7 @@ class ChoiceModel:
 
 
 def subset_sums(weights: Floats, order: int) -> Floats:
-    """Σ over subsets of `order` members of the product of their weights, for weights [..., k] (elementary symmetric)."""
+    """Σ over subsets of `order` members of the product of their weights [..., k]: elementary symmetric polynomials."""
     sums = [np.ones(weights.shape[:-1])] + [np.zeros(weights.shape[:-1]) for _ in range(order)]
     for member in range(weights.shape[-1]):
         for size in range(order, 0, -1):
@@ -95,7 +96,7 @@ class Choices:
     kind: str
     model: ChoiceModel
     members: Indices
-    chosen: np.ndarray
+    chosen: NDArray[np.bool_]
     counts: Floats
     row: Indices
     cell: Indices
@@ -217,7 +218,7 @@ class Choices:
     def restrict(self, new: Indices) -> Choices | None:
         members = np.append(new, -1)[self.members]
         chosen = self.chosen & (members >= 0)
-        kept = chosen.any(axis=1)[self.cell]
+        kept = np.asarray(chosen.any(axis=1))[self.cell]
         cell = self.cell[kept]
         return Choices.of(self.kind, Selections(self.row[kept], members[cell], chosen[cell]), int(new.max()) + 1)
 

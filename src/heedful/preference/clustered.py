@@ -1,10 +1,10 @@
 """Covariance of free utilities where votes share prompts or raters: a sandwich made for few and uneven clusters.
 
-One clustering: Σ_g s̃_g s̃_gᵀ between two H⁻¹, s̃_g = (I − A_g H⁻¹)^{−1/2} s_g, with s_g the sum of the cluster's scores and A_g
-its information. The adjustment undoes the share of each cluster in fitting itself (CR2: Bell and McCaffrey 2002,
-"Bias reduction in standard errors for linear regression with multi-stage samples"). Degrees of freedom per item are
-Satterthwaite's under a working model of equicorrelated clusters (Imbens and Kolesár 2016, section 4.2). Prompts and raters
-that cross give V_1 + V_2 − V_12 (Cameron, Gelbach and Miller 2011).
+One clustering: Σ_g s̃_g s̃_gᵀ between two H⁻¹, s̃_g = (I − A_g H⁻¹)^{−1/2} s_g, with s_g the sum of the cluster's
+scores and A_g its information. The adjustment undoes the share of each cluster in fitting itself (CR2: Bell and
+McCaffrey 2002, "Bias reduction in standard errors for linear regression with multi-stage samples"). Degrees of freedom
+per item are Satterthwaite's under a working model of equicorrelated clusters (Imbens and Kolesár 2016, section 4.2).
+Prompts and raters that cross give V_1 + V_2 − V_12 (Cameron, Gelbach and Miller 2011).
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _ALONE = 1 - 1e-6
 
 @dataclass(frozen=True)
 class Spread:
-    """Covariance [P, P] of the parameters, degrees of freedom [n] of each utility's variance, and the utilities [n] that
-    rest on one cluster alone, whose variance is therefore unknown. `least` is the smallest degrees of freedom that any
-    item's votes would have were each cluster of one mind: it depends on the design alone."""
+    """Covariance [P, P] of the parameters, degrees of freedom [n] of each utility's variance, and the utilities [n]
+    that rest on one cluster alone, whose variance is therefore unknown. `least` is the smallest degrees of freedom that
+    any item's votes would have were each cluster of one mind: it depends on the design alone."""
 
     matrix: Floats
     df: Floats
@@ -42,7 +42,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a sandwich is made of: the optimum, scores per record [r, P], H⁻¹ with its gauge fixed and centred [P, P]."""
+    """What a sandwich is made of: the optimum, scores per record [r, P], H⁻¹ with its gauge fixed, and centred."""
 
     point: Point
     scores: Any

@@ -66,6 +66,8 @@ def fit_features(
         "iterations": optimum.iterations,
         "clusters": spread.clusters,
         "covariance": spread.basis,
+        "promise": "confidence" if math.isinf(prior_sd) else spread.promise,
+        "discrimination": {likelihood.kind: 1.0 for likelihood in likelihoods},
     }
     found = say.few_clusters(spread.notes) + ([] if optimum.converged else [say.not_converged(optimum.iterations)])
     return FeaturesFit(

@@ -38,7 +38,7 @@ _CASES = {
     ),
     SEPARATED: _Case(
         "ranking.separated",
-        "every judgement that connects them to the items ranked goes the same way, so nothing says how far off they are",
+        "all judgements that connect them to the items ranked go the same way, so nothing says how far off they are",
         "collect more judgements between them and the items ranked",
     ),
     UNSETTLED: _Case(
@@ -113,6 +113,19 @@ def without_interval(names: Sequence[str]) -> list[Finding]:
     message = f"{len(names):,} items get no interval: all that is known of them rests on one prompt or one rater"
     fix = "collect judgements of them on more prompts, by more raters"
     return [Finding("intervals.one_cluster", "warning", message, fix, len(names), tuple(names[:_EXAMPLES]))]
+
+
+def contradicting(kinds: Sequence[str]) -> list[Finding]:
+    """Instruments that order the items otherwise than the rest."""
+    return [
+        Finding(
+            "fit.contradicting",
+            "warning",
+            f"judgements of the sort {kind!r} do not order the items as the others do; all are taken as equally sharp",
+            "fit them as a criterion of their own",
+        )
+        for kind in kinds
+    ]
 
 
 def not_converged(iterations: int) -> Finding:

@@ -1,8 +1,8 @@
 """Ratings and yes/no labels: the cumulative logit with free thresholds.
 
-P(level ≤ k) = σ(t_k − u) with thresholds t_0 < t_1 < ... per scale (McCullagh 1980, "Regression models for ordinal data").
-Two levels are a label: P(yes) = σ(u − t_0). Only the order of the levels is used, so any increasing change of the scale
-leaves the fit as it is; values that never occur need no threshold.
+P(level ≤ k) = σ(t_k − u) with thresholds t_0 < t_1 < ... per scale (McCullagh 1980, "Regression models for ordinal
+data"). Two levels are a label: P(yes) = σ(u − t_0). Only the order of the levels is used, so any increasing change of
+the scale leaves the fit as it is; values that never occur need no threshold.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from heedful.preference.observations import BINS, MAX_LEVELS, Grades, Indices
 
 @dataclass(frozen=True)
 class GradeModel:
-    """The levels of a scale: level k holds the values above `lower[k]`, up to and including `upper[k]` (values, as rated).
+    """The levels of a scale: level k holds the values above `lower[k]`, up to and including `upper[k]` (values, as
+    rated).
 
     Where `lower` equals `upper`, the level is that one value.
     """
@@ -106,7 +107,7 @@ class Scale:
     def start(self) -> Floats:
         """Thresholds that give each level its share, were all items alike."""
         below = np.cumsum(self.counts.sum(axis=0))
-        return np.log(below[:-1] / (below[-1] - below[:-1]))
+        return np.asarray(np.log(below[:-1] / (below[-1] - below[:-1])))
 
     @cached_property
     def _crossings(self) -> Floats:

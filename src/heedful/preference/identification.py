@@ -1,11 +1,11 @@
 """What the votes can determine: islands, undefeated items, separated votes.
 
-A maximum of the likelihood exists, up to the constant that no vote can tell, if and only if the votes lose likelihood along
-every other direction. Let an edge a → b say that some vote requires a to move at least as far as b along any direction
-in which no vote loses (a beat b; a was rated above threshold b). Where every item reaches every other, all must move
-alike, and the maximum exists (Ford 1957 for wins alone). Otherwise the largest set in which they do is fitted: items
-outside it are infinitely far away or not comparable, so this is the exact maximum in the completed parameter space.
-Tie terms and degrees are parameters too; where the wins do not pin them down, linear programs decide.
+A maximum of the likelihood exists, up to the constant that no vote can tell, if and only if the votes lose likelihood
+along every other direction. Let an edge a → b say that some vote requires a to move at least as far as b along any
+direction in which no vote loses (a beat b; a was rated above threshold b). Where every item reaches every other, all
+must move alike, and the maximum exists (Ford 1957 for wins alone). Otherwise the largest set in which they do is
+fitted: items outside it are infinitely far away or not comparable, so this is the exact maximum in the completed
+parameter space. Tie terms and degrees are parameters too; where the wins do not pin them down, linear programs decide.
 """
 
 from __future__ import annotations

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from scipy.linalg import block_diag
 
 from heedful.core import Floats
-from heedful.preference.information import Dense, Information, Singular, Sparse
+from heedful.preference.information import Dense, Information, Sparse
 from heedful.preference.likelihoods import Likelihood, Terms, dense_information, information_above
 
 # Up to this many parameters the information is a dense matrix (a Cholesky factor of 3,000 takes about half a second).
@@ -40,7 +41,7 @@ class Problem:
     def slices(self) -> tuple[slice, ...]:
         """Where each likelihood's nuisance parameters stand in x."""
         ends = np.cumsum([self.coefficients] + [len(likelihood.nuisances) for likelihood in self.likelihoods])
-        return tuple(slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True))
+        return tuple(slice(start, stop) for start, stop in pairwise(ends.tolist()))
 
     @property
     def size(self) -> int:
@@ -61,7 +62,7 @@ class Problem:
         """x moved along the gauge so that the utilities sum to zero."""
         if not self.gauge.any():
             return x
-        return x - x[: self.items].mean() * self.gauge
+        return np.asarray(x - x[: self.items].mean() * self.gauge)
 
     def across(self, gradient: Floats) -> Floats:
         """A gradient without its part along the gauge, which is rounding."""

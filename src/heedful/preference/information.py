@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from scipy import linalg, sparse
@@ -16,21 +16,13 @@ from scipy.sparse import linalg as sparse_linalg
 
 from heedful.core import Floats
 
-# Sparse systems with at most this many entries per row above the diagonal are factorised (trees, chains, leagues); others are so well
-# connected that conjugate gradients need few steps and a factor would fill in.
-_FEW_ENTRIES = 6
+# Steps of conjugate gradients tried. Votes that mix items well need tens; long chains of items need more than this, and
+# are factorised instead, which for them is cheap.
+_STEPS = 500
 
 
 class Singular(Exception):  # noqa: N818 - a signal between modules, not an error for users
     """The information has no inverse: something is not identified."""
-
-
-class Information(Protocol):
-    """H over all parameters [P, P]."""
-
-    def solve(self, right: Floats) -> Floats:
-        """H⁻¹ right, for right [P] or [P, k]. Raises Singular."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -74,8 +66,8 @@ class Dense:
 
 @dataclass(frozen=True)
 class Sparse:
-    """H over utilities by its `diagonal` [n] and the sparse part `above` it [n, n], with a few dense rows `cross` [n, p]
-    and `nuisances` [p, p] over nuisance parameters."""
+    """H over utilities by its `diagonal` [n] and the sparse part `above` it [n, n], with a few dense rows `cross` [n,
+    p] and `nuisances` [p, p] over nuisance parameters."""
 
     diagonal: Floats
     above: Any
@@ -99,9 +91,10 @@ class Sparse:
     def solve(self, right: Floats) -> Floats:
         if not (self.diagonal_all > 0).all():
             raise Singular
-        if self.above.nnz <= _FEW_ENTRIES * len(self.diagonal):
+        try:
+            return conjugate_gradients(self, self.diagonal_all, right, tolerance=self.tolerance)
+        except Singular:
             return self._factored(right)
-        return conjugate_gradients(self, self.diagonal_all, right, tolerance=self.tolerance)
 
     def _factored(self, right: Floats) -> Floats:
         return np.asarray(self._lu.solve(right - self._along_gauge(right)))
@@ -126,8 +119,11 @@ class Sparse:
             raise Singular from None
 
 
+Information = Dense | Sparse
+
+
 def conjugate_gradients(
-    matrix: Sparse, diagonal: Floats, right: Floats, *, tolerance: float, limit: int = 2000
+    matrix: Sparse, diagonal: Floats, right: Floats, *, tolerance: float, limit: int = _STEPS
 ) -> Floats:
     """H⁻¹ right for one or several right-hand sides at once, preconditioned by the diagonal.
 

@@ -9,13 +9,16 @@ import numpy as np
 
 from heedful.core import Finding, Floats
 from heedful.preference import findings as say
+from heedful.preference.discrimination import LARGEST_LOG, Discriminating, discriminating, start_from
 from heedful.preference.identification import Identified, identify
-from heedful.preference.inference import DENSE_LIMIT, Problem, maximise
+from heedful.preference.inference import DENSE_LIMIT, Optimum, Problem, maximise
+from heedful.preference.information import Singular
 from heedful.preference.likelihoods import Likelihood
 from heedful.preference.prediction import Reading, readings
 from heedful.preference.sandwich import Clusters, Dense, Independent, Noise, covariance, laplace, mirrored
 
-# The prior under which items that the votes cannot place are scored, so that they can be asked about: utilities N(0, sd²).
+# The prior under which items that the votes cannot place are scored, so that they can be asked about: utilities N(0,
+# sd²).
 WIDE_SD = 2.5
 
 
@@ -55,10 +58,10 @@ def _maximum_likelihood(
     """The fit of the identified items alone."""
     m = len(found.kept)
     if not m:
-        facts: dict[str, Any] = dict.fromkeys(("prior", "log_likelihood", "converged", "promise"))
+        facts: dict[str, Any] = dict.fromkeys(("prior", "log_likelihood", "converged", "promise", "discrimination"))
         facts |= {"parameters": 0, "iterations": 0, "clusters": {}, "covariance": "model"}
         return ItemsFit(np.zeros(0), np.zeros((0, 0)), np.zeros((2 * pairs, 0)), found.notes, np.inf, (), [], facts)
-    optimum = maximise(Problem(found.likelihoods, m))
+    optimum, sharpness, contradicting = _most_likely(found.likelihoods, m)
     spread = covariance(optimum, clusters, fewest)
     drawn = mirrored(optimum.point.x, spread.noise.sample(pairs, rng))
     facts = {
@@ -70,12 +73,39 @@ def _maximum_likelihood(
         "clusters": spread.clusters,
         "covariance": spread.basis,
         "promise": spread.promise,
+        "discrimination": sharpness,
     }
-    findings = say.few_clusters(spread.notes) + ([] if optimum.converged else [say.not_converged(optimum.iterations)])
+    findings = say.few_clusters(spread.notes) + say.contradicting(contradicting)
+    findings += [] if optimum.converged else [say.not_converged(optimum.iterations)]
     matrix = spread.noise.matrix
     x = optimum.point.x
     block = None if matrix is None else without(matrix[:m, :m], spread.unknown)
     return ItemsFit(x[:m], block, drawn[:, :m], found.notes, spread.df, readings(optimum, drawn), findings, facts)
+
+
+def _most_likely(likelihoods: tuple[Likelihood, ...], m: int) -> tuple[Optimum, dict[str, float], list[str]]:
+    """The maximum, with the discrimination of each instrument where one can be told, and those that contradict others.
+
+    Where an instrument's discrimination runs off to zero or infinity, all are taken as equally sharp.
+    """
+    optimum = maximise(Problem(likelihoods, m))
+    unit = {likelihood.kind: 1.0 for likelihood in likelihoods}
+    freed = discriminating(likelihoods, m) if optimum.point.problem.is_dense else None
+    if freed is None:
+        return optimum, unit, []
+    try:
+        free = maximise(Problem(freed, m), start_from(optimum.point.x, freed, m))
+    except Singular:
+        return optimum, unit, []
+    logs = {
+        likelihood.kind: float(free.point.x[where][-1])
+        for likelihood, where in zip(freed, free.point.problem.slices, strict=True)
+        if isinstance(likelihood, Discriminating)
+    }
+    astray = [kind for kind, log in logs.items() if abs(log) > LARGEST_LOG]
+    if astray or not free.converged:
+        return optimum, unit, astray
+    return free, unit | {kind: float(np.exp(log)) for kind, log in logs.items()}, []
 
 
 def _wide(likelihoods: tuple[Likelihood, ...], n: int, pairs: int, rng: np.random.Generator) -> ItemsFit:

@@ -1,8 +1,8 @@
 """What every likelihood gives: log-likelihood, its derivatives, per-record scores and what they identify.
 
 A likelihood is a frozen object built from one instrument's votes. It depends on the utilities u [n] and on a few
-nuisance parameters c [p] of its own (a tie term, thresholds). All are concave in (u, c), so that Newton's method finds the
-maximum where there is one.
+nuisance parameters c [p] of its own (a tie term, thresholds). All are concave in (u, c), so that Newton's method finds
+the maximum where there is one.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from heedful.preference.observations import Indices
 class Terms:
     """A log-likelihood (nats) and its derivatives at (u, c).
 
-    `gradient` [n] and `nuisance_gradient` [p]. The information (negative Hessian) is symmetric: over u x u its `diagonal`
-    [n] and the entries above it as `rows`, `columns`, `values` (those of one place add up), over u x c `cross` [n, p], over
-    c x c `nuisance_information` [p, p].
+    `gradient` [n] and `nuisance_gradient` [p]. The information (negative Hessian) is symmetric: over u x u its
+    `diagonal` [n] and the entries above it as `rows`, `columns`, `values` (those of one place add up), over u x c
+    `cross` [n, p], over c x c `nuisance_information` [p, p].
     """
 
     value: float
@@ -50,8 +50,8 @@ class Edges:
     """What directions of recession must satisfy. `strict` and `tied` [e, 2] hold node pairs (a, b).
 
     An edge a → b says: along any direction in which no vote loses likelihood, node a moves at least as far as b. Nodes
-    below n are items, the rest nuisance nodes (thresholds) counted from n. Both ends of a `tied` pair move alike, provided
-    that the nuisance parameters do not move.
+    below n are items, the rest nuisance nodes (thresholds) counted from n. Both ends of a `tied` pair move alike,
+    provided that the nuisance parameters do not move.
     """
 
     strict: Indices
@@ -66,7 +66,7 @@ class Likelihood(Protocol):
     def kind(self) -> str: ...
     @property
     def model(self) -> Any:
-        """How one vote's probabilities depend on utilities: with the nuisance parameters, enough to predict new votes."""
+        """How a vote's probabilities depend on utilities and nuisance parameters: what predicts new votes."""
         ...
 
     @property

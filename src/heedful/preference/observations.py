@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -18,9 +18,10 @@ from heedful.feedback.record import Kind
 FITTED_KINDS = ("comparison", "ranking", "best_of", "rating", "label", "edit")
 """The record kinds that have a likelihood. Others are kept in the table and not used by the fit."""
 
-_COLUMNS = frozenset(
-    "kind context outputs systems criterion address choice degree share ranks best rating scale_low scale_high label".split()
-)
+_COLUMNS = (
+    "kind", "context", "outputs", "systems", "criterion", "address", "choice", "degree", "share", "ranks", "best",
+    "rating", "scale_low", "scale_high", "label",
+)  # fmt: skip
 
 Indices = NDArray[np.intp]
 Identity = Literal["system", "content"]
@@ -118,9 +119,9 @@ def observe(
 
     `identity` says what an item is: "system", the system that wrote the output where it is known and else the content;
     or "content", the output in its context. `half_ties` counts a tie as half a win for each; `soft_votes` counts a
-    comparison with a share as that fraction of a win for the first, instead of by its choice. Judgements that contradict
-    no model but say nothing about utilities (both bad, incomparable), of parts of outputs, of candidates that are not
-    known, or of an item against itself are excluded and counted.
+    comparison with a share as that fraction of a win for the first, instead of by its choice. Judgements that
+    contradict no model but say nothing about utilities (both bad, incomparable), of parts of outputs, of candidates
+    that are not known, or of an item against itself are excluded and counted.
     """
     return _Compilation(table, criterion, identity, half_ties, soft_votes).result()
 
@@ -214,11 +215,11 @@ class _Compilation:
         # A tie carries no degree; it belongs to the instrument whose other votes it was given beside.
         with_degrees = graded | ((sign == 0) & ~soft & graded.any() & ~(~graded & (sign != 0)).any())
         share = np.where(soft, share, np.where((sign == 0) & self.half_ties, 0.5, np.nan))
-        where = self.table_row[rows]
+        outcome, where = np.where(sign == 0, 0.0, sign * degree), self.table_row[rows]
         plain = ~with_degrees
         return {
             "comparison": _comparisons(where, first, second, sign, share, plain),
-            "comparison with degree": _comparisons(where, first, second, np.where(sign == 0, 0.0, sign * degree), share, with_degrees),
+            "comparison with degree": _comparisons(where, first, second, outcome, share, with_degrees),
         }
 
     def _edits(self) -> dict[str, Instrument]:
@@ -250,11 +251,11 @@ class _Compilation:
         """Without records in which an item stands twice."""
         if not len(rows):
             return rows
-        members, present = self._padded(rows)
+        members, _ = self._padded(rows)
         ordered = np.sort(members, axis=1)
         twice = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any(axis=1)
         self._count("an item against itself", int(twice.sum()))
-        return rows[~twice]
+        return np.asarray(rows[~twice])
 
     def _padded(self, rows: Indices) -> tuple[Indices, NDArray[np.bool_]]:
         """Candidates of each row [r, k], -1 beyond its own, and where there are candidates."""
@@ -298,7 +299,7 @@ def _row_filters(table: Table, criterion: str) -> Iterable[tuple[str, pl.Expr]]:
 
 
 def _item_codes(frame: pl.DataFrame, identity: Identity) -> tuple[list[str], list[tuple[str, str]] | None, Indices]:
-    """Names, contents (None where items are told apart by system) and the code of every candidate in turn, -1 unknown."""
+    """Names, contents (None where items are told apart by system), the code of each candidate in turn, -1 unknown."""
     systems = frame["systems"].explode() if identity == "system" else None
     if systems is not None and systems.null_count() == 0:
         names, codes = _codes(systems)
@@ -345,7 +346,7 @@ def _key(context: str, output: str) -> str:
 def _comparisons(
     row: Indices, first: Indices, second: Indices, outcome: Floats, share: Floats, keep: NDArray[np.bool_]
 ) -> Comparisons:
-    """The votes kept; one with a share becomes a win of that weight for the first and one of the rest for the second."""
+    """The votes kept; one with a share becomes a win of that weight for the first, and of the rest for the second."""
     hard, soft = keep & np.isnan(share), keep & ~np.isnan(share)
     index = np.concatenate([np.flatnonzero(hard), np.flatnonzero(soft), np.flatnonzero(soft)])
     ones = np.ones(int(soft.sum()))
@@ -357,7 +358,7 @@ def _comparisons(
 
 
 def _stages(row: Indices, members: Indices, ranks: NDArray[np.int64]) -> Selections:
-    """Rankings as repeated choice: the best (tied) from all, the next best from the rest, ... while a choice remains."""
+    """Rankings as repeated choice: the best (tied) from all, the next from the rest, ... while a choice remains."""
     beyond = np.iinfo(np.int64).max
     rows, sets, chosen = [], [], []
     while True:
@@ -389,7 +390,6 @@ def _item_arrays(instrument: Instrument) -> dict[str, Indices]:
 
 
 def _renumber(instrument: Instrument, new: Indices) -> Instrument:
-    from dataclasses import replace
-
     with_none = np.append(new, -1)
-    return replace(instrument, **{name: with_none[index] for name, index in _item_arrays(instrument).items()})
+    changes: dict[str, Any] = {name: with_none[index] for name, index in _item_arrays(instrument).items()}
+    return replace(instrument, **changes)

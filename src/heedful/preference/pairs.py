@@ -1,9 +1,10 @@
 """Comparisons: Bradley-Terry, Davidson's ties and degrees, as one adjacent-categories model.
 
-With Δ = u_first − u_second and signed degree k, P(k) ∝ exp(c_|k| + k·Δ/2) over the degrees observed and their negatives, and
-0 where there are ties. Two outcomes are Bradley and Terry's model (1952), P(first) = σ(Δ). A tie beside them is
-Davidson's (1970), with ν = exp(c_0): P(first) ∝ e^{Δ/2}, P(tie) ∝ ν. Several degrees are the adjacent-categories logit of
-Agresti (1992, "Analysis of ordinal paired comparison data", section 3), with the degrees given as scores.
+With Δ = u_first − u_second and signed degree k, P(k) ∝ exp(c_|k| + k·Δ/2) over the degrees observed and their
+negatives, and 0 where there are ties. Two outcomes are Bradley and Terry's model (1952), P(first) = σ(Δ). A tie beside
+them is Davidson's (1970), with ν = exp(c_0): P(first) ∝ e^{Δ/2}, P(tie) ∝ ν. Several degrees are the
+adjacent-categories logit of Agresti (1992, "Analysis of ordinal paired comparison data", section 3), with the degrees
+given as scores.
 """
 
 from __future__ import annotations
@@ -190,7 +191,7 @@ class PairModel:
     def levels(self) -> Floats:
         """Which nuisance parameter enters each outcome [o, p]."""
         values = ([0.0] if self.ties else []) + self.degrees[1:].tolist()
-        return (np.abs(self.scores)[:, None] == np.array(values)).astype(np.float64)
+        return np.asarray(np.abs(self.scores)[:, None] == np.array(values), dtype=np.float64)
 
     def log_prob(self, difference: Floats, nuisance: Floats) -> Floats:
         """log P of every outcome [o, ...] at utility differences [...], for nuisance parameters [p, ...] or [p].

@@ -23,6 +23,7 @@ from heedful.preference.utilities import FreeItems, Linear, Utility
 FORMAT = "heedful.posterior"
 VERSION = 1
 _JSON, _ARRAYS = "posterior.json", "posterior.safetensors"
+_READ = ("nuisance", "draws", "discrimination")
 _MODELS = {"pairs": PairModel, "choices": ChoiceModel, "grades": GradeModel}
 
 
@@ -39,7 +40,7 @@ def save(posterior: FittedPosterior, folder: Path) -> None:
     if posterior.covariance is not None:
         arrays["covariance"] = posterior.covariance
     for number, reading in enumerate(posterior.readings):
-        arrays[f"reading.{number}.nuisance"], arrays[f"reading.{number}.draws"] = reading.nuisance, reading.draws
+        arrays |= {f"reading.{number}.{name}": getattr(reading, name) for name in _READ}
     encoder = None
     if isinstance(posterior.utility, Linear):
         own, encoder = posterior.utility.encoder.state()
@@ -127,8 +128,7 @@ def _reading(described: Mapping[str, Any], number: int, arrays: Mapping[str, Any
         values[field.name] = value if isinstance(value, bool) else np.array(value, dtype=np.float64)
     if model is ChoiceModel:
         values["orders"] = tuple(int(order) for order in described["orders"])
-    nuisance, draws = arrays[f"reading.{number}.nuisance"], arrays[f"reading.{number}.draws"]
-    return Reading(described["kind"], model(**values), nuisance, draws)
+    return Reading(described["kind"], model(**values), *(arrays[f"reading.{number}.{name}"] for name in _READ))
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -30,8 +30,8 @@ class FittedPosterior:
     wide prior printed in `model`, so that they can be asked about, and are no result. `covariance` is None where there
     are too many items for one; the draws stand in for it. `df` are the degrees of freedom for t quantiles.
 
-    `draws` [k, n] are shared by all items and calls, in pairs mirrored about the mean, so that their average is the mean.
-    Spread between people is not modelled: scores have no aleatoric part.
+    `draws` [k, n] are shared by all items and calls, in pairs mirrored about the mean, so that their average is the
+    mean. Spread between people is not modelled: scores have no aleatoric part.
     """
 
     utility: Utility
@@ -60,7 +60,8 @@ class FittedPosterior:
         """
         if len(first) != len(second):
             raise InputError(f"{len(first)} first and {len(second)} second items cannot be paired", where="prefer")
-        gap = self.utility.evaluate(first, self.draws) - self.utility.evaluate(second, self.draws)
+        sharpness = np.mean([r.discrimination.mean() for r in self.readings if r.kind == "comparison"] or [1.0])
+        gap = sharpness * (self.utility.evaluate(first, self.draws) - self.utility.evaluate(second, self.draws))
         return np.asarray(_mirrored_mean(gap))
 
     def potential(self, *, scale: Scale = "utility", reference: Sequence[Item] | None = None) -> PosteriorPotential:

@@ -11,6 +11,7 @@ from scipy import sparse
 from heedful.core import Floats
 from heedful.feedback import Table
 from heedful.preference.choices import ChoiceModel
+from heedful.preference.discrimination import Discriminating
 from heedful.preference.grades import GradeModel
 from heedful.preference.inference import Optimum
 from heedful.preference.observations import Comparisons, Grades, Indices, Instrument, Observations, Selections, observe
@@ -30,31 +31,40 @@ _UNKNOWN_INSTRUMENT = "a scale or kind the fit has not seen"
 
 @dataclass(frozen=True)
 class Reading:
-    """How one instrument's votes depend on utilities: its model, nuisance parameters [p] and their draws [k, p]."""
+    """How one instrument's votes depend on utilities: by its model at a · u, with nuisance parameters [p].
+
+    `draws` [k, p] are of the nuisance parameters, `discrimination` [k] of a: ones where the instrument fixes the unit.
+    """
 
     kind: str
     model: PairModel | ChoiceModel | GradeModel
     nuisance: Floats
     draws: Floats
+    discrimination: Floats
 
 
 def readings(optimum: Optimum, drawn: Floats) -> tuple[Reading, ...]:
     """The nuisance parameters of each likelihood at the optimum, with their part of draws [k, P]."""
     problem = optimum.point.problem
-    return tuple(
-        Reading(likelihood.kind, likelihood.model, optimum.point.x[where], drawn[:, where])
-        for likelihood, where in zip(problem.likelihoods, problem.slices, strict=True)
-    )
+    found = []
+    for likelihood, where in zip(problem.likelihoods, problem.slices, strict=True):
+        nuisance, draws, a = optimum.point.x[where], drawn[:, where], np.ones(len(drawn))
+        if isinstance(likelihood, Discriminating):
+            a, moves = np.exp(draws[:, -1]), likelihood.inner.shift != 0
+            draws = np.where(moves, a[:, None], 1.0) * draws[:, :-1]
+            nuisance = np.where(moves, np.exp(nuisance[-1]), 1.0) * nuisance[:-1]
+        found.append(Reading(likelihood.kind, likelihood.model, nuisance, draws, a))
+    return tuple(found)
 
 
 @dataclass(frozen=True)
 class Prediction:
     """What was predicted for each row of a table [n].
 
-    `log_prob` is the log-probability (nats) of the recorded outcome, NaN where the row cannot be predicted. `probability`
-    is P(first wins | decided) for comparisons, P(yes) for labels, NaN otherwise; `outcome` 1.0 (first, yes), 0.0 (second,
-    no), NaN for ties and other kinds. All are averages over the posterior's draws. `unpredicted` counts rows without a
-    log-probability, by reason.
+    `log_prob` is the log-probability (nats) of the recorded outcome, NaN where the row cannot be predicted.
+    `probability` is P(first wins | decided) for comparisons, P(yes) for labels, NaN otherwise; `outcome` 1.0 (first,
+    yes), 0.0 (second, no), NaN for ties and other kinds. All are averages over the posterior's draws. `unpredicted`
+    counts rows without a log-probability, by reason.
     """
 
     log_prob: Floats
@@ -67,12 +77,14 @@ def predict(posterior: FittedPosterior, table: Table) -> Prediction:
     """Predict every row of a table. A vote with a share is predicted by its choice."""
     seen = observe(table, posterior.criterion, identity=posterior.utility.identity, soft_votes=False)
     result = _Rows(len(table), seen)
-    utilities, known = _utilities(posterior, seen)
+    drawn, known = _utilities(posterior, seen)
     for kind, votes in seen.instruments.items():
         reading = _reading(posterior, kind, votes)
         if reading is None:
             result.fail(votes.row, _UNKNOWN_INSTRUMENT)
-        elif isinstance(votes, Comparisons):
+            continue
+        utilities = reading.discrimination[:, None] * drawn
+        if isinstance(votes, Comparisons):
             result.comparisons(votes, reading, utilities, known, by_sign=kind != reading.kind)
         elif isinstance(votes, Grades):
             result.grades(votes, reading, utilities, known)
@@ -99,7 +111,7 @@ class _Rows:
     def comparisons(
         self, votes: Comparisons, reading: Reading, utilities: Floats, known: np.ndarray, *, by_sign: bool
     ) -> None:
-        """`by_sign`: the votes have degrees and the reading has none, or the other way round, so degrees are ignored."""
+        """`by_sign`: only the votes have degrees, or only the reading, so degrees are ignored."""
         assert isinstance(reading.model, PairModel)
         decided = votes.outcome != 0
         self.outcome[votes.row[decided]] = (votes.outcome[decided] > 0).astype(np.float64)
@@ -208,9 +220,10 @@ def _reading(posterior: FittedPosterior, kind: str, votes: Instrument) -> Readin
     if kind in fitted:
         return fitted[kind]
     none, draws = np.zeros(0), np.zeros((len(posterior.draws), 0))
+    unit = np.ones(len(posterior.draws))
     other = fitted.get("comparison with degree" if kind == "comparison" else "comparison")
     if isinstance(votes, Comparisons):
-        return other or Reading(kind, PairModel(np.ones(1), False), none, draws)
+        return other or Reading(kind, PairModel(np.ones(1), False), none, draws, unit)
     if isinstance(votes, Selections):
-        return Reading(kind, ChoiceModel((1,)), none, draws)
+        return Reading(kind, ChoiceModel((1,)), none, draws, unit)
     return None

@@ -20,9 +20,9 @@ from heedful.stats import Grouping, clustered_meat
 # Measured with benchmarks/ranking_coverage.py.
 # A dimension with fewer clusters is held fixed: the interval then speaks for these prompts, or these raters.
 MIN_CLUSTERS = 5
-# With fewer judgements of an item, or fewer degrees of freedom, intervals cover more than their level. Both depend on the design
-# alone, not on how the votes fell: else the promise would select the sets of feedback for which it fails.
-CONFIDENCE_JUDGEMENTS = 30
+# With fewer judgements of an item, or fewer degrees of freedom, intervals cover more than their level. Both depend on
+# the design alone, not on how the votes fell: else the promise would select the sets of feedback for which it fails.
+CONFIDENCE_JUDGEMENTS = 40
 CONFIDENCE_DF = (5.0, 20.0)  # one way of clustering; two that cross
 
 
@@ -78,7 +78,7 @@ class Independent:
     matrix: None = None
 
     def sample(self, k: int, rng: np.random.Generator) -> Floats:
-        return rng.standard_normal((k, len(self.sd))) * self.sd
+        return np.asarray(rng.standard_normal((k, len(self.sd))) * self.sd)
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Perturbed:
 def _signs(rows: int, columns: int, rng: np.random.Generator) -> Floats:
     """Independent ±1 [rows, columns], columns <= 8, from a random byte per row."""
     bits = np.unpackbits(np.frombuffer(rng.bytes(rows), np.uint8)[:, None], axis=1, count=columns)
-    return 2.0 * bits - 1.0
+    return np.asarray(2.0 * bits - 1.0)
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def covariance(optimum: Optimum, clusters: Clusters, fewest: float) -> Covarianc
 
 
 def _widened(spread: Spread, bread: Floats, df: float) -> Floats:
-    """The covariance with each utility's variance widened to its own degrees of freedom, so that one `df` serves all."""
+    """The covariance with each variance widened to its own degrees of freedom, so that one `df` serves all."""
     n = len(spread.df)
     ratio, variance = np.ones(len(bread)), np.diag(spread.matrix).copy()
     ratio[:n] = t_ratio(np.maximum(spread.df, 1.0), df) ** 2
@@ -177,7 +177,8 @@ def penalised_covariance(optimum: Optimum, clusters: Clusters) -> Covariance:
     rank it would call directions certain that are not.
     """
     point = optimum.point
-    inverse = point.information.inverse  # type: ignore[attr-defined]
+    assert isinstance(point.information, DenseInformation)
+    inverse = point.information.inverse
     ways, notes, counts = _usable(clusters, distinct([likelihood.row for likelihood in point.problem.likelihoods]))
     none = np.zeros(point.problem.coefficients, bool)
     if not ways:
@@ -258,7 +259,7 @@ def _codes(table: Table, column: str) -> Indices | None:
     series = table.column(column)
     known = (series.is_not_null() & (series != "")).fill_null(False).to_numpy()
     hashes = series.hash(seed=0).to_numpy()
-    distinct, inverse = np.unique(hashes, return_inverse=True)
+    _, inverse = np.unique(hashes, return_inverse=True)
     codes = np.where(known, inverse, -1).astype(np.intp)
     return codes if _recurs(codes) else None
 

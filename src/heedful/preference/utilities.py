@@ -49,7 +49,7 @@ class FreeItems:
             unknown = sorted({key for key, i in zip(keys, where, strict=True) if i < 0})
             known = ", ".join(self.names[:8]) + (", ..." if len(self.names) > 8 else "")
             raise InputError(
-                f"no judgement is about {', '.join(map(repr, unknown[:5]))}, so a model of free items has no utility for it",
+                f"no judgement is about {', '.join(map(repr, unknown[:5]))}, so they have no utility",
                 fix=f"use items among the {len(self.names)} fitted ({known}), or fit with utility='features'",
             )
         return theta[..., where]

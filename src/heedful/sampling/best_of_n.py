@@ -109,10 +109,11 @@ def best_of_n_law(target: Target, context: Parts, n: int, *, pessimism: float = 
     base = np.asarray(target.base.log_prob(items), dtype=np.float64)
     _, level = np.unique(value, return_inverse=True)
     mass = np.bincount(level, np.exp(base) / np.exp(base).sum())
-    below_or_at = np.minimum(np.cumsum(mass), 1.0)
+    below_or_at, drawn = np.minimum(np.cumsum(mass), 1.0), mass > 0
     # log(Fⁿ − F⁻ⁿ) by way of the ratio F⁻/F = 1 − mass/F, without cancellation.
     with np.errstate(divide="ignore"):
-        log_ratio = n * np.log1p(-np.minimum(mass / below_or_at, 1.0))
-    log_law = n * np.log(below_or_at) + np.log(-np.expm1(log_ratio))
-    gain = log_law - np.log(mass)
-    return BestOfNLaw(items, base + gain[level], float(max(0.0, np.exp(log_law) @ gain)))
+        log_ratio = n * np.log1p(-np.minimum(mass[drawn] / below_or_at[drawn], 1.0))
+        log_law = n * np.log(below_or_at[drawn]) + np.log(-np.expm1(log_ratio))
+    gain = np.zeros(len(mass))  # outputs that the base never gives stay at log 0
+    gain[drawn] = log_law - np.log(mass[drawn])
+    return BestOfNLaw(items, base + gain[level], float(max(0.0, np.exp(log_law) @ gain[drawn])))

@@ -6,12 +6,18 @@ import zlib
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from heedful.core import Floats
 
 
 def unit_hash(texts: Sequence[bytes], seed: int, purpose: str) -> Floats:
-    """A number in [0, 1) for each text [n].
+    """A number in [0, 1) for each text [n]; see `hash_bits`."""
+    return hash_bits(texts, seed, purpose) / 2.0**64
+
+
+def hash_bits(texts: Sequence[bytes], seed: int, purpose: str) -> NDArray[np.uint64]:
+    """64 fair bits for each text [n].
 
     CRC-32 mixed with the seed and the purpose by the finaliser of SplitMix64 (Steele, Lea and Flood 2014). What is
     decided for different purposes by hashes of the same texts is independent. Not for secrets.
@@ -22,4 +28,5 @@ def unit_hash(texts: Sequence[bytes], seed: int, purpose: str) -> Floats:
         x += np.uint64(zlib.crc32(purpose.encode())) << np.uint64(32)
         x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (x ^ (x >> np.uint64(31))) / 2.0**64
+    bits: NDArray[np.uint64] = x ^ (x >> np.uint64(31))
+    return bits

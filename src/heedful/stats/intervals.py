@@ -64,6 +64,8 @@ def mean_estimate(values: ArrayLike, *, clusters: Sequence[Codes] = (), level: f
     found = mean_variance(_residuals(array), clusters)
     promise, note = _promise(found)
     interval = None
+    if 0 < (unlike := _unlike(array)) < MIN_MINORITY and promise is not None:
+        promise, note = None, f"all but {unlike:g} values are equal: too few to show how they vary"
     if promise is not None:
         half = _t_quantile(level, _df(found)) * np.sqrt(found.variance)
         interval = Interval(float(mean - half), float(mean + half), promise, level)
@@ -93,7 +95,7 @@ def proportion(values: ArrayLike, *, clusters: Sequence[Codes] = (), level: floa
     if n < 2:
         return Estimate(mean, n, note="one value has no interval")
     found = mean_variance(_residuals(array), [group.code for group in groups])
-    return _effective_proportion(mean, n, found, level)
+    return _effective_proportion(mean, n, found, level, _unlike(array))
 
 
 def paired_difference(
@@ -115,6 +117,11 @@ def paired_difference(
         return estimate, float("nan")
     found = mean_variance(_residuals(difference), clusters)
     return estimate, float(2 * special.stdtr(_df(found), -abs(estimate.value) / np.sqrt(found.variance)))
+
+
+def _unlike(values: Floats) -> float:
+    """How many values are not the most frequent one."""
+    return float(len(values) - np.unique(values, return_counts=True)[1].max())
 
 
 def _residuals(values: Floats) -> Floats:
@@ -146,12 +153,13 @@ def independent_rows(groups: Sequence[Grouping]) -> int:
     return len(taken) // len(groups)
 
 
-def _effective_proportion(mean: float, n: int, found: MeanVariance, level: float) -> Estimate:
+def _effective_proportion(mean: float, n: int, found: MeanVariance, level: float, unlike: float) -> Estimate:
+    """`unlike` counts the values that are not the most frequent one: among many ties, a rate rests on these alone."""
     promise, note = _promise(found)
     if promise is None:
         return Estimate(mean, n, found.variance, note=note)
     trials, quantile = mean * (1 - mean) / found.variance, _t_quantile(level, _df(found))
-    if trials * min(mean, 1 - mean) >= MIN_MINORITY:
+    if min(trials * min(mean, 1 - mean), unlike) >= MIN_MINORITY:
         return Estimate(mean, n, found.variance, _wilson(mean, trials, quantile, level, promise), note=note)
     trials = min(trials, n) * (_normal_quantile(level) / quantile) ** 2
     exact = clopper_pearson(mean * trials, trials, level=level)

@@ -1,0 +1,146 @@
+"""How sharply each instrument tells utilities apart, where several are fitted together.
+
+A comparison and a rating need not be equally noisy: a rating may follow u closely while comparisons of the same items
+waver. So each instrument but one, the reference, reads a · u with a discrimination a of its own (Samejima 1969,
+"Estimation of latent ability using a response pattern of graded scores"). The reference fixes the unit. log a is one
+more nuisance parameter. The likelihood is then no longer concave, so this is done only where the reference alone has a
+maximum over all items fitted, and the instrument one over all items it is about; elsewhere a = 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+
+from heedful.core import Floats
+from heedful.preference.identification import identify, restrict
+from heedful.preference.likelihoods import Edges, Likelihood, Terms
+from heedful.preference.observations import Indices
+
+# Beyond e^±3 an instrument is pure noise beside the other, or the other beside it: they contradict each other.
+LARGEST_LOG = 3.0
+
+
+@dataclass(frozen=True)
+class Discriminating:
+    """A likelihood that reads a · u, and thresholds a · t; its last nuisance parameter is log a."""
+
+    inner: Likelihood
+
+    @property
+    def kind(self) -> str:
+        return self.inner.kind
+
+    @property
+    def model(self) -> Any:
+        return self.inner.model
+
+    @property
+    def row(self) -> Indices:
+        return self.inner.row
+
+    @property
+    def nuisances(self) -> tuple[str, ...]:
+        return (*self.inner.nuisances, "log discrimination")
+
+    @property
+    def shift(self) -> Floats:
+        return np.append(self.inner.shift, 0.0)
+
+    def start(self) -> Floats:
+        return np.append(self.inner.start(), 0.0)
+
+    def _scaled(self, utility: Floats, nuisance: Floats) -> tuple[Floats, Floats, float, Floats]:
+        """a · u, the inner nuisance parameters, a, and the factor on each of those."""
+        a = float(np.exp(nuisance[-1]))
+        factor = np.where(self.inner.shift != 0, a, 1.0)
+        return a * utility, factor * nuisance[:-1], a, factor
+
+    def terms(self, utility: Floats, nuisance: Floats) -> Terms:
+        """By the chain rule, with the expected information of the scaling: J H Jᵀ, which is never negative.
+
+        With y the scaled arguments, g and H the inner gradient and information, and w the part of y that scales with a,
+        J = [S, w] with S = dy/d(u, c). Terms in g are left out: in expectation they are zero.
+        """
+        u, c, a, factor = self._scaled(utility, nuisance)
+        inner = self.inner.terms(u, c)
+        moves = self.inner.shift != 0
+        w = np.where(moves, c, 0.0)
+        g = np.where(moves, inner.nuisance_gradient, 0.0)
+        turned = inner.diagonal * u + inner.cross @ w
+        np.add.at(turned, inner.rows, inner.values * u[inner.columns])
+        np.add.at(turned, inner.columns, inner.values * u[inner.rows])
+        turned_c = inner.cross.T @ u + inner.nuisance_information @ w
+        slope = float(inner.gradient @ u + g @ w)
+        border, corner = factor * turned_c, float(u @ turned + w @ turned_c)
+        scaled = factor[:, None] * inner.nuisance_information * factor
+        return replace(
+            inner,
+            gradient=a * inner.gradient,
+            nuisance_gradient=np.append(factor * inner.nuisance_gradient, slope),
+            diagonal=a**2 * inner.diagonal,
+            values=a**2 * inner.values,
+            cross=np.column_stack([a * inner.cross * factor, a * turned]),
+            nuisance_information=np.block([[scaled, border[:, None]], [border[None], np.array([[corner]])]]),
+        )
+
+    def scores(self, utility: Floats, nuisance: Floats) -> tuple[Indices, Indices, Floats]:
+        u, c, a, factor = self._scaled(utility, nuisance)
+        rows, columns, values = self.inner.scores(u, c)
+        weight = np.concatenate([u, np.where(self.inner.shift != 0, c, 0.0)])
+        factors = np.concatenate([np.full(len(u), a), factor])
+        last = np.full(len(rows), len(utility) + len(c))
+        return (
+            np.concatenate([rows, rows]),
+            np.concatenate([columns, last]),
+            np.concatenate([values * factors[columns], values * weight[columns]]),
+        )
+
+    def select(self, votes: Indices) -> Self:
+        return replace(self, inner=self.inner.select(votes))
+
+    def restrict(self, new: Indices) -> Discriminating | None:
+        inner = self.inner.restrict(new)
+        return None if inner is None else Discriminating(inner)
+
+    def edges(self, n: int) -> Edges:
+        return self.inner.edges(n)
+
+    def settled(self, groups: Indices) -> bool:
+        return self.inner.settled(groups)
+
+
+def start_from(x: Floats, likelihoods: tuple[Likelihood, ...], n: int) -> Floats:
+    """Parameters x [P] fitted with all a = 1 as a start for likelihoods some of which have a discrimination."""
+    parts, at = [x[:n]], n
+    for likelihood in likelihoods:
+        free = isinstance(likelihood, Discriminating)
+        size = len(likelihood.nuisances) - free
+        parts += [x[at : at + size], np.zeros(int(free))]
+        at += size
+    return np.concatenate(parts)
+
+
+def discriminating(likelihoods: tuple[Likelihood, ...], n: int) -> tuple[Likelihood, ...] | None:
+    """The likelihoods over n items with a free discrimination wherever one can be told; None where none can."""
+    if len(likelihoods) < 2:
+        return None
+    whole = [likelihood for likelihood in likelihoods if len(identify((likelihood,), n).kept) == n]
+    if not whole:
+        return None
+    reference = max(whole, key=lambda likelihood: (likelihood.kind == "comparison", len(likelihood.row)))
+    freed = tuple(
+        Discriminating(likelihood) if likelihood is not reference and _tells(likelihood, n) else likelihood
+        for likelihood in likelihoods
+    )
+    return freed if any(isinstance(likelihood, Discriminating) for likelihood in freed) else None
+
+
+def _tells(likelihood: Likelihood, n: int) -> bool:
+    """Whether an instrument alone has a maximum over all items that it is about."""
+    columns = likelihood.scores(np.zeros(n), likelihood.start())[1]
+    about = np.unique(columns[columns < n])
+    part = restrict((likelihood,), about, n)
+    return len(about) > 1 and bool(part) and len(identify(part, len(about)).kept) == len(about)

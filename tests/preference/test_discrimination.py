@@ -1,0 +1,132 @@
+"""Instruments fitted together: each as sharp as its votes say, on one scale of utility."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from heedful.feedback import Record, Table
+from heedful.preference import fit
+from heedful.preference.discrimination import Discriminating
+from heedful.preference.likelihoods import dense_information
+
+from .test_likelihoods import MADE, N, point
+from .votes import comparisons, drawn_comparisons, record
+
+
+def rated(utilities: np.ndarray, votes: int, sharpness: float, seed: int) -> list[Record]:
+    """Ratings from 1 to 4 that read sharpness · u."""
+    rng = np.random.default_rng(seed)
+    item = rng.integers(len(utilities), size=votes)
+    latent = sharpness * utilities[item] + rng.logistic(size=votes)
+    rating = 1.0 + (latent[:, None] > np.array([-1.5, 0.2, 1.4])).sum(axis=1)
+    return [
+        record("rating", [f"{i:02d}"], rating=float(r), scale=(1.0, 4.0)) for i, r in zip(item, rating, strict=True)
+    ]
+
+
+def both(sharpness: float, seed: int = 0, votes: int = 4000) -> tuple[Table, Table]:
+    utilities = np.linspace(-1, 1, 6)
+    pairs = comparisons(drawn_comparisons(utilities, votes, np.random.default_rng(seed), log_tie=-1.0))
+    return pairs, Table.of(rated(utilities, votes, sharpness, seed))
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_derivatives_of_a_scaled_likelihood(name: str) -> None:
+    inner = MADE[name]()
+    assert inner is not None
+    made = Discriminating(inner)
+    u, c = point(inner)
+    x, step, size = np.concatenate([u, c, [0.4]]), 1e-5, len(u) + len(c) + 1
+
+    def value(x: np.ndarray) -> float:
+        return made.terms(x[:N], x[N:]).value
+
+    terms = made.terms(x[:N], x[N:])
+    gradient = np.concatenate([terms.gradient, terms.nuisance_gradient])
+    numeric = [(value(x + e) - value(x - e)) / (2 * step) for e in np.eye(size) * step]
+    np.testing.assert_allclose(gradient, numeric, rtol=1e-6, atol=1e-6)
+    _, columns, values = made.scores(x[:N], x[N:])
+    np.testing.assert_allclose(np.bincount(columns, values, size), gradient, atol=1e-9)
+    # The information is J H Jᵀ with J the derivatives of the scaled arguments and H the inner information.
+    a = np.exp(0.4)
+    factor = np.where(inner.shift != 0, a, 1.0)
+    jacobian = np.diag(np.concatenate([np.full(N, a), factor]))
+    moved = np.concatenate([a * u, np.where(inner.shift != 0, a * c, 0.0)])
+    jacobian = np.concatenate([jacobian, moved[None]])
+    deep = inner.terms(a * u, factor * c)
+    whole = np.block([[dense_information(deep), deep.cross], [deep.cross.T, deep.nuisance_information]])
+    wanted = jacobian @ whole @ jacobian.T
+    got = np.block([[dense_information(terms), terms.cross], [terms.cross.T, terms.nuisance_information]])
+    np.testing.assert_allclose(got, wanted, atol=1e-9)
+    moved_value = made.terms(x[:N] + 0.7, x[N:] + 0.7 * made.shift).value
+    assert moved_value == pytest.approx(terms.value, abs=1e-9)
+
+
+@pytest.mark.parametrize("sharpness", [0.5, 1.0, 2.5])
+def test_sharpness_is_recovered_and_utilities_keep_the_unit_of_comparisons(sharpness: float) -> None:
+    pairs, ratings = both(sharpness)
+    joint, alone = fit(Table.concat([pairs, ratings])), fit(pairs)
+    assert joint.model["converged"]
+    assert joint.model["discrimination"]["comparison"] == 1.0
+    assert joint.model["discrimination"]["rating 1 to 4"] == pytest.approx(sharpness, rel=0.15)
+    assert joint.covariance is not None
+    assert alone.covariance is not None
+    spread = np.sqrt(np.diag(joint.covariance))
+    assert (np.abs(joint.mean - np.linspace(-1, 1, 6)) < 4 * spread).all()
+    assert (spread < np.sqrt(np.diag(alone.covariance))).all()
+
+
+def test_predictions_follow_each_instruments_sharpness() -> None:
+    pairs, ratings = both(2.5)
+    joint = fit(Table.concat([pairs, ratings]))
+    for table in (pairs, ratings):
+        # As calibrated on each kind as a fit of that kind alone.
+        alone = fit(table).predict(table).log_prob.mean()
+        assert joint.predict(table).log_prob.mean() == pytest.approx(alone, abs=0.002)
+
+
+def test_the_gradient_vanishes_at_the_joint_maximum() -> None:
+    pairs, ratings = both(2.0, votes=300)
+    joint = fit(Table.concat([pairs, ratings]))
+    by_kind = {reading.kind: reading for reading in joint.readings}
+    a, nu = joint.model["discrimination"]["rating 1 to 4"], by_kind["comparison"].nuisance
+    thresholds = by_kind["rating 1 to 4"].nuisance
+    first, second, choice = zip(*[(*r["systems"], r["choice"]) for r in pairs.frame.iter_rows(named=True)], strict=True)
+    index = {name: i for i, name in enumerate(joint.names)}
+    i, j = np.array([index[f] for f in first]), np.array([index[s] for s in second])
+    sign = np.array([{"first": 1.0, "second": -1.0, "tie": 0.0}[c] for c in choice])
+    item = np.array([index[s[0]] for s in ratings.frame["systems"]])
+    level = ratings.frame["rating"].to_numpy().astype(int) - 1
+
+    def value(u: np.ndarray, log_a: float) -> float:
+        gap = (u[i] - u[j]) / 2
+        whole = np.exp(gap) + np.exp(-gap) + np.exp(nu[0])
+        pair = np.where(sign == 0, nu[0], sign * gap) - np.log(whole)
+        edges = np.concatenate([[-np.inf], thresholds * np.exp(log_a) / a, [np.inf]])
+        rating = np.log(
+            expit(edges[level + 1] - np.exp(log_a) * u[item]) - expit(edges[level] - np.exp(log_a) * u[item])
+        )
+        return float(pair.sum() + rating.sum())
+
+    u, step = joint.mean, 1e-5
+    for e in np.eye(6):
+        assert abs(value(u + step * e, np.log(a)) - value(u - step * e, np.log(a))) / (2 * step) < 1e-4
+    assert abs(value(u, np.log(a) + step) - value(u, np.log(a) - step)) / (2 * step) < 1e-4
+
+
+def test_kinds_that_contradict_each_other_are_said() -> None:
+    pairs, _ = both(1.0)
+    upside_down = Table.of(rated(-np.linspace(-1, 1, 6), 4000, 1.0, 1))
+    joint = fit(Table.concat([pairs, upside_down]))
+    assert "fit.contradicting" in {finding.code for finding in joint.findings}
+    assert set(joint.model["discrimination"].values()) == {1.0}
+
+
+def test_an_instrument_that_cannot_tell_its_sharpness_has_the_common_one() -> None:
+    pairs, _ = both(1.0)
+    few = Table.of([record("label", ["00"], label=True), record("label", ["05"], label=False)])
+    joint = fit(Table.concat([pairs, few]))
+    assert joint.model["discrimination"] == {"comparison": 1.0, "label": 1.0}
+    assert joint.identified.all()
