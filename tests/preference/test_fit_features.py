@@ -17,7 +17,7 @@ from heedful.core.contracts import PosteriorContract
 from heedful.feedback import Candidate, Rater, Record, Table, Value
 from heedful.models import StyleFeatures
 from heedful.preference import FittedPosterior, fit, load
-from heedful.preference.features import evidence, most_evident
+from heedful.preference.features import evidence, explore
 from heedful.preference.fitting import build
 from heedful.preference.inference import Problem, maximise
 from heedful.preference.observations import observe
@@ -137,8 +137,21 @@ def test_the_evidence_chooses_a_width_near_the_truth() -> None:
         votes, _, _ = table(x, sd * rng.normal(size=30))
         seen = observe(votes, "overall", identity="content")
         design = standardised(Numbers(30).encode(seen.items()))
-        _, chosen = most_evident(build(seen), design)
-        assert sd / 2 < chosen < sd * 2
+        tried = explore(build(seen), design)
+        assert sd / 2 < max(tried, key=lambda width: width.evidence).sd < sd * 2
+
+
+def test_what_is_not_known_of_the_prior_widens_the_posterior() -> None:
+    rng = np.random.default_rng(4)
+    votes, _, _ = table(features(60, d=10), 0.3 * rng.normal(size=10))
+    free = fit(votes, utility="features", features=Numbers(10))
+    fixed = fit(votes, utility="features", features=Numbers(10), prior_sd=free.model["prior"]["sd"])
+    assert free.covariance is not None
+    assert fixed.covariance is not None
+    assert np.trace(free.covariance) > np.trace(fixed.covariance)
+    assert np.linalg.norm(free.mean) < np.linalg.norm(
+        fit(votes, utility="features", features=Numbers(10), prior_sd=10.0).mean
+    )
 
 
 def test_separated_votes_have_no_maximum_without_a_prior() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from typing import Annotated, Any, ParamSpec
 
 import typer
 
+from heedful.cli import text
 from heedful.core import FitError, HeedfulError
 
 Arguments = ParamSpec("Arguments")
@@ -30,7 +32,7 @@ app = typer.Typer(
 
 Sources = Annotated[
     list[str],
-    typer.Argument(help="Feedback files, folders or globs; .gz and .zst are read too.", metavar="FEEDBACK..."),
+    typer.Argument(help="Feedback files, folders or globs; .gz and .zst are read too.", metavar="FEEDBACK"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.", min=0)]
@@ -48,7 +50,13 @@ Count = Annotated[int, typer.Option("--questions", "-n", help="How many question
 
 def main() -> None:
     """Entry point of the command."""
-    app()
+    try:
+        app()
+    except KeyboardInterrupt:  # before the command itself began
+        sys.exit(130)
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
 
 
 def _command(example: str) -> Callable[[Callable[Arguments, None]], Callable[Arguments, None]]:
@@ -63,8 +71,13 @@ def _command(example: str) -> Callable[[Callable[Arguments, None]], Callable[Arg
                 typer.echo("heedful: interrupted; nothing was left half-written", err=True)
                 raise typer.Exit(130) from None
             except HeedfulError as error:
-                typer.echo(f"heedful: {error}", err=True)
+                typer.echo(f"heedful: {text.plain(str(error))}", err=True)
                 raise typer.Exit(1 if isinstance(error, FitError) else 2) from None
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                typer.echo(f"heedful: {error.filename or 'a file'}: {error.strerror or error}", err=True)
+                raise typer.Exit(2) from None
 
         name = function.__name__.rstrip("_")
         app.command(name, epilog=f"Example: {example}  {EXIT_CODES}")(guarded)
@@ -133,8 +146,6 @@ def run(
             seed=seed,
             progress=show,
         )
-    from heedful.cli import text
-
     _print(as_json, done.summary, lambda: text.decision(done.summary, out))
 
 
@@ -149,7 +160,6 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Read feedback and say what is in it and what is wrong with it."""
-    from heedful.cli import text
     from heedful.feedback import check as findings_of
     from heedful.feedback import summarise, write_rejects
 
@@ -175,7 +185,6 @@ def fit(
     as_json: Json = False,
 ) -> None:
     """Fit what people want and save it as a posterior."""
-    from heedful.cli import text
     from heedful.loops import described
 
     fitted = _fit(_read(feedback, texts, mapping, input_format, strict), features, utility, criterion, seed)
@@ -196,7 +205,6 @@ def rank(
     as_json: Json = False,
 ) -> None:
     """Rank the systems that recur, with intervals of scores and ranks."""
-    from heedful.cli import text
     from heedful.loops import rank_systems
 
     found = _read(feedback, texts, mapping, input_format, strict)
@@ -220,7 +228,6 @@ def ask(
     as_json: Json = False,
 ) -> None:
     """Say which comparisons would teach the most."""
-    from heedful.cli import text
     from heedful.loops import next_questions
 
     found = _read(feedback, texts, mapping, input_format, strict)
@@ -233,7 +240,7 @@ def ask(
 def pick(
     candidates: Annotated[str, typer.Option(help="A file of contexts with outputs to choose among.")],
     feedback: Annotated[
-        list[str] | None, typer.Argument(help="Feedback to fit on; or give --posterior.", metavar="[FEEDBACK]...")
+        list[str] | None, typer.Argument(help="Feedback to fit on; or give --posterior.", metavar="FEEDBACK")
     ] = None,
     posterior: Annotated[str | None, typer.Option(help="A saved posterior (heedful fit --out).")] = None,
     features: Features = None,
@@ -247,7 +254,6 @@ def pick(
     as_json: Json = False,
 ) -> None:
     """Choose the best of the outputs proposed for each context."""
-    from heedful.cli import text
     from heedful.core import UsageError
     from heedful.loops import pick_best
 
@@ -268,7 +274,7 @@ def pick(
 def plan(
     width: Annotated[float, typer.Option(help="Wanted half-width of the interval, as a fraction.", min=1e-4, max=0.5)],
     feedback: Annotated[
-        list[str] | None, typer.Argument(help="Earlier feedback to learn rates from.", metavar="[FEEDBACK]...")
+        list[str] | None, typer.Argument(help="Earlier feedback to learn rates from.", metavar="FEEDBACK")
     ] = None,
     criterion: Criterion = None,
     texts: Texts = None,
@@ -278,7 +284,6 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Say how many labels an interval of plus or minus --width takes."""
-    from heedful.cli import text
     from heedful.loops import plan_labels
 
     table = _read(feedback, texts, mapping, input_format, strict).table if feedback else None
@@ -298,7 +303,6 @@ def convert(
     as_json: Json = False,
 ) -> None:
     """Write feedback in another format, counting what that format cannot carry."""
-    from heedful.cli import text
     from heedful.loops import convert as convert_all
 
     result = convert_all(
@@ -324,7 +328,7 @@ def report(
 
 
 def _plain(message: str) -> None:
-    typer.echo(message, err=True)
+    typer.echo(text.plain(message), err=True)
 
 
 def _read(sources: list[str], texts: str | None, mapping: str | None, input_format: str | None, strict: bool) -> Any:
@@ -356,9 +360,10 @@ def _print(as_json: bool, result: Any, human: Callable[[], str]) -> None:
     if as_json:
         from heedful.report import to_json
 
-        sys.stdout.write(to_json(result) + "\n")
+        sys.stdout.buffer.write(to_json(result).encode())
     else:
-        typer.echo(human())
+        sys.stdout.buffer.write(text.plain(human()).encode(sys.stdout.encoding or "utf-8", "replace") + b"\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

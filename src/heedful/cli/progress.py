@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+from heedful.cli.text import plain
 
 Show = Callable[[str], None]
 
@@ -13,17 +15,24 @@ Show = Callable[[str], None]
 @contextmanager
 def progress() -> Iterator[Show]:
     """Gives a function to call at the start of each step with what the step does."""
-    if sys.stderr.isatty():
+    if sys.stderr is not None and sys.stderr.isatty():
         with _live() as show:
             yield show
     else:
         start = time.perf_counter()
-        yield lambda step: print(f"[{time.perf_counter() - start:6.1f} s] {step}", file=sys.stderr, flush=True)
+        yield lambda step: _line(f"[{time.perf_counter() - start:6.1f} s] {plain(step)}")
+
+
+def _line(text: str) -> None:
+    """A line on stderr; where nobody can read it, the work goes on."""
+    with suppress(OSError, ValueError, AttributeError):
+        print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def _live() -> Iterator[Show]:
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = SpinnerColumn(finished_text="✓"), TextColumn("{task.description}"), TimeElapsedColumn()
@@ -36,7 +45,7 @@ def _live() -> Iterator[Show]:
 
         def show(step: str) -> None:
             finish()
-            running.append((display.add_task(step, total=None), step))
+            running.append((display.add_task(escape(plain(step)), total=None), step))
 
         yield show
         finish()

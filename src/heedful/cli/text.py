@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 _SHOWN = 25
+_EXAMPLES = 2
 _MARKS = {"problem": "!!", "warning": " !", "note": "  "}
+
+
+# Control characters (line breaks apart) and marks that turn the direction of text: names must not steer a terminal.
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def plain(shown: str) -> str:
+    """Text without characters that could steer a terminal; each is shown as a question mark."""
+    return _STEERING.sub("?", shown)
 
 
 def decision(summary: Mapping[str, Any], folder: str) -> str:
@@ -41,7 +52,9 @@ def findings(found: Sequence[Mapping[str, Any]]) -> str:
     """Each finding with what to do about it below, the gravest first: !! problems, ! warnings, then notes."""
     order = list(_MARKS)
     return "\n".join(
-        f"{_MARKS[finding['severity']]} {finding['message']}" + (f"\n     {finding['fix']}" if finding["fix"] else "")
+        f"{_MARKS[finding['severity']]} {finding['message']}"
+        + "".join(f"\n     e.g. {example}" for example in finding["examples"][:_EXAMPLES])
+        + (f"\n     {finding['fix']}" if finding["fix"] else "")
         for finding in sorted(found, key=lambda finding: order.index(finding["severity"]))
     )
 
@@ -63,7 +76,7 @@ def ranking(result: Mapping[str, Any]) -> str:
     rows = [
         (
             _rank(row),
-            str(row["item"])[:48],
+            _short(str(row["item"]), 48),
             _signed(row["score"]),
             _interval(row["interval"]),
             f"{row['n']:,}",
@@ -94,8 +107,8 @@ def picks(chosen: Sequence[Mapping[str, Any]]) -> str:
         (
             str(number),
             _short(pick["context"], 40),
-            str(pick["best_index"]),
-            _short(pick["best"], 60),
+            "?" if pick["best_index"] is None else str(pick["best_index"]),
+            _short(pick["best"] or "(not determined)", 60),
             _number(pick["probability_best"]),
         )
         for number, pick in enumerate(chosen, 1)
@@ -113,7 +126,8 @@ def fitted(result: Mapping[str, Any]) -> str:
 
 def planned(result: Mapping[str, Any]) -> str:
     """How many labels to collect."""
-    return "\n".join((f"{result['labels']:,} labels", result["explanation"]))
+    more = f": {result['more']:,} more than there are" if result["rates"] else ""
+    return "\n".join((f"{result['labels']:,} votes for each system{more}", result["explanation"]))
 
 
 def converted(result: Mapping[str, Any]) -> str:

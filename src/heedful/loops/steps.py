@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from heedful.core import Finding, FitError, Item, UsageError, encode_parts, render
+from heedful.core import Finding, FitError, Item, Promise, UsageError, encode_parts, render
 from heedful.elicitation import ExpectedInformationGain, context_pairs, item_pairs, labels_needed
 from heedful.evaluation import ranking, win_rates
 from heedful.feedback import iter_parts, write_rejects, writer
 from heedful.loops.fitting import choose_criterion, choose_fitter, described, items_recur
+from heedful.preference.identification import WINLESS
 
 if TYPE_CHECKING:
     from heedful.feedback import Reject, Table
@@ -41,8 +43,10 @@ def rank_systems(table: Table, *, criterion: str | None = None, seed: int = 0) -
 
 def ranked(fitted: FittedPosterior, table: Table, rng: np.random.Generator, findings: list[Finding]) -> dict[str, Any]:
     """The ranking of a posterior of free items and the win rates of its table; what they cannot say is added."""
+    listed = ranking(fitted, level=_LEVEL, rng=rng, findings=findings)
+    shown = {item.key: _texts(item)["output"] or "(empty)" for item in _known_items(fitted, table) if not item.system}
     return {
-        "ranking": ranking(fitted, level=_LEVEL, rng=rng, findings=findings),
+        "ranking": [row | {"item": shown.get(row["item"], row["item"])} for row in listed],
         "win_rates": win_rates(table, criterion=fitted.criterion, findings=findings),
     }
 
@@ -54,16 +58,21 @@ def next_questions(
     *,
     count: int = 10,
     seed: int = 0,
+    findings: list[Finding] | None = None,
 ) -> list[dict[str, Any]]:
     """The `count` pairs whose answers would teach most, in nats, none asking the same thing twice."""
     rng = np.random.default_rng(seed)
     if fitted.model["utility"] == "items":
-        items = [Item(system=name) for name in fitted.names]
-        if len(items) < 2:
-            return []
-        pool = item_pairs(items, rng=rng, table=table, posterior=fitted, criterion=fitted.criterion)
+        items = _known_items(fitted, table)
+        known: dict[str, Any] = {"table": table, "posterior": fitted, "criterion": fitted.criterion}
+        pool: Sequence[tuple[Item, ...]] = item_pairs(items, rng=rng, **known) if len(items) > 1 else ()
     else:
         pool = context_pairs(_candidates_of(table, candidates), rng=rng)
+    if not len(pool):
+        message = "There is nothing to ask: no prompt has two different answers, and no two systems are known."
+        fix = "Give --candidates: outputs to ask about."
+        _tell(findings, Finding("ask.none", "note", message, fix))
+        return []
     asked = ExpectedInformationGain(batch=count)(fitted, pool, rng=rng)
     return [
         {
@@ -77,31 +86,58 @@ def next_questions(
 
 
 def pick_best(
-    fitted: FittedPosterior, candidates: Sequence[Sequence[Item]], *, pessimism: float = 0.0
+    fitted: FittedPosterior,
+    candidates: Sequence[Sequence[Item]],
+    *,
+    pessimism: float = 0.0,
+    findings: list[Finding] | None = None,
 ) -> list[dict[str, Any]]:
     """The best of each context's candidates by posterior mean less `pessimism` standard deviations.
 
-    Raises UsageError where the posterior knows systems only and a candidate names none it knows.
+    Candidates that the judgements do not place get no score; where one of them could be the best (it never won is the
+    only thing that rules it out), there is no pick. Raises UsageError where a candidate names no system, or has no text, as the posterior
+    needs.
     """
     if not candidates:
         return []
+    by_items = fitted.model["utility"] == "items"
+    _refuse_unknown(fitted, candidates) if by_items else _refuse_without_text(candidates)
+    notes = dict(zip(fitted.names, fitted.notes, strict=True)) if by_items else {}
+    picks = [_pick_one(fitted, items, notes, pessimism) for items in candidates]
+    open_picks = sum(pick["probability_best"] is None for pick in picks)
+    if open_picks:
+        message = f"{open_picks:,} of {len(picks):,} picks are among candidates that the judgements do not place."
+        fix = "Collect judgements of these systems against others."
+        _tell(findings, Finding("picks.unplaced", "warning", message, fix, open_picks))
+    return picks
+
+
+def _pick_one(
+    fitted: FittedPosterior, items: Sequence[Item], notes: Mapping[str, str], pessimism: float
+) -> dict[str, Any]:
     from heedful.sampling import pick
 
-    if fitted.model["utility"] == "items":
-        _refuse_unknown(fitted, candidates)
-    return [
-        {
-            "context": _context_of(items),
-            "best": _texts(items[choice.best])["output"] or items[choice.best].system or "",
-            "best_index": choice.best,
-            "probability_best": choice.probability_best,
-            "candidates": [
-                {"output": _texts(item)["output"], "system": item.system, "score": score, "interval": interval}
-                for item, score, interval in zip(items, choice.mean, choice.intervals, strict=True)
-            ],
-        }
-        for items, choice in zip(candidates, pick(fitted, candidates, pessimism=pessimism), strict=True)
+    """`notes` says by name why an item is not placed ("": it is)."""
+    why = [notes.get(item.system or item.key, "") for item in items]
+    known = [row for row, note in enumerate(why) if not note]
+    listed: list[dict[str, Any]] = [
+        {"output": _texts(item)["output"], "system": item.system, "score": None, "interval": None} for item in items
     ]
+    best, probability = None, None
+    if known:
+        promise: Promise = "credible" if fitted.model["prior"] is not None else "confidence"
+        [choice] = pick(fitted, [[items[row] for row in known]], pessimism=pessimism, promise=promise)
+        if all(note in ("", WINLESS) for note in why):
+            best, probability = known[choice.best], choice.probability_best
+        for row, score, interval in zip(known, choice.mean, choice.intervals, strict=True):
+            listed[row] |= {"score": float(score), "interval": asdict(interval) if interval else None}
+    return {
+        "context": _context_of(items),
+        "best": "" if best is None else listed[best]["output"] or items[best].system or "",
+        "best_index": best,
+        "probability_best": probability,
+        "candidates": listed,
+    }
 
 
 def plan_labels(width: float, table: Table | None = None, *, criterion: str | None = None) -> dict[str, Any]:
@@ -121,6 +157,7 @@ def convert(
     **reading: Any,
 ) -> dict[str, Any]:
     """Write feedback as another format, a chunk at a time; rejects, if any, go to `out` + ".rejects.jsonl"."""
+    _refuse_overwriting(sources, out)
     read = 0
     rejects: list[Reject] = []
     with writer(out, format=to) as target:
@@ -129,9 +166,11 @@ def convert(
             read += part.read
             rejects += part.rejects
             progress(f"{read:,} judgements read")
+        kept = Path(f"{out}.rejects.jsonl")
+        kept.unlink(missing_ok=True)
+        if rejects:
+            write_rejects(rejects, kept)
     written = target.result
-    if rejects:
-        write_rejects(rejects, f"{out}.rejects.jsonl")
     return {
         "path": str(written.path),
         "format": written.format,
@@ -140,6 +179,11 @@ def convert(
         "written": written.written,
         "lost": written.lost,
     }
+
+
+def _refuse_overwriting(sources: Sequence[str], out: str) -> None:
+    if any(Path(source).exists() and Path(out).exists() and Path(source).samefile(out) for source in sources):
+        raise UsageError("this is the file that is read", where=out, fix="write to another file")
 
 
 def _refuse_unknown(fitted: FittedPosterior, candidates: Sequence[Sequence[Item]]) -> None:
@@ -165,12 +209,38 @@ def _candidates_of(table: Table, candidates: Sequence[Sequence[Item]]) -> list[t
     return [tuple(items.values()) for items in groups.values() if len(items) > 1]
 
 
-def _texts(item: Item) -> dict[str, str]:
+def _known_items(fitted: FittedPosterior, table: Table) -> list[Item]:
+    """The items of a posterior of free items: systems by name, outputs without a system with their texts."""
+    systems = set(table.column("systems").explode().drop_nulls())
+    unnamed = {name for name in fitted.names if name not in systems}
+    outputs: dict[str, Item] = {}
+    if unnamed:
+        outputs = {item.key: item for record in table.records() for item in record.items() if item.key in unnamed}
+    return [outputs.get(name) or Item(system=name) for name in fitted.names]
+
+
+def _refuse_without_text(candidates: Sequence[Sequence[Item]]) -> None:
+    for row, items in enumerate(candidates, 1):
+        if any(not item.output and item.system for item in items):
+            raise UsageError(
+                "a candidate has no text, and this posterior judges texts",
+                where=f"candidates, row {row}",
+                fix="give the outputs, or fit with --utility items",
+            )
+
+
+def _tell(findings: list[Finding] | None, finding: Finding) -> None:
+    if findings is not None:
+        findings.append(finding)
+
+
+def _texts(item: Item) -> dict[str, str | None]:
+    """Context and output of an item as readable texts; None where they are not known."""
     return {
-        "context": render(encode_parts(item.context, "world")),
-        "output": render(encode_parts(item.output, "system")),
+        "context": render(encode_parts(item.context, "world")) if item.context else None,
+        "output": render(encode_parts(item.output, "system")) if item.output or not item.system else None,
     }
 
 
 def _context_of(items: Sequence[Item]) -> str:
-    return _texts(items[0])["context"] if items else ""
+    return (_texts(items[0])["context"] if items else None) or ""

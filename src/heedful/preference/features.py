@@ -1,10 +1,9 @@
-"""Utilities linear in features: maximum a posteriori under a Gaussian prior whose width the evidence chooses."""
+"""Utilities linear in features: Laplace's approximation under a Gaussian prior, averaged over its width by evidence."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,13 @@ from heedful.preference.inference import Optimum, Problem, maximise
 from heedful.preference.information import Dense, Singular
 from heedful.preference.likelihoods import Likelihood
 from heedful.preference.prediction import Reading, readings
-from heedful.preference.sandwich import Clusters, mirrored, penalised_covariance
+from heedful.preference.sandwich import Clusters, Covariance, mirrored, penalised_covariance
+from heedful.preference.sandwich import Dense as Noise
 
-# Prior standard deviations tried: three to a decade, in nats per standard deviation of a feature.
-GRID = tuple(10.0 ** (step / 3) for step in range(-12, 5))
+# Prior standard deviations tried: six to a decade, in nats per standard deviation of a feature.
+GRID = tuple(10.0 ** (step / 6) for step in range(-15, 7))
+# Widths with less evidence than the best by this much (nats) are left out of the average.
+_NEGLIGIBLE = 6.0
 
 
 @dataclass(frozen=True)
@@ -43,63 +45,86 @@ def fit_features(
     pairs: int,
     rng: np.random.Generator,
 ) -> FeaturesFit:
-    """Fit θ to utilities design [n, d] @ θ; `prior_sd` None is chosen by the evidence. 2 · `pairs` draws.
+    """Fit θ to utilities design [n, d] @ θ; `prior_sd` None is averaged over by evidence. 2 · `pairs` draws.
 
     Raises FitError where no vote says anything, or where there is no prior and the votes do not identify θ.
     """
     if not likelihoods:
         raise FitError("all judgements say the same, so no utility can be fitted", fix="collect judgements that differ")
     if prior_sd is None:
-        optimum, prior_sd = most_evident(likelihoods, design)
-        how = "chosen by the evidence"
+        tried = explore(likelihoods, design)
+        best = max(tried, key=lambda width: width.evidence)
+        how = f"averaged by evidence over {len(tried)} widths"
     else:
-        optimum, how = _fitted(likelihoods, design, prior_sd), "given"
-    spread = penalised_covariance(optimum, clusters)
-    drawn = mirrored(optimum.point.x, spread.noise.sample(pairs, rng))
-    d, matrix = design.shape[1], spread.noise.matrix
-    assert matrix is not None
-    facts = {
-        "prior": None if math.isinf(prior_sd) else {"family": "gaussian", "mean": 0.0, "sd": prior_sd, "sd_was": how},
+        best = Width(prior_sd, 0.0, _fitted(likelihoods, design, prior_sd))
+        tried, how = [best], "given"
+    weights = np.exp([width.evidence - best.evidence for width in tried])
+    x, spread = _averaged([(width.optimum, width.optimum.point.x) for width in tried], weights / weights.sum(),
+    clusters) drawn = mirrored(x, spread.noise.sample(pairs, rng)) d, matrix, optimum = design.shape[1],
+    spread.noise.matrix, best.optimum assert matrix is not None prior = {"family": "gaussian", "mean": 0.0, "sd":
+    best.sd, "sd_was": how} facts = {
+        "prior": None if math.isinf(best.sd) else prior,
         "parameters": optimum.point.problem.size,
         "log_likelihood": optimum.point.log_likelihood,
         "converged": optimum.converged,
         "iterations": optimum.iterations,
         "clusters": spread.clusters,
         "covariance": spread.basis,
-        "promise": "confidence" if math.isinf(prior_sd) else spread.promise,
+        "promise": "confidence" if math.isinf(best.sd) else spread.promise,
         "discrimination": {likelihood.kind: 1.0 for likelihood in likelihoods},
     }
     found = say.few_clusters(spread.notes) + ([] if optimum.converged else [say.not_converged(optimum.iterations)])
-    return FeaturesFit(
-        optimum.point.x[:d], matrix[:d, :d], drawn[:, :d], spread.df, readings(optimum, drawn), found, facts
-    )
+    return FeaturesFit(x[:d], matrix[:d, :d], drawn[:, :d], spread.df, readings(optimum, x, drawn), found, facts)
 
 
-def most_evident(likelihoods: tuple[Likelihood, ...], design: Floats) -> tuple[Optimum, float]:
-    """The fit under the prior width of `GRID` with most evidence, found by climbing from the middle of the grid."""
-    tried: dict[int, tuple[float, Optimum]] = {}
+@dataclass(frozen=True)
+class Width:
+    """A prior standard deviation, its log evidence and the fit under it."""
 
-    def evidence_at(step: int, near: Optimum | None) -> float:
+    sd: float
+    evidence: float
+    optimum: Optimum
+
+
+def explore(likelihoods: tuple[Likelihood, ...], design: Floats) -> list[Width]:
+    """The fits under all prior widths of `GRID` that have evidence worth counting, narrow to wide.
+
+    Climbs from the middle of the grid, by wide steps and then single ones, and walks on to both sides: the evidence is
+    taken to fall away from its best on either side.
+    """
+    tried: dict[int, Width] = {}
+
+    def at(step: int, near: int) -> float:
         if step not in tried:
-            start = None if near is None else near.point.x
+            start = tried[near].optimum.point.x if near in tried else None
             optimum = maximise(_problem(likelihoods, design, GRID[step]), start)
-            tried[step] = evidence(optimum, GRID[step]), optimum
-        return tried[step][0]
+            tried[step] = Width(GRID[step], evidence(optimum, GRID[step]), optimum)
+        return tried[step].evidence
 
-    best = _climb(evidence_at, lambda step: tried[step][1])
-    return tried[best][1], GRID[best]
+    best = len(GRID) // 2
+    for stride in (4, 1):
+        while True:
+            beside = [step for step in (best - stride, best + stride) if 0 <= step < len(GRID)]
+            better = max([best, *beside], key=lambda step: at(step, best))
+            if better == best:
+                break
+            best = better
+    for direction in (-1, 1):
+        step = best
+        while 0 <= step < len(GRID) and at(step, step - direction) > at(best, best) - _NEGLIGIBLE:
+            step += direction
+    return [tried[step] for step in sorted(tried) if tried[step].evidence > tried[best].evidence - _NEGLIGIBLE]
 
 
-def _climb(value: Callable[[int, Any], float], found: Callable[[int], Any]) -> int:
-    """The place of the maximum of a unimodal sequence over `GRID`."""
-    place = len(GRID) // 2
-    value(place, None)
-    while True:
-        beside = [step for step in (place - 1, place + 1) if 0 <= step < len(GRID)]
-        best = max([place, *beside], key=lambda step: value(step, found(place)))
-        if best == place:
-            return place
-        place = best
+def _averaged(fits: list[tuple[Optimum, Floats]], weights: Floats, clusters: Clusters) -> tuple[Floats, Covariance]:
+    """Mean and covariance of a mixture of Gaussian posteriors: what is not known of the prior's width widens it."""
+    mean = np.sum([weight * x for weight, (_, x) in zip(weights, fits, strict=True)], axis=0)
+    spreads = [penalised_covariance(optimum, clusters) for optimum, _ in fits]
+    matrix = np.zeros((len(mean), len(mean)))
+    for weight, spread, (_, x) in zip(weights, spreads, fits, strict=True):
+        assert spread.noise.matrix is not None
+        matrix += weight * (spread.noise.matrix + np.outer(x - mean, x - mean))
+    return mean, replace(spreads[int(np.argmax(weights))], noise=Noise(matrix))
 
 
 def evidence(optimum: Optimum, prior_sd: float) -> float:

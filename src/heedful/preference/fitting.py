@@ -47,9 +47,9 @@ def fit(
     utility: "items", one free utility per item (a system, or an output where its system is not known), by maximum
     likelihood without a prior; or "features", u = θ · features of the output, with a Gaussian prior on θ.
     features: the encoder for "features"; it is fitted on the items judged and its columns are standardised.
-    prior_sd: standard deviation of that prior; None chooses it by the Laplace approximation of the evidence;
-    `math.inf` is no prior. ties: "free" fits a tie term (Davidson), "half" counts a tie as half a win for each.
-    clusters: "auto" lets votes that share a prompt or a rater be correlated; "none" takes them as independent.
+    prior_sd: standard deviation of that prior; None averages over widths by the Laplace approximation of their
+    evidence; `math.inf` is no prior. ties: "free" fits a tie term (Davidson), "half" counts a tie as half a win for
+    each. clusters: "auto" lets votes that share a prompt or a rater be correlated; "none" takes them as independent.
     seed, draws: of the posterior draws, rounded up to an even number.
 
     Raises FitError where no vote has a likelihood, UsageError where the arguments do not go together.

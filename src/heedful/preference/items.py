@@ -80,7 +80,7 @@ def _maximum_likelihood(
     matrix = spread.noise.matrix
     x = optimum.point.x
     block = None if matrix is None else without(matrix[:m, :m], spread.unknown)
-    return ItemsFit(x[:m], block, drawn[:, :m], found.notes, spread.df, readings(optimum, drawn), findings, facts)
+    return ItemsFit(x[:m], block, drawn[:, :m], found.notes, spread.df, readings(optimum, x, drawn), findings, facts)
 
 
 def _most_likely(likelihoods: tuple[Likelihood, ...], m: int) -> tuple[Optimum, dict[str, float], list[str]]:
@@ -120,7 +120,7 @@ def _wide(likelihoods: tuple[Likelihood, ...], n: int, pairs: int, rng: np.rando
         mean, noise = optimum.point.x, laplace(optimum)
     draws = mirrored(mean, noise.sample(pairs, rng))
     if likelihoods:
-        drawn = readings(optimum, draws)
+        drawn = readings(optimum, mean, draws)
     block = None if noise.matrix is None else noise.matrix[:n, :n]
     return ItemsFit(mean[:n], block, draws[:, :n], (), np.inf, drawn)
 

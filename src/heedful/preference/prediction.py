@@ -43,12 +43,12 @@ class Reading:
     discrimination: Floats
 
 
-def readings(optimum: Optimum, drawn: Floats) -> tuple[Reading, ...]:
-    """The nuisance parameters of each likelihood at the optimum, with their part of draws [k, P]."""
+def readings(optimum: Optimum, x: Floats, drawn: Floats) -> tuple[Reading, ...]:
+    """The nuisance parameters of each likelihood at parameters x [P], with their part of draws [k, P]."""
     problem = optimum.point.problem
     found = []
     for likelihood, where in zip(problem.likelihoods, problem.slices, strict=True):
-        nuisance, draws, a = optimum.point.x[where], drawn[:, where], np.ones(len(drawn))
+        nuisance, draws, a = x[where], drawn[:, where], np.ones(len(drawn))
         if isinstance(likelihood, Discriminating):
             a, moves = np.exp(draws[:, -1]), likelihood.inner.shift != 0
             draws = np.where(moves, a[:, None], 1.0) * draws[:, :-1]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from heedful.core import FitError, InputError, Item
+from heedful.core import FitError, HeedfulError, InputError, Item, UsageError
 from heedful.feedback import Feedback, read, read_candidates, write_rejects
 from heedful.loops import Decision, Options, decide
 from heedful.report.write import write_report
@@ -20,7 +20,7 @@ def run(
     feedback: Any,
     *,
     out: str | Path | None = None,
-    candidates: str | Sequence[Sequence[Item]] | None = None,
+    candidates: str | Path | Sequence[Sequence[Item]] | None = None,
     features: str | None = None,
     utility: str = "auto",
     criterion: str | None = None,
@@ -49,10 +49,10 @@ def run(
     if out is not None and Path(out).exists() and not Path(out).is_dir():
         raise InputError("the report goes into a folder, and this is a file", where=str(out), fix="name another --out")
     progress("Reading feedback")
+    groups = read_candidates(str(candidates)) if isinstance(candidates, str | Path) else _checked(candidates)
     found = read(feedback, format=format, mapping=mapping, texts=texts, strict=strict)
-    groups = read_candidates(candidates) if isinstance(candidates, str) else tuple(candidates or ())
-    if out is not None:
-        _keep_rejects(found, Path(out))
+    for source in found.sources:
+        progress(f"{source.path}: {source.format}, {source.accepted:,} of {source.read:,} judgements accepted")
     if len(found.table) == 0:
         raise _nothing_accepted(found)
     options = Options(criterion, utility, features, questions, seed)
@@ -76,16 +76,30 @@ def _title(feedback: Feedback) -> str:
 
 
 def _write(decision: Decision, folder: Path) -> None:
-    """The posterior first, the report last: a report that stands has everything it speaks of beside it."""
-    _replace_posterior(decision, folder)
+    """The report last: one that stands has everything it speaks of beside it. Errors of the disk become clear ones."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace_posterior(decision, folder)
+        _keep_rejects(decision.feedback, folder)
+    except OSError as error:
+        raise HeedfulError(
+            f"the report could not be written ({error.strerror or error})",
+            where=str(error.filename or folder),
+            fix="free some space, or name another --out",
+        ) from error
     write_report(decision.summary, folder)
 
 
+def _checked(candidates: Sequence[Sequence[Item]] | None) -> tuple[Sequence[Item], ...]:
+    groups = tuple(candidates or ())
+    if not all(isinstance(item, Item) for items in groups for item in items):
+        raise UsageError("candidates are items by context", where="candidates", fix="give a file, or lists of Item")
+    return groups
+
+
 def _keep_rejects(feedback: Feedback, folder: Path) -> None:
-    """Rejects are kept whatever comes after: also where nothing can be fitted to the rest."""
     rejects = folder / REJECTS
     if feedback.rejects:
-        folder.mkdir(parents=True, exist_ok=True)
         write_rejects(feedback.rejects, rejects)
     else:
         rejects.unlink(missing_ok=True)
@@ -99,16 +113,21 @@ def _nothing_accepted(feedback: Feedback) -> FitError:
     return FitError(
         f"none of the {len(feedback.rejects):,} judgements could be accepted; the first: {first.reason}",
         where=f"{first.source}, line {first.line}",
-        fix="see rejects.jsonl for all of them, or describe the format with --mapping (docs/formats.md)",
+        fix="`heedful check --rejects FILE` writes all of them; --mapping describes a format (docs/formats.md)",
     )
 
 
 def _replace_posterior(decision: Decision, folder: Path) -> None:
-    fresh = folder / f".{POSTERIOR}.partial"
+    """Put the new posterior in the place of the old, which comes back where that is interrupted."""
+    place, fresh, old = folder / POSTERIOR, folder / f".{POSTERIOR}.new", folder / f".{POSTERIOR}.old"
     try:
         shutil.rmtree(fresh, ignore_errors=True)
         decision.posterior.save(fresh)
-        shutil.rmtree(folder / POSTERIOR, ignore_errors=True)
-        fresh.rename(folder / POSTERIOR)
+        if place.exists():
+            place.rename(old)
+        fresh.rename(place)
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        if old.exists() and not place.exists():
+            old.rename(place)
+        for leftover in (fresh, old):
+            shutil.rmtree(leftover, ignore_errors=True)
