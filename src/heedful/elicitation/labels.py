@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,12 +35,12 @@ def labels_needed(
     rates = {} if table is None else dict(_rates(table, criterion, level))
     measured = [estimate for estimate in rates.values() if estimate.n >= _ENOUGH]
     if not measured:
-        why = "No votes on named systems to learn from" if table is not None else "No earlier feedback given"
+        why = "No comparisons of named systems to learn from" if table is not None else "No earlier feedback given"
         text = f"{why}: the widest case, a rate near one half and votes that do not share prompts or raters."
         return _result(widest, [], widest.labels, text)
     effect = float(np.average([design_effect(each) for each in measured], weights=[each.n for each in measured]))
     plans = [
-        plan_rate(half_width, estimate=estimate, design=effect, level=level, quantity=name)
+        plan_rate(half_width, estimate=_cautious(estimate), design=effect, level=level, quantity=name)
         for name, estimate in rates.items()
     ]
     most = max(plans, key=lambda plan: plan.labels)
@@ -48,6 +49,11 @@ def labels_needed(
         f"{most.note or 'The votes so far are as good as independent.'}"
     )
     return _result(most, plans, sum(plan.more for plan in plans), text)
+
+
+def _cautious(estimate: Estimate) -> Estimate:
+    """The estimate, or where it rests on few votes the widest case: a rate of one half."""
+    return estimate if estimate.n >= _ENOUGH else replace(estimate, value=0.5)
 
 
 def _result(plan: Plan, plans: list[Plan], more: int, explanation: str) -> dict[str, Any]:
@@ -84,13 +90,14 @@ def _rates(table: Table, criterion: str | None, level: float) -> Iterator[tuple[
 
 def _sides(table: Table, criterion: str | None) -> pl.DataFrame:
     """Each comparison of two named systems from both sides: row, system, score."""
-    columns = {name: table.column(name) for name in ("kind", "criterion", "choice", "systems")}
+    columns = {name: table.column(name) for name in ("kind", "criterion", "choice", "share", "systems", "address")}
     votes = pl.DataFrame(columns).with_row_index("row")
-    said = {"first": 1.0, "second": 0.0, "tie": 0.5}
-    votes = votes.filter(pl.col("kind") == "comparison", pl.col("choice").is_in(list(said)))
+    said = {"first": 1.0, "second": 0.0, "tie": 0.5, "both_bad": 0.5}
+    whole = pl.col("address").is_null()
+    votes = votes.filter(pl.col("kind") == "comparison", pl.col("choice").is_in(list(said)), whole)
     if criterion is not None:
         votes = votes.filter(pl.col("criterion") == criterion)
-    score = pl.col("choice").cast(pl.String).replace_strict(said, return_dtype=pl.Float64)
+    score = pl.col("share").fill_null(pl.col("choice").cast(pl.String).replace_strict(said, return_dtype=pl.Float64))
     sides = [
         votes.select("row", system=pl.col("systems").list.get(place), score=score if place == 0 else 1 - score)
         for place in (0, 1)

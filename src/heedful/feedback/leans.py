@@ -51,8 +51,8 @@ def _constant_raters(facts: Facts) -> Iterator[Finding]:
 
 
 def _plain_answers(facts: Facts) -> pl.DataFrame:
-    """The answers that can be compared across questions: labels, ratings, choices by position, undecided choices."""
-    names = ("rater", "kind", "criterion", "label", "rating", "choice", "shown")
+    """Answers that can be compared across questions: labels, ratings, choices by position, undecided choices."""
+    names = ("rater", "kind", "criterion", "context", "label", "rating", "choice", "shown")
     frame = pl.DataFrame([facts.table.column(name) for name in names])
     choice = pl.col("choice").cast(pl.String)
     # Where the order of display is unknown, "first" means nothing: it counts as an answer of its own, always another.
@@ -63,7 +63,11 @@ def _plain_answers(facts: Facts) -> pl.DataFrame:
         .when(pl.col("kind") == "rating").then(pl.col("rating").cast(pl.String))
         .when(pl.col("kind") == "comparison").then(placed)
     )  # fmt: skip
-    return frame.with_columns(said=said).filter(pl.col("said").is_not_null() & pl.col("rater").is_not_null())
+    answers = frame.with_columns(said=said).filter(pl.col("said").is_not_null() & pl.col("rater").is_not_null())
+    # An easy prompt gets the same answer many times for its own reasons: what a rater says of one prompt counts once.
+    once = ["rater", "kind", "criterion", "context", "said"]
+    known = pl.col("context").is_not_null()
+    return pl.concat([answers.filter(known).unique(once, maintain_order=True), answers.filter(~known)])
 
 
 def _position(facts: Facts) -> Iterator[Finding]:

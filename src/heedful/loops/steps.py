@@ -94,8 +94,8 @@ def pick_best(
 ) -> list[dict[str, Any]]:
     """The best of each context's candidates by posterior mean less `pessimism` standard deviations.
 
-    Candidates that the judgements do not place get no score; where one of them could be the best (it never won is the
-    only thing that rules it out), there is no pick. Raises UsageError where a candidate names no system, or has no text, as the posterior
+    Candidates that the judgements do not place get no score. Where one of them could be the best (all but those that
+    never won), there is no pick. Raises UsageError where a candidate names no system, or has no text, as the posterior
     needs.
     """
     if not candidates:

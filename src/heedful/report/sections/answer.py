@@ -38,11 +38,29 @@ def _bullets(children: list[Child]) -> Markup:
 
 def _headline(summary: Summary) -> tuple[Child, Child]:
     ranked = summary.ranked()
+    unbeaten = [row for row in summary.ranking if not row.identified and row.note.startswith("undefeated")]
+    if unbeaten and ranked:
+        return _unbeaten_headline(unbeaten, ranked, noun(summary))
     if len(ranked) > 1:
         return _ranking_headline(ranked, noun(summary))
     if summary.held_out is not None and summary.held_out.accuracy is not None:
         return _prediction_headline(summary, summary.held_out)
     return _no_headline(summary)
+
+
+def _unbeaten_headline(unbeaten: list[Ranked], ranked: list[Ranked], what: str) -> tuple[Child, Child]:
+    """An item that never lost may be the best by any margin; the ranking is of the others only."""
+    never = join(names([row.item for row in unbeaten]), " never lost, so how good ")
+    lead = join(
+        never,
+        "it is cannot be said" if len(unbeaten) == 1 else "they are cannot be said",
+        f": ask for comparisons with the strongest others. Of the {counted(len(ranked), what)} that can be ranked, ",
+        name_of(ranked[0].item, class_="item"),
+        f" has the highest score: {with_interval(ranked[0].score, ranked[0].interval, SCORE)}. Ranks below are among "
+        "these only.",
+    )
+    shown = name_of(unbeaten[0].item) if len(unbeaten) == 1 else counted(len(unbeaten), what)
+    return join(shown, " was never beaten" if len(unbeaten) == 1 else " were never beaten"), lead
 
 
 def _ranking_headline(ranked: list[Ranked], what: str) -> tuple[Child, Child]:
