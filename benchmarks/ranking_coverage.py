@@ -1,13 +1,14 @@
 """Do the intervals of a ranking hold what they promise? Coverage over simulated sets of feedback with known truth.
 
-Each cell is a way in which votes come about: comparisons with and without ties, rankings, ratings, yes/no labels, all on
-free items, independent or correlated through prompts (each item does better on some prompts) and raters (each likes some
-items more, and rates more or less kindly). The truth is what maximum likelihood tends to with ever more prompts and
-raters: the parameters themselves where votes are independent, else a fit to a very large sample.
+Each cell is a way in which votes come about: comparisons with and without ties, rankings, ratings, yes/no labels, all
+on free items, independent or correlated through prompts (each item does better on some prompts) and raters (each likes
+some items more, and rates more or less kindly). The truth is what maximum likelihood tends to with ever more prompts
+and raters: the parameters themselves where votes are independent, else a fit to a very large sample.
 
-Of every set in which all items are identified, one item, one pair and one rank drawn at random are checked, so that checks
-are independent and a binomial test applies: two-sided for intervals that promise `confidence`, against under-coverage for
-those that promise `at least`. The identification rate stands beside.
+Of every set in which all items are identified, one item, one pair and one rank drawn at random are checked, so that
+checks are independent and a binomial test applies: two-sided for the intervals of items that promise `confidence` or
+`credible`; against under-coverage for those that promise `at least`, for ranks, and for the differences that they rest
+on. The identification rate stands beside. Weights of features are drawn from the prior, anew for each set.
 
     python benchmarks/ranking_coverage.py [--quick] [--sets N] [--cells NAME ...] [--out FILE.json]
 """
@@ -17,8 +18,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +27,7 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-from heedful.core import Floats
+from heedful.core import Floats, Item
 from heedful.feedback import Table
 from heedful.preference import FittedPosterior, fit
 from heedful.stats import rank_intervals
@@ -37,11 +38,11 @@ TRUTH_VOTES = 400_000
 
 @dataclass(frozen=True)
 class Cell:
-    """One way in which votes come about. `votes`: per pair (comparisons), per item (others)."""
+    """One way in which votes come about. `votes`: per pair (comparisons), per item (others), in all (features)."""
 
     name: str
-    kind: Literal["comparison", "ranking", "rating", "label"]
-    items: int
+    kind: Literal["comparison", "ranking", "rating", "label", "joint", "features"]
+    items: int  # or features
     votes: int
     tie: float = 0.0  # Davidson's ν, or δ_2 of a ranking
     prompts: int = 0  # 0: every vote is on a prompt of its own
@@ -68,9 +69,9 @@ CELLS = (
     Cell("Davidson, 5 votes a pair", "comparison", 10, 5, tie=0.5),
     Cell("Davidson, 10 votes a pair", "comparison", 4, 10, tie=0.5),
     Cell("rankings of 4", "ranking", 8, 20),
-    Cell("rankings of 4 with ties", "ranking", 8, 20, tie=0.4),
-    Cell("ratings 1 to 5", "rating", 6, 25),
-    Cell("yes/no labels", "label", 6, 40),
+    Cell("rankings of 4 with ties", "ranking", 8, 45, tie=0.4),
+    Cell("ratings 1 to 5", "rating", 6, 40),
+    Cell("yes/no labels", "label", 6, 60),
     Cell("Davidson, 10 prompts", "comparison", 8, 10, tie=0.5, prompts=10, prompt_sd=0.8),
     Cell("Davidson, 40 prompts", "comparison", 8, 5, tie=0.5, prompts=40, prompt_sd=0.8),
     Cell("Bradley-Terry, 8 raters", "comparison", 8, 10, raters=8, rater_sd=0.7),
@@ -78,15 +79,22 @@ CELLS = (
     Cell("Bradley-Terry, uneven prompts", "comparison", 8, 10, prompts=30, prompt_sd=0.7, uneven=True),
     Cell("Davidson, recurring but independent", "comparison", 8, 5, tie=0.5, prompts=15, raters=15),
     Cell("more items than prompts", "comparison", 20, 4, prompts=12, prompt_sd=0.8),
-    Cell("rankings of 4, 15 raters", "ranking", 8, 40, raters=15, rater_sd=0.6),
+    Cell("rankings of 4, 15 raters", "ranking", 8, 60, raters=15, rater_sd=0.6),
     Cell("ratings, 12 raters", "rating", 6, 40, raters=12, rater_sd=0.4, kindness_sd=0.8),
     Cell("ratings, 30 prompts x 12 raters", "rating", 6, 60, 0.0, 30, 12, 0.6, 0.3, 0.6),
-    Cell("labels, 20 prompts", "label", 6, 60, prompts=20, prompt_sd=0.7),
+    Cell("labels, 20 prompts", "label", 6, 80, prompts=20, prompt_sd=0.7),
+    Cell("comparisons and sharper ratings", "joint", 6, 10, tie=0.4),
+    Cell("features, prior given", "features", 12, 250, spread=0.3),
+    Cell("features, prior by evidence", "features", 25, 400, spread=0.3),
 )
 
 
 def simulate(cell: Cell, utilities: Floats, rng: np.random.Generator, votes: int | None = None) -> Table:
     """A table of votes; with `votes` given, that many, each on its own prompt by its own rater."""
+    if cell.kind == "joint":
+        # Ratings that read 1.8 u, four to each comparison of an item.
+        pairs, ratings = replace(cell, kind="comparison"), replace(cell, kind="rating", votes=4 * cell.votes)
+        return Table.concat([simulate(pairs, utilities, rng), simulate(ratings, 1.8 * utilities, rng)])
     sets = _sets(cell, rng, votes)
     number = len(sets)
     alone = votes is not None
@@ -213,12 +221,71 @@ def check(posterior: FittedPosterior, truth: Floats, rng: np.random.Generator) -
     }
 
 
+@dataclass(frozen=True)
+class Numbers:
+    """Outputs that are their features, written as numbers."""
+
+    columns: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(f"x{column}" for column in range(self.columns))
+
+    def fit(self, items: Sequence[Item]) -> Numbers:
+        return self
+
+    def encode(self, items: Sequence[Item]) -> Floats:
+        return np.array([[float(x) for x in item.output[0].text.split()] for item in items])
+
+    def describe(self) -> dict[str, Any]:
+        return {"encoder": "numbers", "columns": self.columns}
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        return {}, self.describe()
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, Any], state: Mapping[str, Any]) -> Numbers:
+        return cls(state["columns"])
+
+
+def check_features(cell: Cell, rng: np.random.Generator) -> dict[str, Any]:
+    """Weights drawn from the prior: whether the intervals of a random weight and of a new pair's gap hold them."""
+    x = rng.normal(size=(2 * cell.votes, cell.items))
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
+    theta = cell.spread * rng.normal(size=cell.items)
+    won = rng.random(cell.votes) < 1 / (1 + np.exp(-(x[::2] - x[1::2]) @ theta))
+    texts = [" ".join(map(repr, row.tolist())) for row in x]
+    columns = {
+        "id": np.arange(cell.votes).astype(str),
+        "kind": ["comparison"] * cell.votes,
+        "outputs": pl.Series([texts[row : row + 2] for row in range(0, len(texts), 2)], dtype=pl.List(pl.String)),
+        "choice": np.where(won, "first", "second"),
+    }
+    prior_sd = cell.spread if "given" in cell.name else None
+    encoder = Numbers(cell.items)
+    table = Table.shaped(pl.DataFrame(columns))
+    posterior = fit(table, utility="features", features=encoder, prior_sd=prior_sd, draws=2)
+    assert posterior.covariance is not None
+    gap, which, z = rng.normal(size=cell.items), rng.integers(cell.items), stats.norm.ppf((1 + LEVEL) / 2)
+    error, spread = posterior.mean - theta, np.sqrt(np.diag(posterior.covariance))
+    own = abs(error[which]) <= z * spread[which]
+    return {
+        "promise": "credible",
+        "item": own,
+        "pair": abs(gap @ error) <= z * np.sqrt(gap @ posterior.covariance @ gap),
+        "rank": own,
+        "half_width": z * spread[which],
+    }
+
+
 def run(cell: Cell, sets: int, seed: int, truth_votes: int) -> list[dict[str, Any]]:
     """Coverage in one cell, a row per promise made."""
     rng = np.random.default_rng([seed, *cell.name.encode()])
+    began, without = time.perf_counter(), 0
+    if cell.kind == "features":
+        return _rows(cell, sets, [check_features(cell, rng) for _ in range(sets)], 0, began)
+    checks = []
     truth = population(cell, rng, truth_votes)
-    checks, without = [], 0
-    began = time.perf_counter()
     for _ in range(sets):
         posterior = fit(simulate(cell, cell.utilities(), rng), draws=2)
         if not posterior.identified.all():
@@ -227,10 +294,13 @@ def run(cell: Cell, sets: int, seed: int, truth_votes: int) -> list[dict[str, An
             without += 1
             continue
         checks.append(check(posterior, truth, rng))
-    seconds = time.perf_counter() - began
-    identified = (len(checks) + without) / sets
+    return _rows(cell, sets, checks, without, began)
+
+
+def _rows(cell: Cell, sets: int, checks: list[dict[str, Any]], without: int, began: float) -> list[dict[str, Any]]:
+    seconds, identified = time.perf_counter() - began, (len(checks) + without) / sets
     rows = []
-    for promise in ("confidence", "at least"):
+    for promise in ("confidence", "at least", "credible"):
         own = [c for c in checks if c["promise"] == promise]
         if own:
             row = {"cell": cell.name, "promise": promise, "sets": sets, "checked": len(own), "identified": identified}
@@ -242,7 +312,7 @@ def _coverage(checks: list[dict[str, Any]], promise: str) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for what in ("item", "pair", "rank"):
         hits = int(sum(c[what] for c in checks))
-        side = "two-sided" if promise == "confidence" and what != "rank" else "less"
+        side = "two-sided" if promise != "at least" and what == "item" else "less"
         result[what] = hits / len(checks)
         result[f"{what}_p"] = float(stats.binomtest(hits, len(checks), LEVEL, alternative=side).pvalue)
     return result | {"half_width": float(np.median([c["half_width"] for c in checks]))}
@@ -250,13 +320,13 @@ def _coverage(checks: list[dict[str, Any]], promise: str) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="40 sets per cell, and a smaller sample for the truth")
+    parser.add_argument("--quick", action="store_true", help="20 sets per cell, and a smaller sample for the truth")
     parser.add_argument("--sets", type=int, default=2000)
     parser.add_argument("--cells", nargs="*", default=None, help="parts of cell names")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    sets, truth_votes = (40, TRUTH_VOTES // 10) if options.quick else (options.sets, TRUTH_VOTES)
+    sets, truth_votes = (20, TRUTH_VOTES // 20) if options.quick else (options.sets, TRUTH_VOTES)
     head = f"{'cell':<40}{'promise':<12}{'sets':>6}{'ident.':>8}"
     print(head + "".join(f"{name:>8}{'p':>9}" for name in ("item", "pair", "rank")) + f"{'±':>7}")
     rows = []

@@ -179,4 +179,4 @@ def test_no_rater_and_one_rater_only() -> None:
     posterior = fit(comparisons(votes, rater=["only"] * len(votes)))
     assert posterior.identified.all()
     assert posterior.model["clusters"] == {"rater": 1}
-    assert "intervals speak for this rater alone" in " ".join(finding.message for finding in posterior.findings)
+    assert "speak for this rater alone" in " ".join(finding.message for finding in posterior.findings)

@@ -67,7 +67,7 @@ def test_preference_is_shrunk_by_what_is_not_known() -> None:
 
 
 def test_unseen_items_are_refused_by_name() -> None:
-    with pytest.raises(InputError, match=r"'new'.*00, 01"):
+    with pytest.raises(InputError, match=r"(?s)'new'.*00, 01"):
         posterior()([Item(system="new"), Item(system="00")])
 
 
@@ -202,7 +202,7 @@ def test_bad_folders_are_refused_clearly(tmp_path: Path) -> None:
         path.write_text(json.dumps({**document, **changes}))
 
     written(version=VERSION + 1)
-    with pytest.raises(InputError, match=r"version 2.*upgrade"):
+    with pytest.raises(InputError, match=r"(?s)version 2.*upgrade"):
         load(folder)
     written(format="other")
     with pytest.raises(InputError, match="not a saved posterior"):

@@ -50,6 +50,8 @@ Count = Annotated[int, typer.Option("--questions", "-n", help="How many question
 
 def main() -> None:
     """Entry point of the command."""
+    # The matrices here are small: a second BLAS thread costs more than it brings, many times more on a busy machine.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()
     except KeyboardInterrupt:  # before the command itself began

@@ -70,7 +70,7 @@ def controls(
 def _control(
     prediction: Predicted, correct: Floats, rows: Rows, dependence: Dependence, level: float
 ) -> dict[str, Any] | None:
-    """A control that was `correct` [m] (1, 0, or a share of several guesses) on the given rows [m], beside the model."""
+    """A control that was `correct` [m] (1, 0, or a share of guesses) on the given rows [m], beside the model."""
     if not len(rows):
         return None
     outcome = prediction.outcome[rows]

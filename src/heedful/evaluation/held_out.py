@@ -138,7 +138,8 @@ def oriented(prediction: Predicted, table: Table, rows: Rows) -> tuple[Rows, Flo
     probability, outcome = prediction.probability[rows], prediction.outcome[rows]
     swap = pair & (probability < 0.5)
     # Rounded, so that 1 - (1 - p) falls into the bin of p.
-    return rows, np.round(np.where(swap, 1 - probability, probability), 12), np.where(swap, 1 - outcome, outcome)
+    sure: Floats = np.where(swap, 1 - probability, probability).round(12)
+    return rows, sure, np.where(swap, 1 - outcome, outcome)
 
 
 def _calibration(

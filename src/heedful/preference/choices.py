@@ -21,8 +21,8 @@ from heedful.core import Floats
 from heedful.preference.likelihoods import Edges, Terms, all_reached
 from heedful.preference.observations import Indices, Selections
 
-# Sets handled at once: bounds the memory of the subset sums.
-_BLOCK = 2048
+# Numbers held at once in the subset sums: bounds their memory.
+_BLOCK = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,8 @@ def subset_moments(weights: Floats, order: int) -> tuple[Floats, Floats, Floats]
     By adding one member at a time; every term is positive, so nothing cancels.
     """
     s, k = weights.shape
+    if order == 1:
+        return weights.sum(axis=1), weights, weights[:, :, None] * np.eye(k)
     total = np.zeros((order + 1, s))
     with_one = np.zeros((order + 1, s, k))
     with_two = np.zeros((order + 1, s, k, k))
@@ -137,8 +139,9 @@ class Choices:
         return np.asarray(self.chosen.sum(axis=1))
 
     def _moments(self, utility: Floats, nuisance: Floats) -> Iterator[tuple[slice, Moments]]:
-        for begin in range(0, len(self.members), _BLOCK):
-            block = slice(begin, begin + _BLOCK)
+        step = max(1, _BLOCK // ((self.model.orders[-1] + 1) * self.members.shape[1] ** 2))
+        for begin in range(0, len(self.members), step):
+            block = slice(begin, begin + step)
             yield block, self._block_moments(self.members[block], utility, nuisance)
 
     def _block_moments(self, members: Indices, utility: Floats, nuisance: Floats) -> Moments:

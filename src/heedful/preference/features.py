@@ -59,10 +59,12 @@ def fit_features(
         best = Width(prior_sd, 0.0, _fitted(likelihoods, design, prior_sd))
         tried, how = [best], "given"
     weights = np.exp([width.evidence - best.evidence for width in tried])
-    x, spread = _averaged([(width.optimum, width.optimum.point.x) for width in tried], weights / weights.sum(),
-    clusters) drawn = mirrored(x, spread.noise.sample(pairs, rng)) d, matrix, optimum = design.shape[1],
-    spread.noise.matrix, best.optimum assert matrix is not None prior = {"family": "gaussian", "mean": 0.0, "sd":
-    best.sd, "sd_was": how} facts = {
+    x, spread = _averaged([width.optimum for width in tried], weights / weights.sum(), clusters)
+    drawn = mirrored(x, spread.noise.sample(pairs, rng))
+    d, matrix, optimum = design.shape[1], spread.noise.matrix, best.optimum
+    assert matrix is not None
+    prior = {"family": "gaussian", "mean": 0.0, "sd": best.sd, "sd_was": how}
+    facts = {
         "prior": None if math.isinf(best.sd) else prior,
         "parameters": optimum.point.problem.size,
         "log_likelihood": optimum.point.log_likelihood,
@@ -116,14 +118,15 @@ def explore(likelihoods: tuple[Likelihood, ...], design: Floats) -> list[Width]:
     return [tried[step] for step in sorted(tried) if tried[step].evidence > tried[best].evidence - _NEGLIGIBLE]
 
 
-def _averaged(fits: list[tuple[Optimum, Floats]], weights: Floats, clusters: Clusters) -> tuple[Floats, Covariance]:
+def _averaged(fits: list[Optimum], weights: Floats, clusters: Clusters) -> tuple[Floats, Covariance]:
     """Mean and covariance of a mixture of Gaussian posteriors: what is not known of the prior's width widens it."""
-    mean = np.sum([weight * x for weight, (_, x) in zip(weights, fits, strict=True)], axis=0)
-    spreads = [penalised_covariance(optimum, clusters) for optimum, _ in fits]
-    matrix = np.zeros((len(mean), len(mean)))
-    for weight, spread, (_, x) in zip(weights, spreads, fits, strict=True):
+    places = np.array([optimum.point.x for optimum in fits])
+    spreads = [penalised_covariance(optimum, clusters) for optimum in fits]
+    mean = weights @ places
+    matrix = (places - mean).T @ (weights[:, None] * (places - mean))
+    for weight, spread in zip(weights, spreads, strict=True):
         assert spread.noise.matrix is not None
-        matrix += weight * (spread.noise.matrix + np.outer(x - mean, x - mean))
+        matrix += weight * spread.noise.matrix
     return mean, replace(spreads[int(np.argmax(weights))], noise=Noise(matrix))
 
 

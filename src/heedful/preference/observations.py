@@ -30,6 +30,8 @@ Identity = Literal["system", "content"]
 # only the order of the values, and ten bins keep about 99 % of what the order tells (Agresti 2010, section 3.3).
 MAX_LEVELS = 12
 BINS = 10
+# Comparisons with more distinct degrees than this are read by their choice alone: each degree has a parameter.
+MAX_DEGREES = 7
 
 
 @dataclass(frozen=True)
@@ -212,6 +214,7 @@ class _Compilation:
         sign = np.array([1.0, -1.0, 0.0])[choice[rows].astype(np.intp)]
         soft = ~np.isnan(share) & self.soft_votes
         graded = ~np.isnan(degree) & (sign != 0) & ~soft
+        graded &= len(np.unique(degree[graded])) <= MAX_DEGREES
         # A tie carries no degree; it belongs to the instrument whose other votes it was given beside.
         with_degrees = graded | ((sign == 0) & ~soft & graded.any() & ~(~graded & (sign != 0)).any())
         share = np.where(soft, share, np.where((sign == 0) & self.half_ties, 0.5, np.nan))

@@ -19,8 +19,6 @@ from heedful.core import Floats
 from heedful.preference.likelihoods import Edges, Terms, all_reached, summed
 from heedful.preference.observations import Comparisons, Indices
 
-MAX_DEGREES = 7
-
 
 @dataclass(frozen=True)
 class Pairs:

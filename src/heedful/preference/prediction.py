@@ -33,14 +33,14 @@ _UNKNOWN_INSTRUMENT = "a scale or kind the fit has not seen"
 class Reading:
     """How one instrument's votes depend on utilities: by its model at a · u, with nuisance parameters [p].
 
-    `draws` [k, p] are of the nuisance parameters, `discrimination` [k] of a: ones where the instrument fixes the unit.
+    `draws` [k, p] are of the nuisance parameters, `discrimination` [k] of a: 1 where it fixes the unit.
     """
 
     kind: str
     model: PairModel | ChoiceModel | GradeModel
     nuisance: Floats
     draws: Floats
-    discrimination: Floats
+    discrimination: Floats = field(default_factory=lambda: np.ones(1))
 
 
 def readings(optimum: Optimum, x: Floats, drawn: Floats) -> tuple[Reading, ...]:
@@ -220,10 +220,9 @@ def _reading(posterior: FittedPosterior, kind: str, votes: Instrument) -> Readin
     if kind in fitted:
         return fitted[kind]
     none, draws = np.zeros(0), np.zeros((len(posterior.draws), 0))
-    unit = np.ones(len(posterior.draws))
     other = fitted.get("comparison with degree" if kind == "comparison" else "comparison")
     if isinstance(votes, Comparisons):
-        return other or Reading(kind, PairModel(np.ones(1), False), none, draws, unit)
+        return other or Reading(kind, PairModel(np.ones(1), False), none, draws)
     if isinstance(votes, Selections):
-        return Reading(kind, ChoiceModel((1,)), none, draws, unit)
+        return Reading(kind, ChoiceModel((1,)), none, draws)
     return None

@@ -152,7 +152,7 @@ def covariance(optimum: Optimum, clusters: Clusters, fewest: float) -> Covarianc
     scores, rows = record_scores(optimum)
     evidence = Evidence(optimum.point, scores, inverse, bread)
     spread = one_way(evidence, ways[0], rows) if len(ways) == 1 else two_way(evidence, (ways[0], ways[1]), rows)
-    df = float(np.median(spread.df))
+    df = max(float(np.median(spread.df)), 1.0)
     if spread.least < CONFIDENCE_DF[len(ways) - 1]:
         promise = "at least"
     return Covariance(Dense(_widened(spread, bread, df)), df, "clustered", promise, spread.alone, counts, notes)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from heedful.core import FitError, HeedfulError, InputError, Item, UsageError
 from heedful.feedback import Feedback, read, read_candidates, write_rejects
 from heedful.loops import Decision, Options, decide
@@ -56,14 +58,15 @@ def run(
     if len(found.table) == 0:
         raise _nothing_accepted(found)
     options = Options(criterion, utility, features, questions, seed)
-    decision = decide(
-        found,
-        candidates=groups,
-        options=options,
-        progress=progress,
-        title=title or _title(found),
-        read_seconds=time.perf_counter() - start,
-    )
+    with threadpool_limits(1):  # small matrices: a second BLAS thread costs more than it brings
+        decision = decide(
+            found,
+            candidates=groups,
+            options=options,
+            progress=progress,
+            title=title or _title(found),
+            read_seconds=time.perf_counter() - start,
+        )
     if out is not None:
         progress("Writing the report")
         _write(decision, Path(out))

@@ -151,7 +151,7 @@ def _trust_calibration(summary: Summary) -> Child:
     if summary.held_out is None:
         return None
     return {
-        "good": "Their probabilities can be taken at their word.",
+        "good": "No fault was found in their probabilities.",
         "off": "Their probabilities are off by more than chance explains; trust their order more than their size.",
         "unknown": None,
     }[calibration(summary.held_out)]
