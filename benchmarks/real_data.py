@@ -2,7 +2,7 @@
 
     python benchmarks/real_data.py [--quick] [--out FILE]
 
-The data is found through HEEDFUL_DATA; docs/datasets.md names its public sources. Prints one row a data set, as Markdown.
+The data is found through HEEDFUL_DATA; docs/datasets.md names its sources. Prints one row a data set, as Markdown.
 """
 
 from __future__ import annotations
@@ -77,10 +77,8 @@ def main() -> None:
     if not DATA.is_dir():
         print(f"skipped: no data at {DATA} (set HEEDFUL_DATA)")
         return
-    rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for name in QUICK if options.quick else RUNS:
-            rows.append(row(name, run(name, Path(folder))))
+        rows = [row(name, run(name, Path(folder))) for name in (QUICK if options.quick else RUNS)]
     head = list(rows[0])
     print("| " + " | ".join(head) + " |\n| " + " | ".join("---" for _ in head) + " |")
     for found in rows:

@@ -127,7 +127,7 @@ def test_items_are_values() -> None:
 def test_a_budget_is_reserved_all_or_none() -> None:
     budget = Budget(samples=8, calls=2)
     budget.reserve(samples=5, calls=1)
-    with pytest.raises(BudgetExceededError, match=r"4 samples needed, 3 of 8 left\nFix: raise the cap on samples"):
+    with pytest.raises(BudgetExceededError, match=r"4 samples needed, 3 of 8 left Fix: raise the cap on samples"):
         budget.reserve(calls=1, samples=4)
     assert budget.spent == {"samples": 5, "calls": 1}
     budget.reserve(samples=3, calls=1)
@@ -219,12 +219,12 @@ def test_scores_have_matching_shapes(mean, draws, aleatoric, message) -> None:
 
 def test_an_error_says_what_where_and_how_to_mend_it() -> None:
     error = InputError("the line is no JSON", where="votes.jsonl, line 3", fix="mend it")
-    assert str(error) == "votes.jsonl, line 3: the line is no JSON\nFix: mend it"
+    assert str(error) == "votes.jsonl, line 3: the line is no JSON Fix: mend it"
     assert (error.what, error.where, error.fix) == ("the line is no JSON", "votes.jsonl, line 3", "mend it")
     assert str(HeedfulError("it failed")) == "it failed"
     assert (
         str(MissingExtraError("torch", "encoder"))
-        == "this needs the package 'torch'\nFix: pip install 'heedful[encoder]'"
+        == "this needs the package 'torch' Fix: pip install 'heedful[encoder]'"
     )
 
 

@@ -45,7 +45,7 @@ def one_reject(feedback: Feedback, accepted: int) -> Any:
 
 @pytest.mark.parametrize("name", ["absent.jsonl", "absent/*.csv"])
 def test_a_missing_file(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match=r"absent.*: (there is no such|no file matches).*Fix: check"):
+    with pytest.raises(InputError, match=r"(?s)absent.*: (there is no such|no file matches).*Fix: check"):
         read(tmp_path / name)
 
 

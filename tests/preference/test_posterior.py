@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from scipy.special import expit
 
@@ -230,3 +231,25 @@ def test_no_draw_is_lost_to_a_degenerate_fit() -> None:
     scores = fitted([Item(system="a"), Item(system="b")])
     assert scores.draws is not None
     assert scores.draws.std(axis=0).min() > 1
+
+
+def test_votes_with_shares_are_predicted_as_they_are_fitted() -> None:
+    shares = [0.9, 0.2, 0.5, 0.7]
+    choices = ["first", "second", "tie", "first"]
+    table = Table.shaped(
+        pl.DataFrame(
+            {
+                "id": [str(n) for n in range(4)],
+                "kind": ["comparison"] * 4,
+                "systems": [["a", "b"]] * 4,
+                "choice": choices,
+                "share": shares,
+            }
+        )
+    )
+    prediction = fit(table).predict(table)
+    p = prediction.probability[0]
+    assert p == pytest.approx(np.mean(shares), abs=0.02)  # averaged over draws, so a little nearer to one half
+    expected = [s * np.log(p) + (1 - s) * np.log(1 - p) for s in shares]
+    np.testing.assert_allclose(prediction.log_prob, expected, rtol=1e-12)
+    assert prediction.unpredicted == {}

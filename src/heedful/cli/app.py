@@ -73,7 +73,7 @@ def _command(example: str) -> Callable[[Callable[Arguments, None]], Callable[Arg
                 typer.echo("heedful: interrupted; nothing was left half-written", err=True)
                 raise typer.Exit(130) from None
             except HeedfulError as error:
-                typer.echo(f"heedful: {text.plain(str(error))}", err=True)
+                typer.echo(f"heedful: {text.plain(text.error(error))}", err=True)
                 raise typer.Exit(1 if isinstance(error, FitError) else 2) from None
             except BrokenPipeError:
                 raise

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from heedful.core import HeedfulError
+
 _SHOWN = 25
 _EXAMPLES = 2
 _MARKS = {"problem": "!!", "warning": " !", "note": "  "}
@@ -18,6 +20,12 @@ _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2
 def plain(shown: str) -> str:
     """Text without characters that could steer a terminal; each is shown as a question mark."""
     return _STEERING.sub("?", shown)
+
+
+def error(raised: HeedfulError) -> str:
+    """What was wrong and where, and below it the way out."""
+    place = f"{raised.where}: " if raised.where else ""
+    return f"{place}{raised.what}" + (f"\nFix: {raised.fix}" if raised.fix else "")
 
 
 def decision(summary: Mapping[str, Any], folder: str) -> str:

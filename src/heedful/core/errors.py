@@ -10,7 +10,7 @@ class HeedfulError(Exception):
     def __init__(self, what: str, *, where: str | None = None, fix: str | None = None) -> None:
         self.what, self.where, self.fix = what, where, fix
         place = f"{where}: " if where else ""
-        remedy = f"\nFix: {fix}" if fix else ""
+        remedy = f" Fix: {fix}" if fix else ""
         super().__init__(f"{place}{what}{remedy}")
 
 

@@ -47,7 +47,7 @@ def ranking(
     """The summary's "ranking", best first: each {"item", "score", "interval", "rank", "rank_interval", "n", ...}.
 
     Scores are utilities in nats, centred on the mean of the identified items; the interval is from the covariance so
-    centred, with t quantiles where df is finite. It promises `confidence` where the fit has no prior, else `credible`.
+    centred, with t quantiles where df is finite. What it promises is what the fit says of its covariance.
     `rank` counts from 1, equal scores sharing the best; `rank_interval` covers the true rank at the level or more.
     Items that are not identified come last, without score, interval or rank, with a note.
     """
@@ -59,7 +59,7 @@ def ranking(
         if np.isfinite(posterior.df)
         else float(special.ndtri((1 + level) / 2))
     )
-    promise: Promise = "credible" if has_prior(posterior) else "confidence"
+    promise: Promise = posterior.model.get("promise") or ("credible" if has_prior(posterior) else "confidence")
     listed = []
     for place in np.argsort(-score, kind="stable"):
         item, value, half = int(placed[place]), float(score[place]), float(quantile * spread[place])

@@ -125,7 +125,7 @@ def _pick_one(
     ]
     best, probability = None, None
     if known:
-        promise: Promise = "credible" if fitted.model["prior"] is not None else "confidence"
+        promise: Promise = fitted.model["promise"] or "credible"
         [choice] = pick(fitted, [[items[row] for row in known]], pessimism=pessimism, promise=promise)
         if all(note in ("", WINLESS) for note in why):
             best, probability = known[choice.best], choice.probability_best

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -72,7 +73,11 @@ def fit(
     }
     if features is not None:
         return _by_features(observations, criterion, features, prior_sd, grouped, pairs, rng, facts)
-    return _by_items(observations, criterion, grouped, pairs, rng, facts)
+    fitted = _by_items(observations, criterion, grouped, pairs, rng, facts)
+    if fitted.model["covariance"] == "model" and table.has("share"):
+        # H⁻¹ takes a share for one vote, and shares vary less than votes do.
+        return replace(fitted, model=fitted.model | {"promise": "at least"})
+    return fitted
 
 
 def _by_items(

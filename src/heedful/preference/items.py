@@ -15,7 +15,7 @@ from heedful.preference.inference import DENSE_LIMIT, Optimum, Problem, maximise
 from heedful.preference.information import Singular
 from heedful.preference.likelihoods import Likelihood
 from heedful.preference.prediction import Reading, readings
-from heedful.preference.sandwich import Clusters, Dense, Independent, Noise, covariance, laplace, mirrored
+from heedful.preference.sandwich import Clusters, Dense, Independent, Noise, covariance, heavy_tailed, laplace, mirrored
 
 # The prior under which items that the votes cannot place are scored, so that they can be asked about: utilities N(0,
 # sd²).
@@ -63,7 +63,7 @@ def _maximum_likelihood(
         return ItemsFit(np.zeros(0), np.zeros((0, 0)), np.zeros((2 * pairs, 0)), found.notes, np.inf, (), [], facts)
     optimum, sharpness, contradicting = _most_likely(found.likelihoods, m)
     spread = covariance(optimum, clusters, fewest)
-    drawn = mirrored(optimum.point.x, spread.noise.sample(pairs, rng))
+    drawn = mirrored(optimum.point.x, heavy_tailed(spread.noise.sample(pairs, rng), spread.df, rng))
     facts = {
         "prior": None,
         "parameters": optimum.point.problem.size - 1,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
+from scipy.special import xlog1py, xlogy
 
 from heedful.core import Floats
 from heedful.feedback import Table
@@ -74,7 +75,11 @@ class Prediction:
 
 
 def predict(posterior: FittedPosterior, table: Table) -> Prediction:
-    """Predict every row of a table. A vote with a share is predicted by its choice."""
+    """Predict every row of a table.
+
+    The log-probability of a vote with a share s for the first is, as in fitting, s log p + (1 − s) log(1 − p)
+    with p = P(first wins | decided); its outcome is its choice.
+    """
     seen = observe(table, posterior.criterion, identity=posterior.utility.identity, soft_votes=False)
     result = _Rows(len(table), seen)
     drawn, known = _utilities(posterior, seen)
@@ -90,6 +95,7 @@ def predict(posterior: FittedPosterior, table: Table) -> Prediction:
             result.grades(votes, reading, utilities, known)
         else:
             result.selections(votes, reading, utilities, known)
+    result.shares(table.column("share").cast(float).to_numpy())
     return result.done()
 
 
@@ -130,6 +136,15 @@ class _Rows:
         possible = z[place] == outcome
         self.fail(row[~possible], _UNKNOWN_OUTCOME)
         self.log_prob[row[possible]] = np.log(p[place, cell])[possible]
+
+    def shares(self, share: Floats) -> None:
+        soft = np.flatnonzero(~np.isnan(share) & ~np.isnan(self.probability))
+        p, s = self.probability[soft], share[soft]
+        saved = int(np.isnan(self.log_prob[soft]).sum())
+        if saved:  # ties, for which a fit to shares has no outcome of their own
+            self.unpredicted[_UNKNOWN_OUTCOME] -= saved
+            self.unpredicted = {reason: count for reason, count in self.unpredicted.items() if count}
+        self.log_prob[soft] = xlogy(s, p) + xlog1py(1 - s, -p)
 
     def grades(self, votes: Grades, reading: Reading, utilities: Floats, known: np.ndarray) -> None:
         assert isinstance(reading.model, GradeModel)

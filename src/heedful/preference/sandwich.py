@@ -152,7 +152,8 @@ def covariance(optimum: Optimum, clusters: Clusters, fewest: float) -> Covarianc
     scores, rows = record_scores(optimum)
     evidence = Evidence(optimum.point, scores, inverse, bread)
     spread = one_way(evidence, ways[0], rows) if len(ways) == 1 else two_way(evidence, (ways[0], ways[1]), rows)
-    df = max(float(np.median(spread.df)), 1.0)
+    telling = spread.df[~spread.alone & (spread.df >= 1)]
+    df = float(np.median(telling)) if len(telling) else 1.0
     if spread.least < CONFIDENCE_DF[len(ways) - 1]:
         promise = "at least"
     return Covariance(Dense(_widened(spread, bread, df)), df, "clustered", promise, spread.alone, counts, notes)
@@ -189,6 +190,14 @@ def penalised_covariance(optimum: Optimum, clusters: Clusters) -> Covariance:
     effect = max(float(np.vdot(inverse, meat) / np.vdot(inverse, votes)), 1.0)
     widened = inverse + (effect - 1) * inverse @ votes @ inverse
     return Covariance(Dense(widened), df, "clustered", "credible", none, counts, notes)
+
+
+def heavy_tailed(noise: Floats, df: float, rng: np.random.Generator) -> Floats:
+    """Gaussian noise [k, P] as that of a t distribution with `df` degrees of freedom (at least 4: a finite spread)."""
+    if np.isinf(df):
+        return noise
+    df = max(df, 4.0)
+    return np.asarray(noise * np.sqrt(df / rng.chisquare(df, len(noise)))[:, None])
 
 
 def mirrored(mean: Floats, noise: Floats) -> Floats:
