@@ -14,7 +14,7 @@ from heedful.feedback import Table
 from heedful.stats import proportion
 
 MIN_VOTES = 10
-MAX_LISTED = 500
+MAX_LISTED = 200
 _VALUE = {"first": 1.0, "second": 0.0, "tie": 0.5, "both_bad": 0.5}
 
 

@@ -15,6 +15,7 @@ import polars as pl
 
 from heedful.core import Finding, FitError, Item
 from heedful.evaluation import agreement, controls, describe_split, held_out, hold_out, learning_curve
+from heedful.evaluation.learning import FRACTIONS
 from heedful.feedback import check, summarise
 from heedful.loops.fitting import Fitter, choose_criterion, choose_fitter, criteria, described, items_recur
 from heedful.loops.steps import next_questions, pick_best, ranked
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from heedful.feedback import Feedback, Table
     from heedful.preference import FittedPosterior, Prediction
 
+# A learning curve tells what more votes would bring; past so many, its points cost more than they tell.
+_CURVE = 200_000
 _PACKAGES = ("heedful", "numpy", "scipy", "polars", "scikit-learn")
 Show = Callable[[str], None]
 
@@ -81,7 +84,9 @@ def decide(
         findings = [Finding("read.note", "note", note) for note in feedback.notes] + list(check(feedback))
         criterion = choose_criterion(feedback.table, options.criterion)
         findings += _other_criteria(feedback.table, criterion)
-        table = feedback.table.where(pl.col("criterion") == criterion)
+        table = feedback.table
+        if (table.frame["criterion"] != criterion).any():
+            table = table.where(pl.col("criterion") == criterion)
     with clock.step("fit", f"Fitting {criterion}"):
         train, test = hold_out(table, seed=seed)
         fitter = choose_fitter(
@@ -153,8 +158,15 @@ def _evaluated(
     if prediction is None:
         return {"held_out": None, "controls": {"length_only": None, "random": None}}
     scores = held_out(prediction, test, rng=rng, split=describe_split(train, test), findings=findings)
-    scores["learning_curve"] = learning_curve(fitter, train, test, whole=prediction, findings=findings)
+    scores["learning_curve"] = learning_curve(
+        fitter, train, test, _fractions(len(train)), whole=prediction, findings=findings
+    )
     return {"held_out": scores, "controls": controls(train, test, prediction, seed=fitter.seed, findings=findings)}
+
+
+def _fractions(n: int) -> list[float]:
+    """Parts of the training votes for a learning curve: a tenth to a half, of at most `_CURVE` votes in all."""
+    return [fraction * min(1.0, _CURVE / n) for fraction in FRACTIONS]
 
 
 def _no_test(reason: str) -> Finding:

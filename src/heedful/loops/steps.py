@@ -211,7 +211,7 @@ def _candidates_of(table: Table, candidates: Sequence[Sequence[Item]]) -> list[t
 
 def _known_items(fitted: FittedPosterior, table: Table) -> list[Item]:
     """The items of a posterior of free items: systems by name, outputs without a system with their texts."""
-    systems = set(table.column("systems").explode().drop_nulls())
+    systems = set(table.column("systems").explode().unique())
     unnamed = {name for name in fitted.names if name not in systems}
     outputs: dict[str, Item] = {}
     if unnamed:
