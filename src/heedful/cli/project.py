@@ -39,8 +39,23 @@ def _flags(file: Path, command: str, table: Any, commands: Mapping[str, Sequence
     if unknown:
         known = ", ".join(sorted(names))
         raise UsageError(f"[{command}] {unknown[0]} is no flag of this command; there are {known}", where=str(file))
-    return {names[key]: value for key, value in table.items()}
+    lists = {param.name for param in commands[command] if getattr(param, "nargs", 1) == -1}
+    return {names[key]: _typed(file, command, key, value, names[key] in lists) for key, value in table.items()}
+
+
+def _typed(file: Path, command: str, key: str, value: Any, several: bool) -> Any:
+    """A value as the flag takes it: a lone file among several is a list of one."""
+    if several:
+        value = [value] if isinstance(value, str) else value
+        right = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    else:
+        right = isinstance(value, str | int | float | bool)
+    if not right:
+        wanted = "a text or a list of texts" if several else "a text, a number, true or false"
+        raise UsageError(f"[{command}] {key} is {wanted}, not {value!r}", where=str(file), fix=_FIX)
+    return value
 
 
 def _spellings(param: Any) -> set[str]:
-    return {param.name} | {option.lstrip("-") for option in param.opts if option.startswith("--")}
+    """The flags as they are written; an argument by its name."""
+    return {option.lstrip("-") for option in param.opts if option.startswith("--")} or {param.name}

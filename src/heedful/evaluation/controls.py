@@ -40,15 +40,25 @@ def controls(
 
     `length_only` is a logistic regression on the logarithm of output length in characters, fitted on `train`: on its
     difference for comparisons (no intercept, for order means nothing), on itself for labels. None where there are
-    too few texts; a finding says so. `random` tosses 64 coins for each vote (the bits of a hash of its id)
-    and is scored by the share that came up right. Each has accuracy, the
-    paired difference (model less control) on the same rows, intervals and p-value.
+    too few texts; a finding says so. `random` tosses 64 coins for each vote (the bits of a hash of its id) and scores the
+    share that came up right. Each has accuracy, the paired difference (model less control) on the same rows,
+    intervals and p-value.
     """
     check_aligned(prediction, test)
     rows, dependence = decided(prediction), Dependence.of(test)
     length = _length_only(train, test)
     known = rows[~np.isnan(length[rows])]
-    if not len(known):
+    if not len(rows):
+        report(
+            findings,
+            Finding(
+                "held_out.no_decided",
+                "note",
+                "No held-out judgement is a decision between two, or a yes or no: there is no accuracy and no control.",
+                "The log loss is of all judgements.",
+            ),
+        )
+    elif not len(known):
         report(
             findings,
             Finding(

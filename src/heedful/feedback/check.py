@@ -181,7 +181,12 @@ def _raters(facts: Facts) -> Iterator[Finding]:
 
 
 def _repeats(facts: Facts) -> Iterator[Finding]:
-    """One rater asked one question more than once."""
+    """One rater asked one question more than once.
+
+    Two systems are no question: where neither prompts nor outputs are known, votes on the same pair may be on others.
+    """
+    if not facts.table.has("context") and facts.table.column("outputs").explode().null_count() > 0:
+        return
     known = facts.asked.with_columns(rater=facts.table.column("rater")).filter(pl.col("rater").is_not_null())
     groups = known.group_by("rater", "question").agg(n=pl.len(), answers=pl.col("answer").n_unique())
     again = groups.filter(pl.col("n") > 1).sort("n", "rater", descending=[True, False])
