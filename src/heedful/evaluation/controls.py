@@ -40,8 +40,8 @@ def controls(
 
     `length_only` is a logistic regression on the logarithm of output length in characters, fitted on `train`: on its
     difference for comparisons (no intercept, for order means nothing), on itself for labels. None where there are
-    too few texts; a finding says so. `random` tosses 64 coins for each vote (the bits of a hash of its id) and scores the
-    share that came up right. Each has accuracy, the paired difference (model less control) on the same rows,
+    too few texts; a finding says so. `random` tosses 64 coins for each vote (the bits of a hash of its id) and scores
+    the share that came up right. Each has accuracy, the paired difference (model less control) on the same rows,
     intervals and p-value.
     """
     check_aligned(prediction, test)
