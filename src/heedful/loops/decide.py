@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from heedful.preference import FittedPosterior, Prediction
 
 # A learning curve tells what more votes would bring; past so many, its points cost more than they tell.
-_CURVE = 200_000
+_CURVE = 50_000
 _PACKAGES = ("heedful", "numpy", "scipy", "polars", "scikit-learn")
 Show = Callable[[str], None]
 
