@@ -37,15 +37,14 @@ def _live() -> Iterator[Show]:
 
     columns = SpinnerColumn(finished_text="✓"), TextColumn("{task.description}"), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True), transient=False) as display:
-        running: list[tuple[int, str]] = []
 
         def finish() -> None:
-            for task, _ in running[-1:]:
-                display.update(task, total=1, completed=1)  # type: ignore[arg-type]
+            for task in display.task_ids[-1:]:
+                display.update(task, total=1, completed=1)
 
         def show(step: str) -> None:
             finish()
-            running.append((display.add_task(escape(plain(step)), total=None), step))
+            display.add_task(escape(plain(step)), total=None)
 
         yield show
         finish()

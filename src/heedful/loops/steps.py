@@ -13,6 +13,7 @@ import polars as pl
 from heedful.core import Finding, FitError, Item, Promise, UsageError, encode_parts, render
 from heedful.elicitation import ExpectedInformationGain, context_pairs, item_pairs, labels_needed
 from heedful.evaluation import ranking, win_rates
+from heedful.evaluation.rows import report
 from heedful.feedback import iter_parts, write_rejects, writer
 from heedful.loops.fitting import choose_criterion, choose_fitter, described, items_recur
 from heedful.preference.identification import WINLESS
@@ -71,7 +72,7 @@ def next_questions(
     if not len(pool):
         message = "There is nothing to ask: no prompt has two different answers, and no two systems are known."
         fix = "Give --candidates: outputs to ask about."
-        _tell(findings, Finding("ask.none", "note", message, fix))
+        report(findings, Finding("ask.none", "note", message, fix))
         return []
     asked = ExpectedInformationGain(batch=count)(fitted, pool, rng=rng)
     return [
@@ -108,7 +109,7 @@ def pick_best(
     if open_picks:
         message = f"{open_picks:,} of {len(picks):,} picks are among candidates that the judgements do not place."
         fix = "Collect judgements of these systems against others."
-        _tell(findings, Finding("picks.unplaced", "warning", message, fix, open_picks))
+        report(findings, Finding("picks.unplaced", "warning", message, fix, open_picks))
     return picks
 
 
@@ -227,11 +228,6 @@ def _refuse_without_text(candidates: Sequence[Sequence[Item]]) -> None:
                 where=f"candidates, row {row}",
                 fix="give the outputs, or fit with --utility items",
             )
-
-
-def _tell(findings: list[Finding] | None, finding: Finding) -> None:
-    if findings is not None:
-        findings.append(finding)
 
 
 def _texts(item: Item) -> dict[str, str | None]:
