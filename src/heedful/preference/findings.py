@@ -61,6 +61,14 @@ def unused(observations: Observations) -> list[Finding]:
             "fit.not_used", "note", f"{count:,} judgements are kept but not used by this fit: {reason}.", count=count
         )
         for reason, count in observations.excluded.items()
+    ] + [
+        Finding(
+            "fit.degrees_not_used",
+            "note",
+            f"{count:,} comparisons are read by their choice alone, without their degree: {reason}.",
+            count=count,
+        )
+        for reason, count in observations.by_choice.items()
     ]
 
 

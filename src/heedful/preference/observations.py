@@ -20,7 +20,7 @@ FITTED_KINDS = ("comparison", "ranking", "best_of", "rating", "label", "edit")
 
 _COLUMNS = (
     "kind", "context", "outputs", "systems", "criterion", "address", "choice", "degree", "share", "ranks", "best",
-    "rating", "scale_low", "scale_high", "label",
+    "rating", "scale_low", "scale_high", "label", "protocol", "source",
 )  # fmt: skip
 
 Indices = NDArray[np.intp]
@@ -32,6 +32,8 @@ MAX_LEVELS = 12
 BINS = 10
 # Comparisons with more distinct degrees than this are read by their choice alone: each degree has a parameter.
 MAX_DEGREES = 7
+TOO_MANY_DEGREES = f"more than {MAX_DEGREES} distinct degrees"
+MISSING_DEGREES = "other votes under the same protocol have none"
 
 
 @dataclass(frozen=True)
@@ -80,18 +82,26 @@ class Observations:
 
     `names` [n] are the keys of the items judged and `contents` [n] their encoded (context, output) where items are told
     apart by content. `instruments` maps a name to its votes; votes of one instrument share its nuisance parameters.
-    `excluded` counts the records that are kept in the table but not used, by reason.
+    `excluded` counts the records that are kept in the table but not used, by reason; `by_choice` those of which the
+    choice is used and the degree is not.
     """
 
     names: tuple[str, ...]
     contents: tuple[tuple[str, str], ...] | None
     instruments: dict[str, Instrument]
     excluded: dict[str, int] = field(default_factory=dict)
+    by_choice: dict[str, int] = field(default_factory=dict)
 
     @cached_property
     def rows(self) -> Indices:
         """The table rows used, ascending."""
         return distinct([votes.row for votes in self.instruments.values()])
+
+    @property
+    def fractional(self) -> bool:
+        """Whether votes count in fractions: shares, or ties as half a win for each."""
+        votes = [votes for votes in self.instruments.values() if isinstance(votes, Comparisons)]
+        return any(bool((own.weight != 1).any()) for own in votes)
 
     def items(self) -> tuple[Item, ...]:
         """The items told apart by content."""
@@ -124,6 +134,9 @@ def observe(
     comparison with a share as that fraction of a win for the first, instead of by its choice. Judgements that
     contradict no model but say nothing about utilities (both bad, incomparable), of parts of outputs, of candidates
     that are not known, or of an item against itself are excluded and counted.
+
+    Degrees are read where all decided votes of one source under one protocol have one: whether a question asked for a
+    degree must not depend on how it was answered, and a tie never has one.
     """
     return _Compilation(table, criterion, identity, half_ties, soft_votes).result()
 
@@ -133,6 +146,7 @@ class _Compilation:
 
     def __init__(self, table: Table, criterion: str, identity: Identity, half_ties: bool, soft_votes: bool) -> None:
         self.excluded: dict[str, int] = {}
+        self.by_choice: dict[str, int] = {}
         self.half_ties, self.soft_votes = half_ties, soft_votes
         self.identity = identity
         frame = table.frame.select(name for name in table.frame.columns if name in _COLUMNS).with_row_index("row")
@@ -170,7 +184,7 @@ class _Compilation:
         names = tuple(self.names[i] for i in kept)
         contents = None if self.contents is None else tuple(self.contents[i] for i in kept)
         renumbered = {name: _renumber(instrument, new) for name, instrument in instruments.items()}
-        return Observations(names, contents, renumbered, self.excluded)
+        return Observations(names, contents, renumbered, self.excluded, self.by_choice)
 
     def _count(self, reason: str, number: int) -> None:
         if number:
@@ -212,18 +226,37 @@ class _Compilation:
         rows, first, second = self._pairs(rows[choice[rows] < 3])
         share, degree = self._floats("share", rows), self._floats("degree", rows)
         sign = np.array([1.0, -1.0, 0.0])[choice[rows].astype(np.intp)]
-        soft = ~np.isnan(share) & self.soft_votes
-        graded = ~np.isnan(degree) & (sign != 0) & ~soft
-        graded &= len(np.unique(degree[graded])) <= MAX_DEGREES
-        # A tie carries no degree; it belongs to the instrument whose other votes it was given beside.
-        with_degrees = graded | ((sign == 0) & ~soft & graded.any() & ~(~graded & (sign != 0)).any())
-        share = np.where(soft, share, np.where((sign == 0) & self.half_ties, 0.5, np.nan))
+        graded = self._graded(rows, np.isnan(share), sign, degree)
+        if not self.soft_votes:
+            share = np.full(len(rows), np.nan)
+        share = np.where(np.isnan(share) & (sign == 0) & self.half_ties, 0.5, share)
         outcome, where = np.where(sign == 0, 0.0, sign * degree), self.table_row[rows]
-        plain = ~with_degrees
         return {
-            "comparison": _comparisons(where, first, second, sign, share, plain),
-            "comparison with degree": _comparisons(where, first, second, outcome, share, with_degrees),
+            "comparison": _comparisons(where, first, second, sign, share, ~graded),
+            "comparison with degree": _comparisons(where, first, second, outcome, share, graded),
         }
+
+    def _graded(self, rows: Indices, hard: NDArray[np.bool_], sign: Floats, degree: Floats) -> NDArray[np.bool_]:
+        """Which votes answer a question that asked for a degree."""
+        given = hard & (sign != 0) & ~np.isnan(degree)
+        if not given.any():
+            return np.zeros(len(rows), bool)
+        asked = [name for name in ("source", "protocol") if name in self.frame.columns]
+        groups = np.zeros(len(rows), np.intp)
+        if asked:
+            groups = self.frame.select(pl.struct(asked).rank("dense").cast(pl.Int64)).to_series().to_numpy()[rows]
+        some = np.bincount(groups, given) > 0
+        lacking = np.bincount(groups, hard & (sign != 0) & np.isnan(degree)) > 0
+        self._by_choice(MISSING_DEGREES, given & lacking[groups])
+        given &= ~lacking[groups]
+        if len(np.unique(degree[given])) > MAX_DEGREES:
+            self._by_choice(TOO_MANY_DEGREES, given)
+            return np.zeros(len(rows), bool)
+        return np.asarray(hard & (some & ~lacking)[groups])
+
+    def _by_choice(self, reason: str, votes: NDArray[np.bool_]) -> None:
+        if votes.any():
+            self.by_choice[reason] = int(votes.sum())
 
     def _edits(self) -> dict[str, Instrument]:
         rows, original, edited = self._pairs(self._rows_of("edit"))
