@@ -42,12 +42,16 @@ class Spread:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a sandwich is made of: the optimum, scores per record [r, P], H⁻¹ with its gauge fixed, and centred."""
+    """What a sandwich is made of: the optimum, scores per record [r, P], H⁻¹ with its gauge fixed, and centred.
+
+    `independent` [P, P] is the covariance that the records would have were they independent.
+    """
 
     point: Point
     scores: Any
     inverse: Floats
     bread: Floats
+    independent: Floats
 
     @property
     def problem(self) -> Problem:
@@ -75,7 +79,7 @@ def one_way(evidence: Evidence, group: Grouping, rows: Indices) -> Spread:
         alone |= np.abs(contrast) > np.abs(contrast).max() / 2
     rest = sums[np.flatnonzero(largest < _SHARE)]
     matrix = evidence.between(adjusted) + evidence.between(rest)
-    plain = np.diag(evidence.bread)[:n]
+    plain = np.diag(evidence.independent)[:n]
     # The correlation within clusters that explains the mean design effect.
     effect = float(np.mean(np.diag(matrix)[:n] / plain))
     excess = float(np.mean(np.bincount(item, share * votes, n))) - 1
@@ -89,13 +93,13 @@ def two_way(evidence: Evidence, groups: tuple[Grouping, Grouping], rows: Indices
     first, second = (one_way(evidence, group, rows) for group in groups)
     joint = Grouping.of(groups[0].code.astype(np.int64) * groups[1].groups + groups[1].code)
     r = evidence.scores.shape[0]
-    # Where hardly a cell repeats, the model's own variance stands for V_12, with less noise.
-    shared = evidence.bread
+    # Where hardly a cell repeats, the variance of independent records stands for V_12, with less noise.
+    shared = evidence.independent
     if joint.groups < (1 - _REPEATS) * r:
         indicator = sparse.csr_array((np.ones(r), (joint.code, np.arange(r))), shape=(joint.groups, r))
         shared = evidence.between(indicator @ evidence.scores)
     matrix = first.matrix + second.matrix - shared
-    np.fill_diagonal(matrix, np.maximum(np.diag(matrix), np.diag(evidence.bread)))
+    np.fill_diagonal(matrix, np.maximum(np.diag(matrix), np.diag(evidence.independent)))
     return Spread(matrix, np.minimum(first.df, second.df), min(first.least, second.least), first.alone | second.alone)
 
 

@@ -61,6 +61,7 @@ def fit(
     if not observations.instruments:
         raise _nothing_to_fit(observations, criterion)
     grouped = Clusters.of(table) if clusters == "auto" else Clusters({})
+    grouped = replace(grouped, fractional=observations.fractional)
     pairs, rng = -(-draws // 2), np.random.default_rng(seed)
     facts = {
         "criterion": criterion,
@@ -73,11 +74,7 @@ def fit(
     }
     if features is not None:
         return _by_features(observations, criterion, features, prior_sd, grouped, pairs, rng, facts)
-    fitted = _by_items(observations, criterion, grouped, pairs, rng, facts)
-    if fitted.model["covariance"] == "model" and table.has("share"):
-        # H⁻¹ takes a share for one vote, and shares vary less than votes do.
-        return replace(fitted, model=fitted.model | {"promise": "at least"})
-    return fitted
+    return _by_items(observations, criterion, grouped, pairs, rng, facts)
 
 
 def _by_items(

@@ -1,4 +1,8 @@
-"""Covariance of the estimates: by the model where votes are independent, by clusters where prompts or raters recur."""
+"""Covariance of the estimates: by the model where votes are independent, by clusters where prompts or raters recur.
+
+Votes that count in fractions (shares, ties as half a win each) vary less than the model takes them to: there the scores
+of the records tell the variance (White 1982, "Maximum likelihood estimation of misspecified models", theorem 3.2).
+"""
 
 from __future__ import annotations
 
@@ -28,9 +32,13 @@ CONFIDENCE_DF = (5.0, 20.0)  # one way of clustering; two that cross
 
 @dataclass(frozen=True)
 class Clusters:
-    """Codes [rows of the table] per dimension ("context", "rater") in which ids recur; -1 where the id is not known."""
+    """Codes [rows of the table] per dimension ("context", "rater") in which ids recur; -1 where the id is not known.
+
+    `fractional`: whether votes count in fractions.
+    """
 
     codes: dict[str, Indices]
+    fractional: bool = False
 
     @classmethod
     def of(cls, table: Table) -> Clusters:
@@ -116,7 +124,7 @@ class Covariance:
 
     noise: Noise
     df: float
-    basis: Literal["model", "clustered"]
+    basis: Literal["model", "records", "clustered"]
     promise: Promise
     unknown: np.ndarray
     clusters: dict[str, int] = field(default_factory=dict)
@@ -132,7 +140,7 @@ def laplace(optimum: Optimum) -> Noise:
 
 
 def covariance(optimum: Optimum, clusters: Clusters, fewest: float) -> Covariance:
-    """Of free utilities: clustered where prompts or raters recur, H⁻¹ otherwise.
+    """Of free utilities: clustered where prompts or raters recur, else by records where votes are fractions, else H⁻¹.
 
     The promise is `confidence` where every item has judgements enough, `fewest` being the least of any, and clusters
     enough, else `at least`.
@@ -147,49 +155,58 @@ def covariance(optimum: Optimum, clusters: Clusters, fewest: float) -> Covarianc
         return Covariance(noise, float("inf"), "clustered" if ways else "model", promise, none, counts, notes)
     inverse = information.inverse
     bread = centred(inverse, problem.gauge, problem.items)
-    if not ways:
+    if not ways and not clusters.fractional:
         return Covariance(Dense(bread), float("inf"), "model", promise, none, counts, notes)
     scores, rows = record_scores(optimum)
-    evidence = Evidence(optimum.point, scores, inverse, bread)
+    evidence = Evidence(optimum.point, scores, inverse, bread, independent=bread)
+    if clusters.fractional:
+        records = one_way(evidence, Grouping.of(np.arange(len(rows))), rows)
+        if not ways:
+            return Covariance(Dense(records.matrix), float("inf"), "records", promise, records.alone, counts, notes)
+        evidence = replace(evidence, independent=records.matrix)
     spread = one_way(evidence, ways[0], rows) if len(ways) == 1 else two_way(evidence, (ways[0], ways[1]), rows)
     telling = spread.df[~spread.alone & (spread.df >= 1)]
     df = float(np.median(telling)) if len(telling) else 1.0
     if spread.least < CONFIDENCE_DF[len(ways) - 1]:
         promise = "at least"
-    return Covariance(Dense(_widened(spread, bread, df)), df, "clustered", promise, spread.alone, counts, notes)
+    return Covariance(
+        Dense(_widened(spread, evidence.independent, df)), df, "clustered", promise, spread.alone, counts, notes
+    )
 
 
-def _widened(spread: Spread, bread: Floats, df: float) -> Floats:
+def _widened(spread: Spread, independent: Floats, df: float) -> Floats:
     """The covariance with each variance widened to its own degrees of freedom, so that one `df` serves all."""
     n = len(spread.df)
-    ratio, variance = np.ones(len(bread)), np.diag(spread.matrix).copy()
+    ratio, variance = np.ones(len(independent)), np.diag(spread.matrix).copy()
     ratio[:n] = t_ratio(np.maximum(spread.df, 1.0), df) ** 2
-    own = np.diag(bread)[:n]
+    own = np.diag(independent)[:n]
     variance[:n] = np.where(spread.alone, np.maximum(variance[:n], own), variance[:n])
-    return with_variances(spread.matrix, bread, variance * ratio, n)
+    return with_variances(spread.matrix, independent, variance * ratio, n)
 
 
 def penalised_covariance(optimum: Optimum, clusters: Clusters) -> Covariance:
     """The Laplace approximation H⁻¹ of a posterior with a prior, widened where votes are correlated.
 
     H = J + Λ with J the information of the votes and Λ that of the prior. With clusters the votes' part of the noise is
-    multiplied by the design effect φ = tr(H⁻¹ M) / tr(H⁻¹ J), at least 1: H⁻¹ (φ J + Λ) H⁻¹. One number can be
-    estimated from few clusters, however many features there are; the full middle M cannot, and where it has no
-    rank it would call directions certain that are not.
+    multiplied by the design effect φ = tr(H⁻¹ M) / tr(H⁻¹ J): H⁻¹ (φ J + Λ) H⁻¹. φ is at least 1, unless votes count in
+    fractions. One number can be estimated from few clusters, however many features there are; the full middle M cannot,
+    and where it has no rank it would call directions certain that are not.
     """
     point = optimum.point
     assert isinstance(point.information, DenseInformation)
     inverse = point.information.inverse
     ways, notes, counts = _usable(clusters, distinct([likelihood.row for likelihood in point.problem.likelihoods]))
     none = np.zeros(point.problem.coefficients, bool)
-    if not ways:
+    if not ways and not clusters.fractional:
         return Covariance(Dense(inverse), float("inf"), "model", "credible", none, counts, notes)
-    scores, _ = record_scores(optimum)
-    meat, df = clustered_meat(scores, [group.code for group in ways])
+    scores, rows = record_scores(optimum)
+    groups = [group.code for group in ways] or [np.arange(len(rows))]
+    meat, df = clustered_meat(scores, groups)
     votes = point.likelihood_information()
-    effect = max(float(np.vdot(inverse, meat) / np.vdot(inverse, votes)), 1.0)
+    effect = float(np.vdot(inverse, meat) / np.vdot(inverse, votes))
+    effect = effect if clusters.fractional else max(effect, 1.0)
     widened = inverse + (effect - 1) * inverse @ votes @ inverse
-    return Covariance(Dense(widened), df, "clustered", "credible", none, counts, notes)
+    return Covariance(Dense(widened), df, "clustered" if ways else "records", "credible", none, counts, notes)
 
 
 def heavy_tailed(noise: Floats, df: float, rng: np.random.Generator) -> Floats:
