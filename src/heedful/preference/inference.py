@@ -24,13 +24,14 @@ class Problem:
     """Likelihoods over n items whose utilities are θ itself (design None) or design [n, d] @ θ.
 
     Parameters x [P] are θ, then the nuisance parameters of each likelihood in turn. `precision` [P] is that of a
-    Gaussian prior around zero, 0 where there is none.
+    Gaussian prior around `centre` [P] (None: zero), 0 where there is none.
     """
 
     likelihoods: tuple[Likelihood, ...]
     items: int
     design: Floats | None = None
     precision: Floats | None = None
+    centre: Floats | None = None
 
     @cached_property
     def coefficients(self) -> int:
@@ -104,7 +105,12 @@ class Point:
     @cached_property
     def value(self) -> float:
         precision = self.problem.precision
-        return self.log_likelihood - (0.0 if precision is None else float(precision @ self.x**2) / 2)
+        return self.log_likelihood - (0.0 if precision is None else float(precision @ self._off**2) / 2)
+
+    @property
+    def _off(self) -> Floats:
+        """How far x is from the prior's centre [P]."""
+        return self.x if self.problem.centre is None else self.x - self.problem.centre
 
     @cached_property
     def gradient(self) -> Floats:
@@ -112,7 +118,7 @@ class Point:
         if self.problem.design is not None:
             utilities = self.problem.design.T @ utilities
         gradient = np.concatenate([utilities] + [terms.nuisance_gradient for terms in self.terms])
-        return gradient if self.problem.precision is None else gradient - self.problem.precision * self.x
+        return gradient if self.problem.precision is None else gradient - self.problem.precision * self._off
 
     @cached_property
     def information(self) -> Information:

@@ -1,4 +1,4 @@
-"""Free utilities: the maximum likelihood of what is identified, a wide prior for the rest."""
+"""Free utilities: the maximum likelihood of what is identified; given that, a wide prior for the rest."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from heedful.preference.identification import Identified, identify
 from heedful.preference.inference import DENSE_LIMIT, Optimum, Problem, maximise
 from heedful.preference.information import Singular
 from heedful.preference.likelihoods import Likelihood
+from heedful.preference.observations import Indices
 from heedful.preference.prediction import Reading, readings
 from heedful.preference.sandwich import Clusters, Dense, Independent, Noise, covariance, heavy_tailed, laplace, mirrored
 
 # The prior under which items that the votes cannot place are scored, so that they can be asked about: utilities N(0,
 # sd²).
 WIDE_SD = 2.5
+# Items that are placed are held where they are by a prior this many times as precise as what the votes say of any.
+_HELD = 1e6
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class ItemsFit:
 def fit_items(
     likelihoods: tuple[Likelihood, ...], judgements: Floats, clusters: Clusters, pairs: int, rng: np.random.Generator
 ) -> ItemsFit:
-    """Fit the identified items by maximum likelihood and place the others by the wide prior; 2 · `pairs` draws.
+    """Fit the identified items by maximum likelihood, then the others under the wide prior; 2 · `pairs` draws.
 
     `judgements` [n] counts those that each item is in.
     """
@@ -49,7 +52,7 @@ def fit_items(
     placed = _maximum_likelihood(found, clusters, fewest, pairs, rng)
     if len(found.kept) == n:
         return placed
-    return _with_others(placed, found, _wide(likelihoods, n, pairs, rng))
+    return _with_others(placed, found, _others(likelihoods, n, placed, found.kept, rng))
 
 
 def _maximum_likelihood(
@@ -108,37 +111,49 @@ def _most_likely(likelihoods: tuple[Likelihood, ...], m: int) -> tuple[Optimum, 
     return free, unit | {kind: float(np.exp(log)) for kind, log in logs.items()}, []
 
 
-def _wide(likelihoods: tuple[Likelihood, ...], n: int, pairs: int, rng: np.random.Generator) -> ItemsFit:
-    """All n items under the wide prior; their nuisance parameters under one four times as wide."""
-    noise: Noise = Dense(np.eye(n) * WIDE_SD**2) if n <= DENSE_LIMIT else Independent(np.full(n, WIDE_SD))
-    mean = np.zeros(n)
-    drawn: tuple[Reading, ...] = ()
-    if likelihoods:
-        size = Problem(likelihoods, n).size
-        precision = np.append(np.full(n, WIDE_SD**-2), np.full(size - n, (4 * WIDE_SD) ** -2))
-        optimum = maximise(Problem(likelihoods, n, precision=precision))
-        mean, noise = optimum.point.x, laplace(optimum)
-    draws = mirrored(mean, noise.sample(pairs, rng))
-    if likelihoods:
-        drawn = readings(optimum, mean, draws)
-    block = None if noise.matrix is None else noise.matrix[:n, :n]
-    return ItemsFit(mean[:n], block, draws[:, :n], (), np.inf, drawn)
+def _others(
+    likelihoods: tuple[Likelihood, ...], n: int, placed: ItemsFit, kept: Indices, rng: np.random.Generator
+) -> ItemsFit:
+    """All n items, with those not placed under the wide prior, given each draw of the placed ones.
+
+    Nuisance parameters have a prior four times as wide. Draws are Laplace's: with H the information at the mode, given
+    placed items off their mean by δ, the others have the mean of the mode − H_UU⁻¹ H_UP δ and the covariance H_UU⁻¹.
+    Holding the placed ones by a prior of great precision κ makes both of solutions in H + κ I_P.
+    """
+    pairs = len(placed.draws) // 2
+    if not likelihoods:
+        draws = mirrored(np.zeros(n), _prior(n).sample(pairs, rng))
+        return ItemsFit(np.zeros(n), None, draws, (), np.inf, ())
+    free = Problem(likelihoods, n)
+    start, precision = free.start(), np.full(free.size, (4 * WIDE_SD) ** -2)
+    start[kept], precision[:n] = placed.mean, WIDE_SD**-2
+    told = max(float(terms.diagonal.max(initial=0.0)) for terms in free.terms(start))
+    precision[kept] = _HELD * max(told, 1.0)
+    centre = np.append(start[:n], np.zeros(free.size - n))
+    optimum = maximise(replace(free, precision=precision, centre=centre), start)
+    pull = np.zeros((free.size, pairs))
+    pull[kept] = precision[kept, None] * (placed.draws[:pairs] - placed.mean).T
+    moved = optimum.point.information.solve(pull).T + laplace(optimum).sample(pairs, rng)
+    mean, draws = optimum.point.x, mirrored(optimum.point.x, moved)
+    return ItemsFit(mean[:n], None, draws[:, :n], (), np.inf, readings(optimum, mean, draws))
 
 
-def _with_others(placed: ItemsFit, found: Identified, wide: ItemsFit) -> ItemsFit:
-    """The identified items as placed, the others as under the wide prior, relative to the same centre."""
-    kept = found.kept
-    centre = wide.mean[kept].mean() if len(kept) else wide.mean.mean()
-    mean, draws = wide.mean - centre, wide.draws - centre
+def _prior(n: int) -> Noise:
+    return Dense(np.eye(n) * WIDE_SD**2) if n <= DENSE_LIMIT else Independent(np.full(n, WIDE_SD))
+
+
+def _with_others(placed: ItemsFit, found: Identified, others: ItemsFit) -> ItemsFit:
+    """The identified items as placed, the others as drawn given them; these have no covariance."""
+    kept, n = found.kept, len(others.mean)
+    mean, draws = others.mean.copy(), others.draws.copy()
     mean[kept], draws[:, kept] = placed.mean, placed.draws
     matrix = None
-    if placed.covariance is not None and wide.covariance is not None:
-        matrix = np.zeros_like(wide.covariance)
+    if placed.covariance is not None and n <= DENSE_LIMIT:
+        matrix = np.full((n, n), np.nan)
         matrix[np.ix_(kept, kept)] = placed.covariance
-        matrix = without(matrix, ~np.isin(np.arange(len(matrix)), kept))
     facts = {**placed.facts, "prior_of_items_not_identified": f"N(0, {WIDE_SD:g}²), for asking only"}
     return replace(
-        placed, mean=mean, draws=draws, covariance=matrix, readings=placed.readings or wide.readings, facts=facts
+        placed, mean=mean, draws=draws, covariance=matrix, readings=placed.readings or others.readings, facts=facts
     )
 
 
