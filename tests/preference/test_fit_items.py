@@ -10,14 +10,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 from scipy.special import expit
 
 from heedful.core import FitError, Item, UsageError
 from heedful.feedback import Address, Candidate, Record, Table, Value
 from heedful.preference import fit
 from heedful.preference.fitting import build
+from heedful.preference.identification import UNDEFEATED
 from heedful.preference.inference import Problem, maximise
+from heedful.preference.items import WIDE_SD
 from heedful.preference.observations import observe
 
 from .votes import comparisons, drawn_comparisons, record
@@ -327,3 +329,67 @@ def test_thousands_of_items_are_fitted_without_a_dense_matrix(monkeypatch: pytes
     assert spread.max() < 1.15
     ring = [(f"{i:02d}", f"{(i + 1) % 40:02d}", c) for i in range(40) for c in ("first", "second", "first", "second")]
     assert np.abs(fit(comparisons(ring), draws=2).mean).max() < 1e-9
+
+
+def test_items_not_placed_are_drawn_given_the_items_that_are() -> None:
+    votes = [("a", "b", "first")] * 6 + [("a", "b", "second")] * 4 + [("c", "a", "first")] * 3
+    fitted = fit(comparisons(votes), seed=3, draws=20_000)
+    assert fitted.notes == ("", "", UNDEFEATED)
+    a, _, c = fitted.draws.T
+    place = fitted.mean[0]
+    # The mode of u_c given u_a solves 3 σ(u_a − u_c) = u_c / 2.5².
+    mode = brentq(lambda u: 3 * expit(place - u) - u / WIDE_SD**2, -10, 10)
+    p = expit(place - mode)
+    told, information = 3 * p * (1 - p), 3 * p * (1 - p) + WIDE_SD**-2
+    assert fitted.mean[2] == pytest.approx(mode, abs=1e-4)
+    slope = np.cov(a, c)[0, 1] / a.var()
+    assert slope == pytest.approx(told / information, abs=0.05)
+    assert np.var(c - slope * a) == pytest.approx(1 / information, rel=0.05)
+
+
+def test_a_vote_without_a_degree_does_not_move_ties_to_another_instrument() -> None:
+    rng = np.random.default_rng(5)
+    votes = drawn_comparisons(np.array([0.0, 0.5, 1.0]), 300, rng, log_tie=0.0)
+    degree = [None if choice == "tie" else 1.0 + (row % 2) for row, (*_, choice) in enumerate(votes)]
+    stray = next(row for row, value in enumerate(degree) if value)
+    lacking = [None if row == stray else value for row, value in enumerate(degree)]
+    whole, partial = fit(comparisons(votes, degree=degree)), fit(comparisons(votes, degree=lacking))
+    assert [reading.kind for reading in whole.readings] == ["comparison with degree"]
+    assert [reading.kind for reading in partial.readings] == ["comparison"]
+    np.testing.assert_allclose(partial.mean, fit(comparisons(votes)).mean, atol=1e-12)
+    (finding,) = (finding for finding in partial.findings if finding.code == "fit.degrees_not_used")
+    assert finding.count == sum(value is not None for value in lacking)
+
+
+def test_degrees_are_read_by_source() -> None:
+    rng = np.random.default_rng(6)
+    votes = drawn_comparisons(np.array([0.0, 0.5, 1.0]), 300, rng, log_tie=0.0)
+    asked = [row % 3 > 0 for row in range(len(votes))]
+    degree = [
+        1.0 + row % 2 if own and choice != "tie" else None
+        for row, (own, (*_, choice)) in enumerate(zip(asked, votes, strict=True))
+    ]
+    table = comparisons(votes, degree=degree, source=["graded" if own else "plain" for own in asked])
+    used = {entry["kind"]: entry["n"] for entry in fit(table).model["likelihoods"]}
+    assert used == {"comparison": 100, "comparison with degree": 200}
+
+
+def test_intervals_from_shares_hold() -> None:
+    """Shares are averages of five voters here, so they vary less than single votes would."""
+    truth, rng = np.array([0.0, 0.4, -0.3, 0.8]), np.random.default_rng(7)
+    truth -= truth.mean()
+    estimates, errors = [], []
+    for _ in range(200):
+        first = rng.integers(4, size=240)
+        second = (first + rng.integers(1, 4, size=240)) % 4
+        share = rng.binomial(5, expit(truth[first] - truth[second])) / 5
+        choices = np.where(share > 0.5, "first", "second")
+        votes = [(str(a), str(b), str(c)) for a, b, c in zip(first, second, choices, strict=True)]
+        fitted = fit(comparisons(votes, share=share), draws=2)
+        assert fitted.covariance is not None
+        estimates.append(fitted.mean - truth)
+        errors.append(np.sqrt(np.diag(fitted.covariance)))
+    assert fitted.model["covariance"] == "records"
+    covered = np.mean(np.abs(estimates) < 1.96 * np.array(errors))
+    assert 0.92 < covered < 0.975
+    np.testing.assert_allclose(np.mean(errors, axis=0), np.std(estimates, axis=0), rtol=0.12)

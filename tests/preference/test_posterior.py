@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -253,3 +254,18 @@ def test_votes_with_shares_are_predicted_as_they_are_fitted() -> None:
     expected = [s * np.log(p) + (1 - s) * np.log(1 - p) for s in shares]
     np.testing.assert_allclose(prediction.log_prob, expected, rtol=1e-12)
     assert prediction.unpredicted == {}
+
+
+def test_a_tie_of_all_is_no_certain_outcome_where_no_fit_has_seen_one() -> None:
+    orders = [[1, 2, 3], [2, 1, 3], [3, 2, 1], [1, 3, 2], [2, 3, 1]]
+    fitted = fit(Table.of(record("ranking", ["a", "b", "c"], ranks=orders[i % 5]) for i in range(20)))
+    predicted = fitted.predict(Table.of([record("ranking", ["a", "b", "c"], ranks=[1, 1, 1])]))
+    assert np.isnan(predicted.log_prob[0])
+    assert predicted.unpredicted == {"an outcome the fit has not seen": 1}
+
+
+def test_a_posterior_with_values_that_are_not_finite_is_damaged(tmp_path: Path) -> None:
+    fitted = fit(comparisons([("a", "b", "first"), ("b", "a", "first")]))
+    replace(fitted, mean=np.array([np.nan, 0.0])).save(tmp_path)
+    with pytest.raises(InputError, match="mean hold values that are not finite"):
+        load(tmp_path)

@@ -80,5 +80,6 @@ def _answers(posterior: Any) -> Answers:
     for reading in getattr(posterior, "readings", ()):
         if reading.kind.startswith("comparison"):
             model, nuisance = reading.model, reading.draws.T[:, :, None]
-            return lambda difference: np.exp(model.log_prob(difference, nuisance))
+            sharpness = reading.discrimination[:, None]
+            return lambda difference: np.exp(model.log_prob(sharpness * difference, nuisance))
     return lambda difference: np.stack([expit(difference), expit(-difference)])

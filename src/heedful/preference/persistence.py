@@ -84,6 +84,9 @@ def _posterior(document: Mapping[str, Any], arrays: Mapping[str, Any]) -> Fitted
     wrong = [name for name, shape in shapes.items() if name in arrays and arrays[name].shape != shape]
     if wrong:
         raise ValueError(f"{', '.join(wrong)} do not fit {n} names")
+    infinite = [name for name in ("mean", "draws", "counts") if not np.isfinite(arrays[name]).all()]
+    if infinite:
+        raise ValueError(f"{', '.join(infinite)} hold values that are not finite")
     return FittedPosterior(
         utility=_utility(document, arrays),
         criterion=document["criterion"],

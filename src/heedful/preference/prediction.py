@@ -170,7 +170,8 @@ class _Rows:
         present = votes.members >= 0
         sizes, widths = votes.chosen.sum(axis=1), present.sum(axis=1)
         unknown = np.bincount(place, (present & ~known[votes.members]).any(axis=1)) > 0
-        odd = ~np.isin(sizes, reading.model.orders) & (sizes < widths)
+        # A set too small for any order fitted leaves no choice; every other set could have been chosen from otherwise.
+        odd = ~np.isin(sizes, reading.model.orders) & ((sizes < widths) | (widths >= reading.model.orders[0]))
         impossible = (np.bincount(place, odd) > 0) & ~unknown
         self.fail(rows[unknown], _UNKNOWN_ITEM)
         self.fail(rows[impossible], _UNKNOWN_OUTCOME)
