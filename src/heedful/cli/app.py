@@ -162,13 +162,15 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Read feedback and say what is in it and what is wrong with it."""
-    from heedful.feedback import check as findings_of
-    from heedful.feedback import summarise, write_rejects
+    from heedful.feedback import write_rejects
+    from heedful.feedback.check import findings_of, summary_of
+    from heedful.feedback.questions import Facts
 
     found = _read(feedback, texts, mapping, input_format, strict)
     if rejects:
         write_rejects(found.rejects, rejects)
-    result = {"feedback": summarise(found), "findings": [asdict(finding) for finding in findings_of(found)]}
+    facts = Facts(found)
+    result = {"feedback": summary_of(facts), "findings": [asdict(finding) for finding in findings_of(facts)]}
     _print(as_json, result, lambda: text.checked(result))
 
 

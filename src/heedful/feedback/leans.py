@@ -23,20 +23,21 @@ _SHOWN = 5  # examples in a finding
 
 def _constant_raters(facts: Facts) -> Iterator[Finding]:
     """Raters who always answer alike, where the answers of all the others make that very unlikely."""
+    question = ["kind", "criterion"]
     answers = _plain_answers(facts)
-    by_rater = answers.group_by("rater", "kind", "criterion").agg(
-        n=pl.len(), kinds=pl.col("said").n_unique(), said=pl.col("said").first()
-    )
+    by_rater = answers.group_by("rater", *question).agg(pl.col("n").sum(), kinds=pl.len(), said=pl.col("said").first())
     often = by_rater.filter(pl.col("n") >= _CONSTANT_VOTES)
     if not often.height:
         return
-    whole = answers.group_by("kind", "criterion").agg(total=pl.len())
-    each = answers.group_by("kind", "criterion", "said").agg(alike=pl.len())
-    joined = often.filter(pl.col("kinds") == 1).join(whole, on=["kind", "criterion"])
-    joined = joined.join(each, on=["kind", "criterion", "said"])
+    whole = answers.group_by(question).agg(total=pl.col("n").sum())
+    each = answers.group_by(*question, "said").agg(alike=pl.col("n").sum())
+    # Answers counted under null are each another: a rater who has given ten of them is not constant.
+    joined = often.filter((pl.col("kinds") == 1) & pl.col("said").is_not_null()).join(whole, on=question)
+    joined = joined.join(each, on=[*question, "said"])
     # How often the others gave this answer, with one more vote on either side.
     share = (pl.col("alike") - pl.col("n") + 1) / (pl.col("total") - pl.col("n") + 2)
-    unlikely = joined.filter(pl.col("n") * share.log() < math.log(chance.ALARM / often.height)).sort("rater")
+    unlikely = joined.filter(pl.col("n") * share.log() < math.log(chance.ALARM / often.height))
+    unlikely = unlikely.sort("rater", *question)
     if unlikely.height:
         told = [f"{row['rater']}: {row['n']} x {row['said']}" for row in unlikely.head(_SHOWN).iter_rows(named=True)]
         yield Finding(
@@ -51,23 +52,28 @@ def _constant_raters(facts: Facts) -> Iterator[Finding]:
 
 
 def _plain_answers(facts: Facts) -> pl.DataFrame:
-    """Answers that can be compared across questions: labels, ratings, choices by position, undecided choices."""
+    """How often (`n`) each rater gave each answer that can be compared across questions (`said`).
+
+    These are labels, ratings, choices by position and undecided choices. Where the order of display is unknown, "first"
+    means nothing: such an answer is always another than any before, and all of them are counted under null.
+    """
     names = ("rater", "kind", "criterion", "context", "label", "rating", "choice", "shown")
     frame = pl.DataFrame([facts.table.column(name) for name in names])
-    choice = pl.col("choice").cast(pl.String)
-    # Where the order of display is unknown, "first" means nothing: it counts as an answer of its own, always another.
-    by_place = pl.col("shown").fill_null(False) | ~choice.is_in(DECIDED)
-    placed = pl.when(by_place).then(choice).otherwise(pl.concat_str(pl.lit("decided "), pl.int_range(pl.len())))
     said = (
         pl.when(pl.col("kind") == "label").then(pl.col("label").cast(pl.String))
         .when(pl.col("kind") == "rating").then(pl.col("rating").cast(pl.String))
-        .when(pl.col("kind") == "comparison").then(placed)
+        .when(pl.col("kind") == "comparison").then(pl.col("choice").cast(pl.String))
     )  # fmt: skip
-    answers = frame.with_columns(said=said).filter(pl.col("said").is_not_null() & pl.col("rater").is_not_null())
+    placed = pl.col("shown").fill_null(False) | ~(pl.col("kind") == "comparison") | ~pl.col("choice").is_in(DECIDED)
+    answers = frame.select("rater", "kind", "criterion", "context", said=said, placed=placed)
+    answers = answers.filter(pl.col("said").is_not_null() & pl.col("rater").is_not_null())
+    answers = answers.with_columns(said=pl.when("placed").then("said"))
+    keys = ["rater", "kind", "criterion", "said"]
+    if not facts.table.has("context"):
+        return answers.group_by(keys).agg(n=pl.len())
     # An easy prompt gets the same answer many times for its own reasons: what a rater says of one prompt counts once.
-    once = ["rater", "kind", "criterion", "context", "said"]
-    known = pl.col("context").is_not_null()
-    return pl.concat([answers.filter(known).unique(once, maintain_order=True), answers.filter(~known)])
+    once = pl.col("context").drop_nulls().n_unique() + pl.col("context").null_count()
+    return answers.group_by(keys).agg(n=pl.when(pl.col("placed").first()).then(once).otherwise(pl.len()))
 
 
 def _position(facts: Facts) -> Iterator[Finding]:
@@ -80,6 +86,7 @@ def _position(facts: Facts) -> Iterator[Finding]:
             "Record the order shown, drawn at random.",
             facts.comparisons.height,
         )
+        return
     votes = facts.displayed
     if not votes.height:
         return
@@ -102,8 +109,8 @@ def _strength(share: float) -> Any:
 
 def _length(facts: Facts) -> Iterator[Finding]:
     """Whether length goes with winning, within the same pair of systems where systems recur."""
-    votes = _with_lengths(facts.decided)
-    if not votes.height:
+    votes = _with_lengths(facts.decided) if facts.has_texts else None
+    if votes is None or not votes.height:
         return
     won, longer, known = (votes[name].to_numpy() for name in ("lean", "longer", "known"))
     groups = chance.codes(votes["matched"].to_numpy())

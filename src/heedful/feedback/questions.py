@@ -72,11 +72,18 @@ class Facts:
         return asked(self.table)
 
     @cached_property
+    def has_texts(self) -> bool:
+        """Whether any output is known as a text."""
+        outputs = self.table.column("outputs").explode()
+        return outputs.null_count() < len(outputs)
+
+    @cached_property
     def comparisons(self) -> pl.DataFrame:
         """The comparisons, with what is known of them."""
         names = ("kind", "choice", "shown", "outputs", "systems")
         frame = pl.DataFrame([self.table.column(name) for name in names]).hstack(self.asked)
-        return frame.filter(pl.col("kind") == "comparison")
+        compares = frame["kind"] == "comparison"
+        return frame if compares.all() else frame.filter(compares)
 
     @cached_property
     def decided(self) -> pl.DataFrame:

@@ -16,7 +16,8 @@ import polars as pl
 from heedful.core import Finding, FitError, Item
 from heedful.evaluation import agreement, controls, describe_split, held_out, hold_out, learning_curve
 from heedful.evaluation.learning import FRACTIONS
-from heedful.feedback import check, summarise
+from heedful.feedback.check import findings_of, summary_of
+from heedful.feedback.questions import Facts
 from heedful.loops.fitting import Fitter, choose_criterion, choose_fitter, criteria, described, items_recur
 from heedful.loops.steps import next_questions, pick_best, ranked
 
@@ -80,8 +81,10 @@ def decide(
     clock, seed = _Clock(progress, {"read": read_seconds}), options.seed
     rng = np.random.default_rng(seed)
     with clock.step("check", "Checking the feedback"):
-        summary: dict[str, Any] = {"schema": 1, "title": title, "seed": seed, "feedback": summarise(feedback)}
-        findings = [Finding("read.note", "note", note) for note in feedback.notes] + list(check(feedback))
+        facts = Facts(feedback)
+        summary: dict[str, Any] = {"schema": 1, "title": title, "seed": seed, "feedback": summary_of(facts)}
+        findings = [Finding("read.note", "note", note) for note in feedback.notes] + list(findings_of(facts))
+        del facts  # hundreds of megabytes where there are millions of judgements
         criterion = choose_criterion(feedback.table, options.criterion)
         findings += _other_criteria(feedback.table, criterion)
         table = feedback.table

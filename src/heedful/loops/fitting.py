@@ -75,9 +75,8 @@ def choose_criterion(table: Table, criterion: str | None = None) -> str:
 
 def criteria(table: Table) -> dict[str, int]:
     """Judgements that can be fitted, by criterion, the most frequent first (ties by name)."""
-    usable = table.frame.lazy().filter(pl.col("kind").cast(pl.String).is_in(FITTED_KINDS))
-    counted = usable.group_by("criterion").len().sort("len", "criterion", descending=[True, False]).collect()
-    return dict(counted.iter_rows())
+    counted = table.frame.lazy().filter(pl.col("kind").is_in(FITTED_KINDS)).group_by("criterion").len()
+    return dict(counted.sort("len", "criterion", descending=[True, False]).collect().iter_rows())
 
 
 def choose_fitter(table: Table, *, criterion: str, utility: str, features: str | None = None, seed: int = 0) -> Fitter:
