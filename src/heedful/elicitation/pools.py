@@ -112,7 +112,8 @@ def _islands(items: Sequence[Item], table: Table, criterion: str) -> dict[Item, 
     number = {name: place for place, name in enumerate(seen.names)}
     links = np.concatenate([np.zeros((0, 2), np.intp), *(_links(votes) for votes in seen.instruments.values())])
     n = len(number)
-    graph = sparse.csr_array((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(n, n))
+    low, high = np.divmod(np.unique(links[:, 0] * n + links[:, 1]), max(n, 1))
+    graph = sparse.csr_array((np.ones(len(low)), (low, high)), shape=(n, n))
     island = sparse.csgraph.connected_components(graph, directed=False)[1] if n else np.zeros(0, np.intp)
     largest = int(np.bincount(island).argmax()) if n else -1
     found: dict[Item, int] = {}

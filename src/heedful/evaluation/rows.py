@@ -17,6 +17,7 @@ from heedful.stats import MIN_CLUSTERS, Grouping
 from heedful.stats.hashing import unit_hash
 
 Rows = NDArray[np.intp]
+_AT_ONCE = 1 << 13  # texts copied out of a column: a million at once would not stay in the processor's cache
 
 
 class Predicted(Protocol):
@@ -43,6 +44,15 @@ def check_aligned(prediction: Predicted, table: Table) -> None:
 def decided(prediction: Predicted) -> Rows:
     """The rows with a decision and a probability for it."""
     return np.flatnonzero(~np.isnan(prediction.outcome) & ~np.isnan(prediction.probability))
+
+
+def targets(prediction: Predicted, table: Table) -> Floats:
+    """What each probability is compared with [n]: the outcome, or the share of voters for the first where it is given.
+
+    NaN where there is neither. A share has a target even where it names no winner, because it is exactly one half.
+    """
+    share = table.column("share").cast(pl.Float64).to_numpy()
+    return np.where(np.isnan(share), prediction.outcome, share)
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,8 @@ def report(findings: list[Finding] | None, finding: Finding) -> None:
 
 def hashed(texts: pl.Series, seed: int, purpose: str) -> Floats:
     """A number in [0, 1) for each text; see `heedful.stats.hashing.unit_hash`."""
-    return unit_hash(texts.cast(pl.Binary).to_list(), seed, purpose)
+    parts = (texts.slice(start, _AT_ONCE).cast(pl.Binary) for start in range(0, max(len(texts), 1), _AT_ONCE))
+    return np.concatenate([unit_hash(part.to_list(), seed, purpose) for part in parts])
 
 
 def contexts(table: Table) -> pl.Series:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from heedful.core import Finding, InputError
+from heedful.core import Finding, Floats, InputError
 from heedful.evaluation.rows import contexts, hashed, report
 from heedful.feedback import Table
 
@@ -29,19 +29,20 @@ def hold_out(
     if not 0 < fraction < 1:
         raise InputError(f"a fraction lies between 0 and 1, not {fraction}", where="fraction")
     place, groups = _places(table, seed, "split")
-    if groups < MIN_GROUPS:
+    if len(groups) < MIN_GROUPS:
         report(
             findings,
             Finding(
                 "held_out.too_few_groups",
                 "warning",
-                f"Nothing was held out: judgements are about {groups} contexts, and it takes at least {MIN_GROUPS}.",
+                f"Nothing was held out: judgements are about {len(groups)} contexts, and it takes at least "
+                f"{MIN_GROUPS}.",
                 "Collect judgements on more contexts.",
-                groups,
+                len(groups),
             ),
         )
         return table, table.take(np.zeros(0, np.int64))
-    test = place < max(1, round(fraction * groups))
+    test = _first(fraction, place, groups)
     return table.where(pl.Series(~test)), table.where(pl.Series(test))
 
 
@@ -49,7 +50,7 @@ def subsets(table: Table, fractions: Sequence[float], *, seed: int) -> Iterator[
     """The rows of each fraction of the groups of a table (at least one); smaller fractions nest in larger ones."""
     place, groups = _places(table, seed, "subset")
     for fraction in fractions:
-        yield table.where(pl.Series(place < max(1, round(fraction * groups))))
+        yield table.where(pl.Series(_first(fraction, place, groups)))
 
 
 def describe_split(train: Table, test: Table) -> str:
@@ -66,19 +67,23 @@ def _groups(table: Table) -> int:
     return context.drop_nulls().n_unique() + context.null_count()
 
 
-def _places(table: Table, seed: int, purpose: str) -> tuple[NDArray[np.int64], int]:
-    """The place [n] of each row's group in the hashed order of groups, and how many groups there are.
+def _places(table: Table, seed: int, purpose: str) -> tuple[Floats, Floats]:
+    """The hash [n] of each row's group, and the hashes of all groups in order.
 
     Groups whose hashes are equal (one pair is expected among 90,000) are one.
     """
     context = contexts(table)
     ids = hashed(table.column("id"), seed, purpose)
     if context.null_count() == len(table):
-        position = ids
-    else:
-        texts = context.unique()
-        of_text = pl.Series(hashed(texts.drop_nulls(), seed, purpose))
-        known = context.replace_strict(texts.drop_nulls(), of_text, default=None, return_dtype=pl.Float64)
-        position = known.fill_null(pl.Series(ids)).to_numpy()
-    groups, place = np.unique(position, return_inverse=True)
-    return place.astype(np.int64), len(groups)
+        return ids, np.unique(ids)
+    texts = context.unique()
+    of_text = pl.Series(hashed(texts.drop_nulls(), seed, purpose))
+    known = context.replace_strict(texts.drop_nulls(), of_text, default=None, return_dtype=pl.Float64)
+    place = known.fill_null(pl.Series(ids)).to_numpy()
+    return place, np.unique(place)
+
+
+def _first(fraction: float, place: Floats, groups: Floats) -> NDArray[np.bool_]:
+    """Which rows [n] are of the first `fraction` of groups (at least one)."""
+    count = max(1, round(fraction * len(groups)))
+    return place < groups[count] if count < len(groups) else np.ones(len(place), bool)

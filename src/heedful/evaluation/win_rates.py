@@ -11,10 +11,12 @@ import polars as pl
 from heedful.core import Finding, Floats, Interval
 from heedful.evaluation.rows import Dependence, Rows, as_json, report, with_note
 from heedful.feedback import Table
+from heedful.feedback.table import SCHEMA
 from heedful.stats import proportion
 
 MIN_VOTES = 10
 MAX_LISTED = 200
+_ANSWER = ("share", "choice")
 _VALUE = {"first": 1.0, "second": 0.0, "tie": 0.5, "both_bad": 0.5}
 
 
@@ -53,10 +55,12 @@ def win_rates(
     if not len(votes.row):
         return []
     width = len(votes.systems)
-    pair, code, count = np.unique(votes.low * width + votes.high, return_inverse=True, return_counts=True)
+    codes = votes.low * width + votes.high
+    # Sorting is linear in codes of 16 bits, which most are.
+    order = np.argsort(codes.astype(np.min_scalar_type(width**2)), kind="stable")
+    pair, count = np.unique(codes, return_counts=True)
     baseline = _baseline(votes)
     chosen = _chosen(pair, count, width, baseline, min_votes, limit, findings)
-    order = np.argsort(code, kind="stable")
     start = np.concatenate([[0], np.cumsum(count)])
     dependence = Dependence.of(table)
     listed = []
@@ -68,27 +72,24 @@ def win_rates(
 
 
 def _votes(table: Table, criterion: str, findings: list[Finding] | None) -> _Votes:
-    frame = table.frame.with_row_index("row").filter(
-        (pl.col("kind") == "comparison") & (pl.col("criterion") == criterion)
-    )
+    frame = table.frame
+    counted = (pl.col("kind") == "comparison") & (pl.col("criterion") == criterion)
     if "address" in frame.columns:
-        frame = frame.filter(pl.col("address").is_null())
-    if "choice" not in frame.columns:
-        frame = frame.head(0).with_columns(choice=pl.lit(None, pl.String))
-    share = pl.col("share") if "share" in frame.columns else pl.lit(None, pl.Float64)
-    choice = pl.col("choice").cast(pl.String)
+        counted &= pl.col("address").is_null()
+    share, choice = (pl.col(name) if name in frame.columns else pl.lit(None, SCHEMA[name]) for name in _ANSWER)
     frame = frame.select(
-        "row",
+        row=pl.int_range(pl.len()),
         first=pl.col("systems").list.get(0, null_on_oob=True),
         second=pl.col("systems").list.get(1, null_on_oob=True),
         value=share.fill_null(choice.replace_strict(_VALUE, default=None, return_dtype=pl.Float64)),
         incomparable=choice == "incomparable",
-    ).filter(pl.col("first") != pl.col("second"))
+        counted=counted,
+    ).filter(pl.col("counted") & (pl.col("first") != pl.col("second")))
     _report_incomparable(int(frame["incomparable"].sum() or 0), findings)
     frame = frame.filter(pl.col("value").is_not_null() & ~pl.col("incomparable"))
     names = pl.concat([frame["first"], frame["second"]])
     systems = names.unique().sort()
-    code = names.replace_strict(systems, np.arange(len(systems)), return_dtype=pl.Int64).to_numpy().astype(np.intp)
+    code = names.cast(pl.Enum(systems)).to_physical().to_numpy().astype(np.intp)
     first, second = code[: frame.height], code[frame.height :]
     value = frame["value"].to_numpy()
     return _Votes(
