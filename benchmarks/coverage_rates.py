@@ -1,4 +1,4 @@
-"""Coverage of the intervals of accuracy and win rate over simulated sets of votes, independent and correlated.
+"""Coverage of the intervals of accuracy, win rate and calibration error over simulated sets of votes.
 
     python benchmarks/coverage_rates.py [--quick] [--sets 2000] [--seed 0] [--out coverage_rates.json]
 
@@ -7,9 +7,12 @@ where a normal number, partly shared by the votes of one prompt and of one rater
 rate. Each set draws its own rate within 0.02 of the case's, because the coverage of any interval from whole counts
 jumps with the rate, by 0.02 at 200 votes. The interval is then asked of the package as a user would get it.
 
+The calibration error is of votes, or shares of several voters, that fall as their probabilities say, correlated in the
+same way; its null band covers where the error does not lie above it, which it may do in a share (1 - level)/2 of sets.
+
 For each case and promise this prints how many intervals covered the truth; `confidence` must be consistent with the
-level (two-sided binomial test, p > 1e-4), `at least` must not be below it (one-sided). `none` counts the sets for which
-no interval was given. The exit code is 1 where a promise is broken.
+level (two-sided binomial test, p > 1e-4), `at least` must not be below it (one-sided), and so must the band. `none`
+counts the sets for which no interval was given. The exit code is 1 where a promise is broken.
 """
 
 from __future__ import annotations
@@ -25,10 +28,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy import stats
+from scipy import special, stats
 
 from heedful.evaluation import Dependence, accuracy_estimate, win_rates
 from heedful.feedback import Table
+from heedful.stats import expected_calibration_error
 
 LEVEL = 0.95
 WORST_P_VALUE = 1e-4
@@ -48,6 +52,17 @@ class Case:
     uneven: bool = False
 
 
+@dataclass(frozen=True)
+class Forecasts(Case):
+    """Votes for calibration: their probabilities have mean `rate`, are `alike` within a prompt or not.
+
+    With several `voters` to a vote, outcomes are shares.
+    """
+
+    alike: bool = False
+    voters: int = 1
+
+
 CASES = (
     Case("independent", 300, 0.7),
     Case("independent, rare losses", 200, 0.95),
@@ -57,6 +72,21 @@ CASES = (
     Case("40 prompts, rare losses", 400, 0.9, prompts=40, correlation=0.2),
     Case("100 prompts x 60 raters", 800, 0.6, prompts=100, raters=60, correlation=0.2),
     Case("100 prompts x 60 raters, uneven", 800, 0.75, prompts=100, raters=60, correlation=0.15, uneven=True),
+)
+
+FORECASTS = (
+    Forecasts("votes, independent", 600, 0.5),
+    Forecasts("votes, rare losses", 600, 0.97, prompts=200, correlation=0.4),
+    Forecasts("votes, 60 prompts that do not matter", 600, 0.5, prompts=60),
+    Forecasts("votes, 60 prompts", 600, 0.5, prompts=60, correlation=0.4),
+    Forecasts("votes, 30 prompts", 600, 0.5, prompts=30, correlation=0.4),
+    Forecasts("2,000 votes, 60 prompts", 2000, 0.5, prompts=60, correlation=0.4),
+    Forecasts("votes, 60 prompts, uneven", 600, 0.5, prompts=60, correlation=0.4, uneven=True),
+    Forecasts("votes, 60 prompts, alike", 600, 0.5, prompts=60, correlation=0.4, alike=True),
+    Forecasts("votes, 100 prompts x 60 raters", 800, 0.5, prompts=100, raters=60, correlation=0.3),
+    Forecasts("shares, independent", 600, 0.6, voters=5),
+    Forecasts("100 shares", 100, 0.6, voters=5),
+    Forecasts("shares, 60 prompts", 600, 0.6, prompts=60, correlation=0.4, voters=5),
 )
 
 
@@ -83,29 +113,47 @@ class Row:
     kept: bool
 
 
-def simulate(case: Case, rate: float, rng: np.random.Generator) -> tuple[Table, np.ndarray]:
-    """A table of comparisons of "a" and "b", in which a wins at this rate, and whether it won each [n]."""
-    n = case.votes
-    columns: dict[str, Any] = {}
-    shared, ways = np.zeros(n), 0
+def shared_effects(case: Case, rng: np.random.Generator) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Standard normal numbers [n], correlated within prompts and raters, and the codes [n] of these."""
+    n, codes = case.votes, {}
+    shared = np.zeros(n)
     for column, count in (("context", case.prompts), ("rater", case.raters)):
         if count:
             weight = rng.exponential(1, count) if case.uneven else np.ones(count)
-            code = rng.choice(count, n, p=weight / weight.sum())
-            shared += np.sqrt(case.correlation) * rng.normal(size=count)[code]
-            columns[column] = np.char.add(column, code.astype(str))
-            ways += 1
-    latent = shared + np.sqrt(1 - case.correlation * ways) * rng.normal(size=n)
+            codes[column] = rng.choice(count, n, p=weight / weight.sum())
+            shared += np.sqrt(case.correlation) * rng.normal(size=count)[codes[column]]
+    return shared + np.sqrt(1 - case.correlation * len(codes)) * rng.normal(size=n), codes
+
+
+def simulate(case: Case, rate: float, rng: np.random.Generator) -> tuple[Table, np.ndarray]:
+    """A table of comparisons of "a" and "b", in which a wins at this rate, and whether it won each [n]."""
+    n = case.votes
+    latent, codes = shared_effects(case, rng)
     won = latent < stats.norm.ppf(rate)
     frame = pl.DataFrame(
         {
             "id": np.arange(n).astype(str),
             "kind": np.full(n, "comparison"),
             "choice": np.where(won, "first", "second"),
-            **columns,
+            **{column: np.char.add(column, code.astype(str)) for column, code in codes.items()},
         }
     )
     return Table.shaped(frame.with_columns(systems=pl.concat_list(pl.lit("a"), pl.lit("b")))), won
+
+
+def calibrated(case: Forecasts, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Probabilities [n] of mean `rate`, outcomes or shares [n] that they are right about, and clusterings."""
+    latent, codes = shared_effects(case, rng)
+    beta = 4 * case.rate, 4 * (1 - case.rate)
+    p = rng.beta(*beta, case.votes)
+    if case.alike:
+        p = 0.8 * rng.beta(*beta, case.prompts)[codes["context"]] + 0.2 * p
+    level = special.ndtr(latent)
+    if case.voters == 1:
+        return p, (level < p).astype(np.float64), list(codes.values())
+    # The chance that one of a vote's voters is for the first: of mean p, and a uniform number's beta quantile.
+    chance = special.betaincinv(3 * p, 3 * (1 - p), level)
+    return p, rng.binomial(case.voters, chance) / case.voters, list(codes.values())
 
 
 def intervals(table: Table, won: np.ndarray) -> Iterator[tuple[str, dict[str, Any] | None]]:
@@ -131,40 +179,62 @@ def measure(case: Case, sets: int, rng: np.random.Generator) -> list[Row]:
     return [judge(case, name, promise, seen[name, promise], covered[name, promise]) for name, promise in sorted(seen)]
 
 
-def judge(case: Case, name: str, promise: str, sets: int, covered: int) -> Row:
+def measure_band(case: Forecasts, sets: int, rng: np.random.Generator) -> list[Row]:
+    """How often the calibration error of right probabilities does not lie above its null band."""
+    given = covered = 0
+    for _ in range(sets):
+        p, outcome, clusters = calibrated(case, rng)
+        found = expected_calibration_error(p, outcome, clusters=clusters, rng=rng, level=LEVEL)
+        if found["null_high"] is not None:
+            given += 1
+            covered += found["plain"] <= found["null_high"]
+    rows = [(given, "at least"), (sets - given, "none")]
+    return [judge(case, "band", promise, count, covered, (1 + LEVEL) / 2) for count, promise in rows if count]
+
+
+def judge(case: Case, name: str, promise: str, sets: int, covered: int, level: float = LEVEL) -> Row:
     """Whether a promise was kept, by the binomial test it is held to."""
     if promise == "none":
         return Row(case.name, name, promise, sets, 0, float("nan"), 1.0, True)
     side = "two-sided" if promise == "confidence" else "less"
-    p_value = float(stats.binomtest(covered, sets, LEVEL, alternative=side).pvalue)
+    p_value = float(stats.binomtest(covered, sets, level, alternative=side).pvalue)
     return Row(case.name, name, promise, sets, covered, covered / sets, p_value, p_value > WORST_P_VALUE)
 
 
 def show(rows: list[Row]) -> None:
     """Print the table."""
-    print(f"{'case':34} {'measure':9} {'promise':11} {'sets':>6} {'coverage':>9} {'p-value':>9}  kept")
+    print(f"{'case':37} {'measure':9} {'promise':11} {'sets':>6} {'coverage':>9} {'p-value':>9}  kept")
     for row in rows:
         coverage = "-" if row.promise == "none" else f"{row.coverage:.4f}"
         print(
-            f"{row.case:34} {row.measure:9} {row.promise:11} {row.sets:6} {coverage:>9} {row.p_value:9.2g}"
+            f"{row.case:37} {row.measure:9} {row.promise:11} {row.sets:6} {coverage:>9} {row.p_value:9.2g}"
             f"  {'yes' if row.kept else 'NO'}"
         )
 
 
 def main() -> int:
     """Run the benchmark; see the module's docstring."""
-    parser = argparse.ArgumentParser(description="Coverage of the intervals of accuracy and win rate.")
+    parser = argparse.ArgumentParser(
+        description="Coverage of the intervals of accuracy, win rate and calibration error."
+    )
     parser.add_argument("--quick", action="store_true", help="200 sets per case")
     parser.add_argument("--sets", type=int, default=2000, help="simulated sets per case (default: 2000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="write the table as JSON to this file")
     options = parser.parse_args()
     sets = 200 if options.quick else options.sets
-    streams = np.random.default_rng(options.seed).spawn(len(CASES))
-    rows = [row for case, rng in zip(CASES, streams, strict=True) for row in measure(case, sets, rng)]
+    streams = np.random.default_rng(options.seed).spawn(len(CASES) + len(FORECASTS))
+    rows = [row for case, rng in zip(CASES, streams, strict=False) for row in measure(case, sets, rng)]
+    bands = zip(FORECASTS, streams[len(CASES) :], strict=True)
+    rows += [row for case, rng in bands for row in measure_band(case, sets, rng)]
     show(rows)
     if options.out:
-        found = {"level": LEVEL, "sets": sets, "seed": options.seed, "cases": [asdict(case) for case in CASES]}
+        found = {
+            "level": LEVEL,
+            "sets": sets,
+            "seed": options.seed,
+            "cases": [asdict(case) for case in (*CASES, *FORECASTS)],
+        }
         found["rows"] = [{**asdict(row), "coverage": None if row.promise == "none" else row.coverage} for row in rows]
         options.out.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return 0 if all(row.kept for row in rows) else 1

@@ -33,9 +33,23 @@ def test_certainty_that_was_wrong_costs_infinitely():
 
 @pytest.mark.parametrize("score", [brier, log_loss, accuracy])
 def test_scores_refuse_what_is_not_a_forecast(score):
-    for p, y in (([1.1], [1]), ([np.nan], [1]), ([0.5], [0.5]), ([0.5, 0.5], [1])):
+    for p, y in (([1.1], [1]), ([np.nan], [1]), ([0.5], [np.nan]), ([0.5], [1.5]), ([0.5, 0.5], [1])):
         with pytest.raises(InputError):
             score(p, y)
+    with pytest.raises(InputError, match="0 or 1"):
+        accuracy([0.5], [0.5])
+
+
+def test_the_score_of_a_share_is_the_mean_score_of_its_voters():
+    # Three voters of four are for the first, who was given 0.9: 0.75 * 0.01 + 0.25 * 0.81.
+    assert brier([0.9], [0.75]) == pytest.approx([0.21])
+    assert log_loss([0.9], [0.75]) == pytest.approx([-0.75 * np.log(0.9) - 0.25 * np.log(0.1)])
+    for score in (brier, log_loss):
+        voters = score(np.full(4, 0.9), [1, 1, 1, 0])
+        assert score([0.9], [0.75]) == pytest.approx([voters.mean()])
+        grid = np.linspace(0.01, 0.99, 99)
+        assert grid[score(grid, np.full(99, 0.3)).argmin()] == pytest.approx(0.3)  # proper
+    assert log_loss([0.0, 1.0], [0.0, 1.0]).tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("score", [brier, log_loss])
@@ -103,21 +117,79 @@ def test_a_calibrated_model_leaves_the_band_as_often_as_it_may(n, sets):
     assert scipy_stats.binomtest(outside, sets, 0.05).pvalue > 1e-3
 
 
-def test_correlated_votes_need_the_wider_band():
-    rng = np.random.default_rng(4)
-    alarms = {"clustered": 0, "independent": 0}
-    sets = 150
+def shared(rng, n, prompts, correlation):
+    """Uniform numbers [n] that are correlated within prompts, and the prompts [n]."""
+    prompt = rng.integers(0, prompts, n)
+    latent = np.sqrt(correlation) * rng.normal(size=prompts)[prompt] + np.sqrt(1 - correlation) * rng.normal(size=n)
+    return special.ndtr(latent), prompt
+
+
+def within_its_part(outside, sets):
+    """Whether so many sets above the band are no more than the 2.5 % there may be."""
+    return scipy_stats.binomtest(outside, sets, 0.025, alternative="greater").pvalue > 1e-3
+
+
+@pytest.mark.parametrize(("n", "prompts", "correlation"), [(600, 60, 0.4), (2000, 60, 0.4), (600, 60, 0.0)])
+def test_correlated_votes_need_the_band_of_their_clusters(n, prompts, correlation):
+    # Correlated but calibrated: shared effects in a Gaussian copula keep each margin, and move all bins together.
+    rng, sets = np.random.default_rng(4), 200
+    alarms, expected, plain = {"clustered": 0, "independent": 0}, 0.0, 0.0
     for _ in range(sets):
-        rater = rng.integers(0, 60, 600)
-        # Correlated but calibrated outcomes: shared effects in a Gaussian copula keep each margin.
-        latent = np.sqrt(0.4) * rng.normal(size=60)[rater] + np.sqrt(0.6) * rng.normal(size=600)
-        p = rng.beta(2, 2, 600)
-        y = special.ndtr(latent) < p
-        for name, clusters in (("clustered", [rater]), ("independent", [])):
-            found = expected_calibration_error(p, y, rng=rng, clusters=clusters)
+        level, prompt = shared(rng, n, prompts, correlation)
+        p = rng.beta(2, 2, n)
+        for name, clusters in (("clustered", [prompt]), ("independent", [])):
+            found = expected_calibration_error(p, level < p, rng=rng, clusters=clusters)
             alarms[name] += found["plain"] > found["null_high"]
-    assert alarms["clustered"] / sets < 0.08
-    assert alarms["independent"] > alarms["clustered"]
+            if clusters:
+                expected, plain = expected + found["expected"] / sets, plain + found["plain"] / sets
+    assert within_its_part(alarms["clustered"], sets)
+    assert expected == pytest.approx(plain, rel=0.05)
+    assert within_its_part(alarms["independent"], sets) == (correlation == 0)
+
+
+@pytest.mark.parametrize(("n", "prompts"), [(100, 0), (500, 0), (500, 60)])
+def test_shares_of_voters_need_a_narrower_band(n, prompts):
+    rng, sets, voters = np.random.default_rng(5), 300, 5
+    outside, expected, as_votes, plain = 0, 0.0, 0.0, 0.0
+    for _ in range(sets):
+        level, prompt = shared(rng, n, prompts or n, 0.4 if prompts else 0.0)
+        p = rng.beta(3, 2, n)
+        share = rng.binomial(voters, special.betaincinv(4 * p, 4 * (1 - p), level)) / voters  # of mean p
+        found = expected_calibration_error(p, share, rng=rng, clusters=[prompt] if prompts else [])
+        outside += found["plain"] > found["null_high"]
+        expected, plain = expected + found["expected"] / sets, plain + found["plain"] / sets
+        as_votes += expected_calibration_error(p, rng.random(n) < p, rng=rng)["expected"] / sets
+    assert within_its_part(outside, sets)
+    assert expected == pytest.approx(plain, rel=0.05)
+    assert prompts or expected < 0.8 * as_votes
+
+
+def test_the_error_of_shares_by_hand():
+    p, share = np.array([0.6, 0.6, 0.9, 0.9]), np.array([0.5, 1.0, 0.75, 0.75])
+    low, high = reliability_curve(p, share, 2)
+    assert (low.observed, high.observed) == (0.75, 0.75)
+    found = expected_calibration_error(p, share, bins=2, rng=np.random.default_rng(0))
+    assert found["plain"] == pytest.approx(0.5 * 0.15 + 0.5 * 0.15)
+
+
+def test_the_noise_of_shares_by_hand():
+    # One bin; residuals -0.1, 0.1, 0.1: their sum has variance 0.03 about 0.
+    found = expected_calibration_error(np.full(3, 0.5), [0.4, 0.6, 0.6], rng=np.random.default_rng(0))
+    assert found["expected"] == pytest.approx(np.sqrt(2 / np.pi * 0.03) / 3, rel=0.08)
+
+
+def test_too_few_clusters_give_no_band_but_a_reason():
+    rng = np.random.default_rng(6)
+    p = rng.beta(2, 2, 290)
+    for clusters in ([np.arange(290) % 29], [np.zeros(290, int)]):
+        found = expected_calibration_error(p, rng.random(290) < p, clusters=clusters, rng=rng)
+        assert (found["null_low"], found["null_high"]) == (None, None)
+        assert "too few" in found["note"]
+        assert found["expected"] > 0
+    found = expected_calibration_error(p, rng.random(290) < p, clusters=[np.arange(290)], rng=rng)
+    assert found["note"] == ""
+    curve = reliability_curve(p, rng.random(290) < p, 2, clusters=[np.arange(290) % 29])
+    assert [(part.interval, "29 clusters" in part.note) for part in curve] == [(None, True)] * 2
 
 
 def test_no_records_are_refused():

@@ -182,17 +182,32 @@ def _design(found: MeanVariance) -> Promise | None:
     return "confidence" if _many(found) else "at least"
 
 
+def too_few_clusters(clusters: Sequence[Codes], n: int) -> str:
+    """Why n rows in these clusters allow no interval, whatever their values; "" where they do, or share no cluster."""
+    groups = groupings(clusters, n)
+    if groups[0].groups == n:
+        return ""
+    found = mean_variance(np.zeros(n), [group.code for group in groups])
+    return "" if _design(found) else _too_few(found)
+
+
 def _promise(found: MeanVariance) -> tuple[Promise | None, str]:
     """What an interval can promise, and a note where it is not `confidence`."""
-    promise, what = _design(found), f"{found.groups} clusters with the weight of {found.effective:.1f} equal ones"
+    promise = _design(found)
     if promise is None:
-        return (
-            None,
-            f"{what} are too few for an interval (fewer than {MIN_CLUSTERS} in all, or {MIN_EFFECTIVE:g} equal)",
-        )
+        return None, _too_few(found)
     if found.variance <= 0:
         return None, "all values are equal, so nothing shows how they vary"
-    return promise, "" if promise == "confidence" else f"{what}: the interval errs on the wide side"
+    return promise, "" if promise == "confidence" else f"{_described(found)}: the interval errs on the wide side"
+
+
+def _too_few(found: MeanVariance) -> str:
+    limits = f"fewer than {MIN_CLUSTERS} in all, or {MIN_EFFECTIVE:g} equal"
+    return f"{_described(found)} are too few for an interval ({limits})"
+
+
+def _described(found: MeanVariance) -> str:
+    return f"{found.groups} clusters with the weight of {found.effective:.1f} equal ones"
 
 
 def _wilson(p: float, n: float, quantile: float, level: float, promise: Promise) -> Interval:

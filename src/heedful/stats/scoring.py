@@ -1,39 +1,57 @@
-"""Proper scores of probabilities, one per record, so that they can be averaged, sliced and paired."""
+"""Proper scores of probabilities, one per record, so that they can be averaged, sliced and paired.
+
+What happened may be one vote, 0 or 1, or the share of several voters, in [0, 1]. The score of a share is the mean score
+of its voters, that is, the expected score against one of them drawn at random.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import special
 
 from heedful.core import Floats, InputError
 
 
-def checked_forecasts(probability: ArrayLike, outcome: ArrayLike) -> tuple[Floats, Floats]:
-    """Probabilities [n] in [0, 1] and outcomes [n] of 0 or 1 as arrays; raises InputError where they are not."""
+def checked_forecasts(probability: ArrayLike, outcome: ArrayLike, *, shares: bool = False) -> tuple[Floats, Floats]:
+    """Probabilities [n] in [0, 1] and outcomes [n] as arrays: of 0 or 1, with `shares` in [0, 1].
+
+    Raises InputError where they are not.
+    """
     probability, outcome = np.asarray(probability, np.float64), np.asarray(outcome, np.float64)
     if probability.ndim != 1 or probability.shape != outcome.shape:
         raise InputError(f"probabilities and outcomes need one shape [n], not {probability.shape} and {outcome.shape}")
     if not ((probability >= 0) & (probability <= 1)).all():
         raise InputError("probabilities lie in [0, 1] and are not NaN", where="probability")
-    if not np.isin(outcome, (0.0, 1.0)).all():
+    if shares and not ((outcome >= 0) & (outcome <= 1)).all():
+        raise InputError("outcomes are 0, 1 or shares between", where="outcome", fix="leave out undecided records")
+    if not shares and not np.isin(outcome, (0.0, 1.0)).all():
         raise InputError("outcomes are 0 or 1", where="outcome", fix="leave out ties and undecided records")
     return probability, outcome
 
 
 def brier(probability: ArrayLike, outcome: ArrayLike) -> Floats:
-    """(p − y)² per record [n] (Brier 1950, its half for two classes)."""
-    p, y = checked_forecasts(probability, outcome)
-    return (p - y) ** 2
+    """s(1 − p)² + (1 − s)p² per record [n], s in [0, 1] the outcome or share: of one vote (p − s)².
+
+    Brier 1950, its half for two classes. For a share this is (p − s)² + s(1 − s), least in expectation at p = E s.
+    """
+    p, s = checked_forecasts(probability, outcome, shares=True)
+    return s * (1 - p) ** 2 + (1 - s) * p**2
 
 
 def log_loss(probability: ArrayLike, outcome: ArrayLike) -> Floats:
-    """−log of the probability given to what happened, in nats, per record [n]; infinite where that was 0."""
-    p, y = checked_forecasts(probability, outcome)
-    with np.errstate(divide="ignore"):
-        return -np.log(np.where(y == 1, p, 1 - p))
+    """−s log p − (1 − s) log(1 − p), in nats, per record [n], s in [0, 1] the outcome or share.
+
+    Of one vote it is −log of the probability given to what happened; infinite where that was 0.
+    """
+    p, s = checked_forecasts(probability, outcome, shares=True)
+    return np.asarray(-special.xlogy(s, p) - special.xlog1py(1 - s, -p))
 
 
 def accuracy(probability: ArrayLike, outcome: ArrayLike) -> Floats:
-    """Per record [n]: 1 where the likelier outcome happened, 0 where it did not, 0.5 where both were equally likely."""
+    """Per record [n]: 1 where the likelier outcome happened, 0 where it did not, 0.5 where both were equally likely.
+
+    Outcomes are 0 or 1: of a share, who won.
+    """
     p, y = checked_forecasts(probability, outcome)
     return np.where(p == 0.5, 0.5, ((p > 0.5) == (y == 1)).astype(np.float64))
