@@ -39,6 +39,35 @@ def test_ties_count_in_the_log_loss_only():
     assert part["log_loss"] == pytest.approx(-np.log([0.5, 0.4, 0.2]).mean())
 
 
+def test_shares_are_scored_against_a_voter_drawn_at_random():
+    # Shares 0.75, 0.5 (a tie) and 0.2 of comparisons, and a vote without a share.
+    p, s = np.array([0.8, 0.6, 0.7, 0.4]), np.array([0.75, 0.5, 0.2, 0.0])
+    outcome = np.array([1.0, np.nan, 0.0, 0.0])
+    loss = -s * np.log(p) - (1 - s) * np.log(1 - p)
+    table = comparisons(4, choice=["first", "tie", "second", "second"], share=[0.75, 0.5, 0.2, None])
+    part = score(Prediction(-loss, p, outcome), table, bins=2)
+    assert (part["n"], part["n_decided"], part["log_loss_n"]) == (4, 3, 4)
+    assert part["accuracy"] == pytest.approx((1 + 0 + 1) / 3)
+    assert part["brier"] == pytest.approx((0.75 * 0.04 + 0.25 * 0.64 + 0.26 + 0.2 * 0.09 + 0.8 * 0.49 + 0.16) / 4)
+    assert part["log_loss"] == pytest.approx(loss.mean())
+    # Turned to the likelier winner: 0.6 twice, observed 0.5 and 1.0; 0.7 observed 0.2, 0.8 observed 0.75.
+    observed = [(row["predicted"], row["observed"]) for row in part["reliability"]]
+    assert observed == [(pytest.approx(0.6), 0.75), (0.75, pytest.approx(0.475))]
+    assert part["ece_plain"] == pytest.approx(0.5 * 0.15 + 0.5 * 0.275)
+
+
+def test_turning_comparisons_turns_their_shares():
+    rng = np.random.default_rng(3)
+    p, s = rng.beta(2, 2, 300), rng.integers(0, 6, 300) / 5
+    outcome, swap = (s > 0.5).astype(float), rng.random(300) < 0.5
+    one = score(decided_by(p, outcome), comparisons(300, choice=choices(outcome), share=s))
+    turned = np.where(swap, 1 - s, s)
+    other = (turned > 0.5).astype(float)
+    two = score(decided_by(np.where(swap, 1 - p, p), other), comparisons(300, choice=choices(other), share=turned))
+    for key in ("accuracy", "brier", "ece", "ece_plain"):
+        assert two[key] == pytest.approx(one[key], rel=1e-9)
+
+
 def random_votes(n=600, seed=0):
     rng = np.random.default_rng(seed)
     p = rng.beta(2, 2, n).round(2)
@@ -95,6 +124,19 @@ def test_few_raters_are_held_fixed_and_that_is_said():
     part = score(decided_by(p, outcome), table)
     assert part["accuracy_interval"] is not None
     assert part["notes"] == ["the interval speaks for these 3 raters alone: too few to speak for others"]
+
+
+def test_too_few_prompts_leave_notes_where_intervals_would_be():
+    p, outcome, _ = random_votes(300)
+    criterion = ["helpful"] * 150 + ["harmless"] * 150
+    table = comparisons(300, choice=choices(outcome), context=[f"c{i % 13}" for i in range(300)], criterion=criterion)
+    part = score(decided_by(p, outcome), table)
+    assert part["accuracy_interval"] is part["ece_null_band"] is None
+    assert part["ece"] is not None
+    for row in part["reliability"] + part["slices"]:
+        assert row.get("interval", row.get("accuracy_interval")) is None
+        assert "clusters" in row["note"]
+    assert any(note.startswith("calibration: 13 clusters") for note in part["notes"])
 
 
 def test_unpredicted_rows_are_counted():
@@ -179,4 +221,4 @@ def test_the_part_is_plain_json():
     assert part["split"] == "by context"
     wanted = {"n", "n_decided", "accuracy", "accuracy_interval", "brier", "ece", "ece_null_band", "log_loss"}
     assert wanted | {"log_loss_interval", "reliability", "learning_curve", "slices", "split"} <= part.keys()
-    assert {"low", "high", "n", "predicted", "observed", "interval"} == part["reliability"][0].keys()
+    assert {"low", "high", "n", "predicted", "observed", "interval", "note"} == part["reliability"][0].keys()

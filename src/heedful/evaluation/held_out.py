@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from heedful.evaluation.rows import (
     contexts,
     decided,
     report,
+    targets,
     with_note,
 )
 from heedful.feedback import Table
@@ -38,20 +40,33 @@ def held_out(
 ) -> dict[str, Any]:
     """The summary's "held_out" part for a prediction of the rows of a table.
 
-    Accuracy (a probability of exactly 1/2 counts half) and Brier score are over decided votes; log loss, in nats, over
-    all rows with a predicted outcome, ties among them. Intervals respect prompts and raters that recur. Which
-    candidate is listed first is arbitrary, so calibration of comparisons is that of the predicted winner: its
-    probability, at least 1/2, against whether it won; swapping candidates changes nothing. Of labels it is that of
-    P(yes). Slices are of accuracy, where a way of slicing has several values, for those with at least 30 votes.
-    Raises InputError where the prediction is not of this table.
+    `n` counts all rows, predicted or not; `n_decided` those with a winner (or a label) and a probability for it.
+    Accuracy is over these, by who won; a probability of exactly 1/2 counts half. Log loss, in nats, is over all rows
+    with a predicted outcome, ties among them. Brier score and calibration are over decided votes and all shares: a
+    share of voters for the first stands for a voter drawn at random, in the Brier score as in the log loss, and
+    calibration compares mean shares with mean probabilities.
+
+    Intervals respect prompts and raters that recur. Which candidate is listed first is arbitrary, so calibration of
+    comparisons is that of the predicted winner: its probability, at least 1/2, against its outcome or share; swapping
+    candidates changes nothing. Of labels it is that of P(yes). Slices are of accuracy, where a way of slicing has
+    several values, for those with at least 30 votes. Slices and bins have a `note` on their interval, or why there is
+    none. Raises InputError where the prediction is not of this table.
     """
     check_aligned(prediction, table)
-    dependence, rows = Dependence.of(table), decided(prediction)
-    part: dict[str, Any] = {"n": len(table), "n_decided": len(rows), "split": split, "learning_curve": [], "notes": []}
-    part.update(_accuracy(prediction, rows, dependence, level), **_loss(prediction, dependence, level, findings))
-    part.update(_calibration(prediction, table, rows, dependence, bins, level, rng))
+    dependence, rows, target = Dependence.of(table), decided(prediction), targets(prediction, table)
+    scored = np.flatnonzero(~np.isnan(target) & ~np.isnan(prediction.probability))
+    part: dict[str, Any] = {"n": len(table), "n_decided": len(rows), "split": split, "learning_curve": []}
+    found = [
+        _accuracy(prediction, rows, dependence, level),
+        _loss(prediction, dependence, level, findings),
+        _calibration(prediction, table, target, scored, dependence, bins, level, rng),
+    ]
+    notes = {note.pop("note") for note in found}
+    for scores in found:
+        part.update(scores)
+    part["brier"] = float(brier(prediction.probability[scored], target[scored]).mean()) if len(scored) else None
     part["slices"] = _slices(prediction, table, rows, dependence, level)
-    part["notes"] = sorted({note for note in (part.pop("accuracy_note"), part.pop("log_loss_note")) if note})
+    part["notes"] = sorted(notes - {""})
     unpredicted = int(np.isnan(prediction.log_prob).sum())
     if unpredicted:
         report(
@@ -83,19 +98,9 @@ def accuracy_estimate(
 
 def _accuracy(prediction: Predicted, rows: Rows, dependence: Dependence, level: float) -> dict[str, Any]:
     if not len(rows):
-        return {
-            "accuracy": None,
-            "accuracy_interval": None,
-            "brier": None,
-            "accuracy_note": "no decided vote predicted",
-        }
+        return {"accuracy": None, "accuracy_interval": None, "note": "no decided vote predicted"}
     found = accuracy_estimate(prediction, rows, dependence, level=level)
-    return {
-        "accuracy": found.value,
-        "accuracy_interval": as_json(found.interval),
-        "brier": float(brier(prediction.probability[rows], prediction.outcome[rows]).mean()),
-        "accuracy_note": found.note,
-    }
+    return {"accuracy": found.value, "accuracy_interval": as_json(found.interval), "note": found.note}
 
 
 def _loss(
@@ -116,63 +121,56 @@ def _loss(
         )
     if impossible or not len(rows):
         note = "the log loss is infinite" if impossible else "no outcome predicted"
-        return {"log_loss": None, "log_loss_interval": None, "log_loss_n": len(rows), "log_loss_note": note}
+        return {"log_loss": None, "log_loss_interval": None, "log_loss_n": len(rows), "note": note}
     clusters, note = dependence.within(rows)
     found = mean_estimate(loss, clusters=clusters, level=level)
     return {
         "log_loss": found.value,
         "log_loss_interval": as_json(found.interval),
         "log_loss_n": len(rows),
-        "log_loss_note": with_note(found, note),
+        "note": with_note(found, note),
     }
 
 
-def oriented(prediction: Predicted, table: Table, rows: Rows) -> tuple[Rows, Floats, Floats]:
-    """Rows, probabilities and outcomes that do not depend on the order of candidates.
+def oriented(prediction: Predicted, table: Table, target: Floats, rows: Rows) -> tuple[Rows, Floats, Floats]:
+    """Rows, probabilities and targets that do not depend on the order of candidates.
 
     For comparisons these are of the predicted winner; rows at exactly 1/2 have none and are left out.
     """
     pair = (table.column("kind") == "comparison").to_numpy()[rows]
     keep = ~(pair & (prediction.probability[rows] == 0.5))
     rows, pair = rows[keep], pair[keep]
-    probability, outcome = prediction.probability[rows], prediction.outcome[rows]
+    probability, wanted = prediction.probability[rows], target[rows]
     swap = pair & (probability < 0.5)
     # Rounded, so that 1 - (1 - p) falls into the bin of p.
     sure: Floats = np.where(swap, 1 - probability, probability).round(12)
-    return rows, sure, np.where(swap, 1 - outcome, outcome)
+    return rows, sure, np.where(swap, 1 - wanted, wanted)
 
 
 def _calibration(
     prediction: Predicted,
     table: Table,
+    target: Floats,
     rows: Rows,
     dependence: Dependence,
     bins: int,
     level: float,
     rng: np.random.Generator,
 ) -> dict[str, Any]:
-    rows, probability, outcome = oriented(prediction, table, rows)
+    rows, probability, wanted = oriented(prediction, table, target, rows)
     if not len(rows):
-        return {"ece": None, "ece_plain": None, "ece_null_band": None, "reliability": []}
+        return {"ece": None, "ece_plain": None, "ece_null_band": None, "reliability": [], "note": ""}
     clusters, _ = dependence.within(rows)
-    error = expected_calibration_error(probability, outcome, rng=rng, bins=bins, clusters=clusters, level=level)
-    curve = reliability_curve(probability, outcome, bins, clusters=clusters, level=level)
+    error = expected_calibration_error(probability, wanted, rng=rng, bins=bins, clusters=clusters, level=level)
+    curve = reliability_curve(probability, wanted, bins, clusters=clusters, level=level)
+    ends = [end - error["expected"] for end in (error["null_low"], error["null_high"]) if end is not None]
     return {
         "ece": error["ece"],
         "ece_plain": error["plain"],
         # Of the debiased number: what perfectly calibrated probabilities would show, less what they show on average.
-        "ece_null_band": [max(0.0, error[end] - error["expected"]) for end in ("null_low", "null_high")],
-        "reliability": [
-            {
-                "low": part.low,
-                "high": part.high,
-                "n": part.n,
-                "predicted": part.predicted,
-                "observed": part.observed,
-                "interval": as_json(part.interval),
-            }
-            for part in curve
-        ],
+        "ece_null_band": [max(0.0, end) for end in ends] or None,
+        "reliability": [{**asdict(part), "interval": as_json(part.interval)} for part in curve],
+        "note": error["note"] and f"calibration: {error['note']}",
     }
 
 
@@ -194,6 +192,7 @@ def _slices(
                     "n": estimate.n,
                     "accuracy": estimate.value,
                     "accuracy_interval": as_json(estimate.interval),
+                    "note": estimate.note,
                 }
             )
     return found

@@ -59,8 +59,8 @@ def _scores(held_out: HeldOut) -> Markup:
         (
             "Brier score",
             estimate_cell(held_out.brier, None, SCORE),
-            "mean squared error of the probabilities, over decided votes; lower is better. Always saying 50% "
-            "costs 0.25.",
+            "mean squared error of the probabilities, over decided votes; where a record holds the share of several "
+            "voters, the error expected against one of them. Lower is better. Always saying 50% costs 0.25.",
         ),
     ]
     return join(
