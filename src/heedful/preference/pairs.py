@@ -1,11 +1,4 @@
-"""Comparisons: Bradley-Terry, Davidson's ties and degrees, as one adjacent-categories model.
-
-With Δ = u_first − u_second and signed degree k, P(k) ∝ exp(c_|k| + k·Δ/2) over the degrees observed and their
-negatives, and 0 where there are ties. Two outcomes are Bradley and Terry's model (1952), P(first) = σ(Δ). A tie beside
-them is Davidson's (1970), with ν = exp(c_0): P(first) ∝ e^{Δ/2}, P(tie) ∝ ν. Several degrees are the
-adjacent-categories logit of Agresti (1992, "Analysis of ordinal paired comparison data", section 3), with the degrees
-given as scores.
-"""
+"""Comparisons counted per pair of items and outcome: a likelihood that costs the same however many votes there are."""
 
 from __future__ import annotations
 
@@ -14,31 +7,43 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from heedful.core import Floats
 from heedful.preference.likelihoods import Edges, Terms, all_reached, summed
 from heedful.preference.observations import Comparisons, Indices
+from heedful.preference.pair_models import Derivatives, PairLink, PairModel, outcome_scores
+
+__all__ = ["PairModel", "Pairs", "Recession", "Votes", "outcome_scores"]
+
+# Pairs handled at once: their intermediate results stay in the cache.
+_BLOCK = 1 << 14
+
+
+@dataclass(frozen=True)
+class Votes:
+    """Single votes [v]: their table `row`, `cell` (pair), `outcome` and `weight`."""
+
+    row: Indices
+    cell: Indices
+    outcome: Indices
+    weight: Floats
 
 
 @dataclass(frozen=True)
 class Pairs:
     """Votes counted per unordered pair and outcome.
 
-    `degrees` [d] are the degrees that decided votes carry, ascending; `ties` says whether any vote is a tie. Outcomes
-    are ordered −d..−1, (0), 1..d, from the side of `first` < `second` [m]; `counts` [o, m]. Per vote: its table `row`,
-    `cell` (pair), `outcome` and `weight` [v].
+    Outcomes are those of the `model`, from the side of `first` < `second` [m]; pairs ascend. `counts` [o, m] are sums
+    of weights. `votes` are needed for scores by record alone; without them each pair and outcome is one record.
     """
 
     kind: str
-    degrees: Floats
-    ties: bool
+    model: PairLink
     first: Indices
     second: Indices
     counts: Floats
-    row: Indices
-    cell: Indices
-    outcome: Indices
-    weight: Floats
+    votes: Votes | None = None
 
     @classmethod
     def of(cls, kind: str, votes: Comparisons, n: int) -> Pairs | None:
@@ -46,17 +51,23 @@ class Pairs:
         degrees = np.unique(np.abs(votes.outcome[votes.outcome != 0]))
         if not len(degrees):
             return None
-        scores = outcome_scores(degrees, bool((votes.outcome == 0).any()))
+        model = PairModel(degrees, bool((votes.outcome == 0).any()))
         swapped = votes.first > votes.second
-        outcome = np.searchsorted(scores, np.where(swapped, -votes.outcome, votes.outcome))
+        outcome = np.searchsorted(model.scores, np.where(swapped, -votes.outcome, votes.outcome))
         low, high = np.minimum(votes.first, votes.second), np.maximum(votes.first, votes.second)
-        first, second, cell, counts = _count_cells(low, high, outcome, votes.weight, n, len(scores))
-        ties = len(scores) % 2 == 1
-        return cls(kind, degrees, ties, first, second, counts, votes.row, cell, outcome, votes.weight)
+        first, second, cell, counts = _count_cells(low, high, outcome, votes.weight, n, len(model.scores))
+        return cls(kind, model, first, second, counts, Votes(votes.row, cell, outcome, votes.weight))
 
     @cached_property
-    def model(self) -> PairModel:
-        return PairModel(self.degrees, self.ties)
+    def _records(self) -> Votes:
+        if self.votes is not None:
+            return self.votes
+        outcome, cell = np.nonzero(self.counts)
+        return Votes(np.arange(len(cell)), cell, outcome, self.counts[outcome, cell])
+
+    @property
+    def row(self) -> Indices:
+        return self._records.row
 
     @property
     def nuisances(self) -> tuple[str, ...]:
@@ -67,70 +78,80 @@ class Pairs:
         return np.zeros(len(self.nuisances))
 
     def start(self) -> Floats:
-        return np.zeros(len(self.nuisances))
+        return self.model.start(self.counts.sum(axis=1))
 
     def terms(self, utility: Floats, nuisance: Floats) -> Terms:
-        model, n, (a, b) = self.model, len(utility), (self.first, self.second)
-        log_p = model.log_prob(utility[a] - utility[b], nuisance)
-        p, z = np.exp(log_p), model.scores
-        total, mean = self.counts.sum(axis=0), z @ p
-        slope = (z @ self.counts - total * mean) / 2
-        curvature = total * (z**2 @ p - mean**2) / 4
-        free = model.levels.T @ p
-        expected = free @ total
-        mixed = total * ((z[:, None] * model.levels).T @ p - mean * free) / 2
+        n, p = len(utility), len(nuisance)
+        if not self.model.valid(nuisance):
+            return Terms.outside(n, p)
+        sums = self._derivatives(utility, nuisance)
+        curvature, mixed = sums.information[0, 0], sums.information[0, 1:]
         return Terms(
-            value=float(np.vdot(self.counts, log_p)),
-            gradient=self._difference(slope, n),
-            nuisance_gradient=self.counts.sum(axis=1) @ model.levels - expected,
-            diagonal=summed(a, curvature, n) + summed(b, curvature, n),
-            rows=a,
-            columns=b,
+            value=sums.value,
+            gradient=self._difference(sums.gradient[0], n),
+            nuisance_gradient=sums.gradient[1:].sum(axis=1),
+            diagonal=summed(self.first, curvature, n) + summed(self.second, curvature, n),
+            rows=self.first,
+            columns=self.second,
             values=-curvature,
-            cross=np.reshape([self._difference(row, n) for row in mixed], (len(nuisance), n)).T,
-            nuisance_information=np.diag(expected) - (free * total) @ free.T,
+            cross=np.reshape([self._difference(row, n) for row in mixed], (p, n)).T,
+            nuisance_information=sums.information[1:, 1:].sum(axis=2),
         )
+
+    def _derivatives(self, utility: Floats, nuisance: Floats) -> Derivatives:
+        m, size = len(self.first), 1 + len(nuisance)
+        value, gradient, information = 0.0, np.empty((size, m)), np.empty((size, size, m))
+        for begin in range(0, m, _BLOCK):
+            block = slice(begin, begin + _BLOCK)
+            difference = utility[self.first[block]] - utility[self.second[block]]
+            part = self.model.derivatives(self.counts[:, block], difference, nuisance)
+            value += part.value
+            gradient[:, block], information[..., block] = part.gradient, part.information
+        return Derivatives(value, gradient, information)
 
     def _difference(self, values: Floats, n: int) -> Floats:
         """Σ values over the pairs an item is first in, less those it is second in [n]."""
         return summed(self.first, values, n) - summed(self.second, values, n)
 
+    def outcome_gradients(self, utility: Floats, nuisance: Floats) -> Floats:
+        """The gradient of log P of each outcome by Δ, then the nuisance parameters [o, 1 + p, m]."""
+        difference = utility[self.first] - utility[self.second]
+        ones = np.eye(len(self.counts))[:, :, None]
+        return np.stack([self.model.gradient(one, difference, nuisance) for one in ones])
+
     def scores(self, utility: Floats, nuisance: Floats) -> tuple[Indices, Indices, Floats]:
-        model, n = self.model, len(utility)
-        p = np.exp(model.log_prob(utility[self.first] - utility[self.second], nuisance))
-        z = model.scores
-        slope = self.weight * (z[self.outcome] - (z @ p)[self.cell]) / 2
-        levels = self.weight[:, None] * (model.levels[self.outcome] - (p.T @ model.levels)[self.cell])
-        votes, free = levels.shape
-        rows = np.concatenate([self.row, self.row, np.repeat(self.row, free)])
-        columns = np.concatenate([self.first[self.cell], self.second[self.cell], np.tile(n + np.arange(free), votes)])
+        n, votes = len(utility), self._records
+        each = self.outcome_gradients(utility, nuisance)[votes.outcome, :, votes.cell] * votes.weight[:, None]
+        slope, levels = each[:, 0], each[:, 1:]
+        count, free = levels.shape
+        rows = np.concatenate([votes.row, votes.row, np.repeat(votes.row, free)])
+        columns = np.concatenate([self.first[votes.cell], self.second[votes.cell], np.tile(n + np.arange(free), count)])
         return rows, columns, np.concatenate([slope, -slope, levels.ravel()])
 
     def select(self, votes: Indices) -> Self:
         """Some votes alone, under the same model."""
-        old, cell = np.unique(self.cell[votes], return_inverse=True)
-        outcome, weight = self.outcome[votes], self.weight[votes]
-        counts = summed(outcome * len(old) + cell, weight, self.counts.shape[0] * len(old))
+        every = self._records
+        old, cell = np.unique(every.cell[votes], return_inverse=True)
+        outcome, weight = every.outcome[votes], every.weight[votes]
+        counts = summed(outcome * len(old) + cell, weight, len(self.counts) * len(old))
         return replace(
             self,
             first=self.first[old],
             second=self.second[old],
             counts=counts.reshape(-1, len(old)),
-            row=self.row[votes],
-            cell=cell,
-            outcome=outcome,
-            weight=weight,
+            votes=Votes(every.row[votes], cell, outcome, weight),
         )
 
     def restrict(self, new: Indices) -> Pairs | None:
-        kept = (new[self.first] >= 0) & (new[self.second] >= 0)
-        votes = np.flatnonzero(kept[self.cell])
-        cell = self.cell[votes]
-        signed = self.model.scores[self.outcome[votes]]
-        first, second = new[self.first[cell]], new[self.second[cell]]
-        return Pairs.of(
-            self.kind, Comparisons(self.row[votes], first, second, signed, self.weight[votes]), int(new.max()) + 1
-        )
+        """`new` numbers the items that remain in the same order."""
+        inside = np.logical_and(new[self.first] >= 0, new[self.second] >= 0)
+        kept = self.model.keeping(np.asarray(self.counts[:, inside].any(axis=1)))
+        if kept is None:
+            return None
+        model, outcomes = kept
+        votes = None if self.votes is None else _within(self.votes, inside, outcomes)
+        first, second = new[self.first[inside]], new[self.second[inside]]
+        return Pairs(self.kind, model, first, second, self.counts[np.ix_(outcomes, inside)], votes)
 
     def edges(self, n: int) -> Edges:
         z = self.model.scores
@@ -141,7 +162,10 @@ class Pairs:
         return Edges(np.concatenate([pair[won], pair[lost, ::-1]]), pair[tied])
 
     def settled(self, groups: Indices) -> bool:
-        """An outcome of level l on a pair that moves alike keeps c_l from falling behind any other; so does any tie."""
+        """An outcome of level l on a pair that moves alike keeps c_l from falling behind any other; so does any tie.
+
+        A win on such a pair bounds a threshold from above, a tie from below: the same condition for both families.
+        """
         level = np.abs(self.model.scores)
         levels = np.unique(level)
         alike = groups[self.first] == groups[self.second]
@@ -150,12 +174,13 @@ class Pairs:
         return all_reached([(where[x], where[y]) for x in leading for y in levels], len(levels))
 
     def recession(self) -> Recession:
-        """Along a direction that no vote loses by, each outcome seen keeps up with every other outcome of its pair."""
-        z, levels = self.model.scores, self.model.levels
+        """The directions along which no vote loses likelihood, by what each outcome seen requires."""
+        slope, levels = self.model.recession()
         seen, cell = np.nonzero(self.counts)
-        cell, seen, other = (a.ravel() for a in np.broadcast_arrays(cell[:, None], seen[:, None], np.arange(len(z))))
-        slope = (z[other] - z[seen]) / 2
-        return Recession(self.first[cell], self.second[cell], slope, levels[other] - levels[seen])
+        cell = np.repeat(cell, slope.shape[1])
+        return Recession(
+            self.first[cell], self.second[cell], slope[seen].ravel(), levels[seen].reshape(-1, levels.shape[2])
+        )
 
 
 @dataclass(frozen=True)
@@ -168,46 +193,11 @@ class Recession:
     levels: Floats
 
 
-@dataclass(frozen=True)
-class PairModel:
-    """P(outcome | Δ): shared by fitting and prediction."""
-
-    degrees: Floats
-    ties: bool
-
-    @cached_property
-    def scores(self) -> Floats:
-        """The signed degree of each outcome [o]."""
-        return outcome_scores(self.degrees, self.ties)
-
-    @property
-    def nuisances(self) -> tuple[str, ...]:
-        """log ν of the tie, then c_d of every degree but the smallest, whose c is 0."""
-        return ("log tie",) * self.ties + tuple(f"log degree {degree:g}" for degree in self.degrees[1:])
-
-    @cached_property
-    def levels(self) -> Floats:
-        """Which nuisance parameter enters each outcome [o, p]."""
-        values = ([0.0] if self.ties else []) + self.degrees[1:].tolist()
-        return np.asarray(np.abs(self.scores)[:, None] == np.array(values), dtype=np.float64)
-
-    def log_prob(self, difference: Floats, nuisance: Floats) -> Floats:
-        """log P of every outcome [o, ...] at utility differences [...], for nuisance parameters [p, ...] or [p].
-
-        Outcomes come first, so that sums over them run along memory.
-        """
-        levels = np.tensordot(self.levels, nuisance, axes=1)
-        column = (len(self.scores), *(1,) * difference.ndim)
-        logits = difference * (self.scores / 2).reshape(column)
-        logits += levels.reshape(column) if levels.ndim == 1 else levels
-        logits -= logits.max(axis=0)
-        logits -= np.log(np.exp(logits).sum(axis=0))
-        return np.asarray(logits)
-
-
-def outcome_scores(degrees: Floats, ties: bool) -> Floats:
-    """Signed degrees in ascending order: −d..−1, (0), 1..d."""
-    return np.concatenate([-degrees[::-1], [0.0] if ties else [], degrees])
+def _within(votes: Votes, inside: NDArray[np.bool_], outcomes: NDArray[np.bool_]) -> Votes:
+    """The votes on some pairs, with pairs and outcomes renumbered among those kept."""
+    kept = np.flatnonzero(inside[votes.cell])
+    cell, outcome = np.cumsum(inside) - 1, np.cumsum(outcomes) - 1
+    return Votes(votes.row[kept], cell[votes.cell[kept]], outcome[votes.outcome[kept]], votes.weight[kept])
 
 
 def _count_cells(
