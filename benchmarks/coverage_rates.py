@@ -1,4 +1,4 @@
-"""Coverage of the intervals of accuracy, win rate and calibration error over simulated sets of votes.
+"""Coverage of the intervals of accuracy, win rate, calibration error and agreement over simulated sets of votes.
 
     python benchmarks/coverage_rates.py [--quick] [--sets 2000] [--seed 0] [--out coverage_rates.json]
 
@@ -9,6 +9,8 @@ jumps with the rate, by 0.02 at 200 votes. The interval is then asked of the pac
 
 The calibration error is of votes, or shares of several voters, that fall as their probabilities say, correlated in the
 same way; its null band covers where the error does not lie above it, which it may do in a share (1 - level)/2 of sets.
+Agreement is Krippendorff's alpha of raters who copy a question's answer with a probability of the prompt's own, else
+take one of four at random: alpha is the mean square of that probability.
 
 For each case and promise this prints how many intervals covered the truth; `confidence` must be consistent with the
 level (two-sided binomial test, p > 1e-4), `at least` must not be below it (one-sided), and so must the band. `none`
@@ -32,7 +34,8 @@ from scipy import special, stats
 
 from heedful.evaluation import Dependence, accuracy_estimate, win_rates
 from heedful.feedback import Table
-from heedful.stats import expected_calibration_error
+from heedful.stats import expected_calibration_error, krippendorff_alpha
+from heedful.stats.krippendorff import Metric
 
 LEVEL = 0.95
 WORST_P_VALUE = 1e-4
@@ -87,6 +90,30 @@ FORECASTS = (
     Forecasts("shares, independent", 600, 0.6, voters=5),
     Forecasts("100 shares", 100, 0.6, voters=5),
     Forecasts("shares, 60 prompts", 600, 0.6, prompts=60, correlation=0.4, voters=5),
+)
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Questions on prompts, each answered by some raters; the chance to copy is Beta distributed over prompts."""
+
+    name: str
+    prompts: int
+    questions: int
+    raters: int
+    copy: tuple[float, float]
+    metric: Metric
+
+
+RATINGS = (
+    Ratings("13 prompts", 13, 20, 3, (4, 2), "nominal"),
+    Ratings("30 prompts x 10, nominal", 30, 10, 3, (4, 2), "nominal"),
+    Ratings("30 prompts x 10, ordinal", 30, 10, 3, (4, 2), "ordinal"),
+    Ratings("30 prompts x 10, interval", 30, 10, 3, (4, 2), "interval"),
+    Ratings("60 prompts x 5, they agree", 60, 5, 2, (18, 2), "ordinal"),
+    Ratings("60 prompts x 5, they hardly agree", 60, 5, 2, (2, 4), "nominal"),
+    Ratings("60 questions", 60, 1, 3, (4, 2), "nominal"),
+    Ratings("300 questions, they agree", 300, 1, 2, (18, 2), "interval"),
 )
 
 
@@ -192,7 +219,35 @@ def measure_band(case: Forecasts, sets: int, rng: np.random.Generator) -> list[R
     return [judge(case, "band", promise, count, covered, (1 + LEVEL) / 2) for count, promise in rows if count]
 
 
-def judge(case: Case, name: str, promise: str, sets: int, covered: int, level: float = LEVEL) -> Row:
+def rated(case: Ratings, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The question, the prompt and the value of each rating [n]."""
+    prompt = np.repeat(np.arange(case.prompts), case.questions)
+    shape = len(prompt), case.raters
+    copies = rng.random(shape) < rng.beta(*case.copy, case.prompts)[prompt][:, None]
+    likely = rng.dirichlet(np.ones(4), case.prompts).cumsum(axis=1)[prompt, :3]
+    answer = (rng.random((len(prompt), 1)) > likely).sum(axis=1)
+    values = np.where(copies, answer[:, None], rng.integers(0, 4, shape))
+    question = np.repeat(np.arange(len(prompt)), case.raters)
+    return question, np.repeat(prompt, case.raters), values.ravel()
+
+
+def measure_alpha(case: Ratings, sets: int, rng: np.random.Generator) -> list[Row]:
+    """Coverage of the interval of alpha under each promise made."""
+    a, b = case.copy
+    truth = a * (a + 1) / ((a + b) * (a + b + 1))
+    seen: Counter[str] = Counter()
+    covered: Counter[str] = Counter()
+    for _ in range(sets):
+        question, prompt, values = rated(case, rng)
+        clusters = [prompt] if case.questions > 1 else []
+        found = krippendorff_alpha(question, values, metric=case.metric, clusters=clusters, level=LEVEL).interval
+        promise = "none" if found is None else found.promise
+        seen[promise] += 1
+        covered[promise] += found is not None and found.low <= truth <= found.high
+    return [judge(case, "alpha", promise, seen[promise], covered[promise]) for promise in sorted(seen)]
+
+
+def judge(case: Case | Ratings, name: str, promise: str, sets: int, covered: int, level: float = LEVEL) -> Row:
     """Whether a promise was kept, by the binomial test it is held to."""
     if promise == "none":
         return Row(case.name, name, promise, sets, 0, float("nan"), 1.0, True)
@@ -214,19 +269,17 @@ def show(rows: list[Row]) -> None:
 
 def main() -> int:
     """Run the benchmark; see the module's docstring."""
-    parser = argparse.ArgumentParser(
-        description="Coverage of the intervals of accuracy, win rate and calibration error."
-    )
+    parser = argparse.ArgumentParser(description="Coverage of intervals.")
     parser.add_argument("--quick", action="store_true", help="200 sets per case")
     parser.add_argument("--sets", type=int, default=2000, help="simulated sets per case (default: 2000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="write the table as JSON to this file")
     options = parser.parse_args()
     sets = 200 if options.quick else options.sets
-    streams = np.random.default_rng(options.seed).spawn(len(CASES) + len(FORECASTS))
-    rows = [row for case, rng in zip(CASES, streams, strict=False) for row in measure(case, sets, rng)]
-    bands = zip(FORECASTS, streams[len(CASES) :], strict=True)
-    rows += [row for case, rng in bands for row in measure_band(case, sets, rng)]
+    parts = ((measure, CASES), (measure_band, FORECASTS), (measure_alpha, RATINGS))
+    work = [(measured, case) for measured, cases in parts for case in cases]
+    streams = np.random.default_rng(options.seed).spawn(len(work))
+    rows = [row for (measured, case), rng in zip(work, streams, strict=True) for row in measured(case, sets, rng)]
     show(rows)
     if options.out:
         found = {

@@ -16,7 +16,7 @@ from .common import choices, comparisons, decided_by
 
 
 def measure(table, *args, **options):
-    return agreement(table, *args, rng=np.random.default_rng(0), **options)
+    return agreement(table, *args, **options)
 
 
 def test_percent_by_hand():
@@ -107,6 +107,29 @@ def test_alpha_has_its_interval_and_a_long_list_of_raters_is_cut(monkeypatch):
     assert interval["low"] < found["between_raters"]["alpha"] < interval["high"]
     assert len(found["raters"]) == 4
     assert (findings[0].code, findings[0].count) == ("agreement.cut", 2)
+
+
+@pytest.mark.parametrize("prompts", [13, 50])
+def test_questions_of_one_prompt_belong_together(prompts):
+    rng, each = np.random.default_rng(1), 20
+    truth = np.repeat(rng.integers(0, 2, prompts * each), 2)
+    follows = rng.random(len(truth)) < np.repeat(rng.beta(1, 1, prompts), 2 * each)
+    vote = np.where(follows, truth, rng.integers(0, 2, len(truth)))
+    question, n = np.arange(len(truth)) // 2, len(truth)
+    options = {"first": None, "second": None, "rater": ["r1", "r2"] * (n // 2), "choice": choices(vote)}
+    outputs = [[f"yes {q}", f"no {q}"] for q in question]
+    found, alone = (
+        measure(comparisons(n, outputs=outputs, context=[f"c{c}" for c in context], **options))["between_raters"]
+        for context in (question // each, question)
+    )
+    assert found["alpha"] == pytest.approx(alone["alpha"], abs=0.02)  # which candidate counts as first is arbitrary
+    assert alone["alpha_interval"] is not None
+    if prompts == 13:
+        assert found["alpha_interval"] is found["percent_interval"] is None
+        assert found["note"].count("13 clusters") == 1
+    else:
+        wide, narrow = (part["alpha_interval"]["high"] - part["alpha_interval"]["low"] for part in (found, alone))
+        assert wide > 1.5 * narrow
 
 
 def graded(values, raters, contexts, kind="rating"):

@@ -60,7 +60,7 @@ def agreement(
     prediction: Predicted | None = None,
     *,
     predicted: Table | None = None,
-    rng: np.random.Generator,
+    rng: np.random.Generator | None = None,
     level: float = 0.95,
     findings: list[Finding] | None = None,
 ) -> dict[str, Any]:
@@ -69,9 +69,10 @@ def agreement(
     A question is a context with the same candidates in any order, criterion, address and kind (comparison, label or
     rating; the kind with the most shared questions is reported). `percent` is the mean over questions of the share of
     pairs of votes that are equal; `alpha` is Krippendorff's, nominal for comparisons and labels, ordinal for ratings of
-    up to 12 values, interval for others, with a bootstrap over questions. `raters` has each rater's mean agreement with
-    the others' votes on the same questions. A rater's repeated answers to a question count once, the first; votes
-    without a rater count as by different raters. `prediction` is of the rows of `predicted`, by default of `table`.
+    up to 12 values, interval for others. Both intervals respect prompts that several questions share. `raters` has each
+    rater's mean agreement with the others' votes on the same questions. A rater's repeated answers to a question count
+    once, the first; votes without a rater count as by different raters. `prediction` is of the rows of `predicted`, by
+    default of `table`. Nothing is drawn at random, so `rng` may be left out.
     """
     votes = _shared_votes(table)
     part: dict[str, Any] = {"between_raters": None, "with_model": None, "raters": []}
@@ -89,7 +90,7 @@ def agreement(
         )
         return part
     dependence = Dependence.of(table)
-    part["between_raters"] = _between(votes, dependence, level, rng)
+    part["between_raters"] = _between(votes, dependence, level)
     part["raters"] = _raters(votes, table, dependence, level, findings)
     return part
 
@@ -103,7 +104,7 @@ def _with_model(prediction: Predicted, table: Table, level: float) -> dict[str, 
     return {"n": found.n, "accuracy": found.value, "accuracy_interval": as_json(found.interval), "note": found.note}
 
 
-def _between(votes: _Votes, dependence: Dependence, level: float, rng: np.random.Generator) -> dict[str, Any]:
+def _between(votes: _Votes, dependence: Dependence, level: float) -> dict[str, Any]:
     size = np.bincount(votes.question)
     percent = np.bincount(votes.question, votes.agreeing) / size
     # One row stands for each question: raters differ within a question, so only prompts cluster questions.
@@ -111,7 +112,8 @@ def _between(votes: _Votes, dependence: Dependence, level: float, rng: np.random
     clusters, note = dependence.within(votes.row[one], ways=("context",))
     found = proportion(percent, clusters=clusters, level=level)
     metric = _metric(votes)
-    alpha = krippendorff_alpha(votes.question, votes.value, metric=metric, level=level, rng=rng)
+    prompts = [codes[votes.question] for codes in clusters]
+    alpha = krippendorff_alpha(votes.question, votes.value, metric=metric, clusters=prompts, level=level)
     return {
         "kind": votes.kind,
         "n": len(size),
@@ -121,7 +123,7 @@ def _between(votes: _Votes, dependence: Dependence, level: float, rng: np.random
         "metric": metric,
         "alpha": alpha.value if alpha.identified else None,
         "alpha_interval": as_json(alpha.interval),
-        "note": with_note(found, note, alpha.note),
+        "note": with_note(found, note, alpha.note if alpha.note != found.note else ""),
     }
 
 

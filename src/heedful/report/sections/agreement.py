@@ -41,9 +41,7 @@ def _between(summary: Summary, between: BetweenRaters | None) -> Markup:
             "Agreement between raters cannot be measured: it needs the same question answered by two or more "
             "known raters.",
         )
-    over = (
-        f" Measured on {counted(between.n, 'pair')} of answers to the same question." if between.n is not None else ""
-    )
+    over = f" Measured on {counted(between.n, 'question')} with several answers." if between.n is not None else ""
     alpha = (
         f" Corrected for chance (Krippendorff’s alpha, 0 is chance, 1 is perfect) their agreement is "
         f"{with_interval(between.alpha, between.alpha_interval, SCORE)}: {alpha_words(between.alpha)}."
