@@ -14,10 +14,8 @@ from heedful.core import Estimate, Finding, Floats, InputError, Interval
 from heedful.feedback import Table
 from heedful.preference.sandwich import Clusters
 from heedful.stats import MIN_CLUSTERS, Grouping
-from heedful.stats.hashing import unit_hash
 
 Rows = NDArray[np.intp]
-_AT_ONCE = 1 << 13  # texts copied out of a column: a million at once would not stay in the processor's cache
 
 
 class Predicted(Protocol):
@@ -100,12 +98,6 @@ def report(findings: list[Finding] | None, finding: Finding) -> None:
     """Append a finding where the caller collects them."""
     if findings is not None:
         findings.append(finding)
-
-
-def hashed(texts: pl.Series, seed: int, purpose: str) -> Floats:
-    """A number in [0, 1) for each text; see `heedful.stats.hashing.unit_hash`."""
-    parts = (texts.slice(start, _AT_ONCE).cast(pl.Binary) for start in range(0, max(len(texts), 1), _AT_ONCE))
-    return np.concatenate([unit_hash(part.to_list(), seed, purpose) for part in parts])
 
 
 def contexts(table: Table) -> pl.Series:

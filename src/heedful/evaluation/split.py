@@ -9,8 +9,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from heedful.core import Finding, Floats, InputError
-from heedful.evaluation.rows import contexts, hashed, report
+from heedful.evaluation.rows import contexts, report
 from heedful.feedback import Table
+from heedful.feedback.identities import hashed_texts
 
 # With fewer groups, a test set would hold one or none, and say nothing about contexts not seen.
 MIN_GROUPS = 5
@@ -73,11 +74,11 @@ def _places(table: Table, seed: int, purpose: str) -> tuple[Floats, Floats]:
     Groups whose hashes are equal (one pair is expected among 90,000) are one.
     """
     context = contexts(table)
-    ids = hashed(table.column("id"), seed, purpose)
+    ids = hashed_texts(table.column("id"), seed, purpose)
     if context.null_count() == len(table):
         return ids, np.unique(ids)
     texts = context.unique()
-    of_text = pl.Series(hashed(texts.drop_nulls(), seed, purpose))
+    of_text = pl.Series(hashed_texts(texts.drop_nulls(), seed, purpose))
     known = context.replace_strict(texts.drop_nulls(), of_text, default=None, return_dtype=pl.Float64)
     place = known.fill_null(pl.Series(ids)).to_numpy()
     return place, np.unique(place)

