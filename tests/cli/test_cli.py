@@ -14,7 +14,9 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+import heedful
 from heedful.cli.app import app
+from heedful.core import UsageError
 
 COMMANDS = "run", "check", "fit", "rank", "ask", "pick", "plan", "convert", "report"
 
@@ -150,6 +152,46 @@ def test_wrong_project_file(content: str, says: str, tmp_path: Path, monkeypatch
     code, _, err = invoke("run", "x.csv", "--out", "r")
     assert code == 2
     assert says in err
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("check", "-h")])
+def test_help_does_not_need_a_sound_project_file(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("heedful.toml").write_text("[run\n")
+    code, out, _ = invoke(*arguments)
+    assert code == 0
+    assert "Usage" in out
+
+
+def test_the_project_may_be_named_before_or_after_the_command(votes: Path, tmp_path: Path) -> None:
+    project = tmp_path / "other.toml"
+    project.write_text(f"[check]\nfeedback = {str(votes)!r}\n")
+    named = [("--project", project), (f"--project={project}",)]
+    for words in named:
+        before, after = invoke(*words, "check", "--json"), invoke("check", "--json", *words)
+        assert before == after
+        assert json.loads(after[1])["feedback"]["read"] == 600
+    assert invoke("check", "--project", tmp_path / "none.toml")[0] == 2
+    code, _, err = invoke("check", "--project")
+    assert code == 2
+    assert "--project" in err
+
+
+def test_check_tells_how_many_were_rejected_for_each_reason(tmp_path: Path) -> None:
+    file = tmp_path / "votes.csv"
+    file.write_text("model_a,model_b,winner\na,b,model_a\na,b,neither\na,b,\nb,a,\n")
+    told = [line.split() for line in invoke("check", file)[1].splitlines()]
+    assert ["2", "no", "winner", "is", "given", f"{file},", "line", "4"] in told
+    assert [line[:3] for line in told if line[:2] == ["1", "winner"]] == [["1", "winner", "is"]]
+
+
+def test_a_wrong_utility_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    code, _, err = invoke("run", tmp_path / "absent.csv", "--out", tmp_path / "r", "--utility", "magic")
+    assert (code, "utility" in err, "absent" in err) == (2, True, False)
+    with pytest.raises(UsageError, match="magic"):
+        heedful.run(str(tmp_path / "absent.csv"), utility="magic")
 
 
 def test_report_is_drawn_again(votes: Path, tmp_path: Path) -> None:

@@ -108,6 +108,8 @@ def test_a_value_without_a_json_form_is_named() -> None:
         (b'{"schema": 9}', "schema 9"),
         (b'{"schema": 1, "findings": [{"severity": "grave"}]}', r"findings\.0\.severity"),
         (b"[" * 100_000, "not valid JSON"),
+        (b" \n", "file is empty"),
+        (b'{"schema": 1, "title": "votes.csv", "ranking": []}', "no result"),
     ],
 )
 def test_what_is_not_a_summary_is_refused(tmp_path: Path, content: bytes, message: str) -> None:

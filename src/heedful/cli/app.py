@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec
+from typing import Annotated, Any, Literal, ParamSpec
 
 import typer
+import typer.core
 
 from heedful.cli import text
 from heedful.core import FitError, HeedfulError
@@ -19,15 +21,43 @@ Arguments = ParamSpec("Arguments")
 
 EXIT_CODES = "Exit codes: 0 a result stands, 1 no likelihood could be fitted, 2 wrong use or input, 130 interrupted."
 
+HELP_FLAGS = ("-h", "--help")
+
+
+class _Commands(typer.core.TyperGroup):
+    """The commands; --project may also stand after one of them."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.obj = {"help": any(flag in args for flag in HELP_FLAGS)}
+        return super().parse_args(ctx, _project_first(args))
+
+
+def _project_first(arguments: list[str]) -> list[str]:
+    """The arguments, --project before all others."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    moved: list[str] = []
+    kept: list[str] = []
+    words = iter(arguments[:end])
+    for word in words:
+        if word == "--project":
+            moved += [word, *itertools.islice(words, 1)]
+        else:
+            (moved if word.startswith("--project=") else kept).append(word)
+    if moved[-1:] == ["--project"]:  # no value follows, and no other argument is to be taken for it
+        return moved
+    return [*moved, *kept, *arguments[end:]]
+
+
 app = typer.Typer(
     name="heedful",
+    cls=_Commands,
     help="Turn feedback on AI outputs into a decision you can trust.\n\nStart with: heedful run votes.csv --out report",
-    epilog=f"{EXIT_CODES} A file heedful.toml here can hold what the flags say.",
+    epilog=f"{EXIT_CODES} A file heedful.toml here, or the one that --project names, can hold what the flags say.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": list(HELP_FLAGS)},
 )
 
 Sources = Annotated[
@@ -43,7 +73,10 @@ Mapping = Annotated[
 Texts = Annotated[str | None, typer.Option(help="A file with the texts of comparisons that only name systems.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first record that cannot be accepted.")]
 Criterion = Annotated[str | None, typer.Option(help="The criterion to fit; the most frequent one by default.")]
-Utility = Annotated[str, typer.Option(help="What utilities rest on: auto, items (who wrote it) or features (texts).")]
+Utility = Annotated[
+    Literal["auto", "items", "features"],
+    typer.Option(help="What utilities rest on: auto, items (who wrote it) or features (texts)."),
+]
 Features = Annotated[str | None, typer.Option(help="A local folder of a sentence encoder; text features by default.")]
 Count = Annotated[int, typer.Option("--questions", "-n", help="How many questions.", min=1)]
 
@@ -108,8 +141,9 @@ def _project(
         known = {name: command.params for name, command in context.command.commands.items()}  # type: ignore[attr-defined]
         context.default_map = defaults(project, known)
     except HeedfulError as error:
-        typer.echo(f"heedful: {error}", err=True)
-        raise typer.Exit(2) from None
+        if not context.obj["help"]:  # which is not to be had from a broken file, and may be what mends it
+            typer.echo(f"heedful: {text.plain(text.error(error))}", err=True)
+            raise typer.Exit(2) from None
 
 
 @_command("heedful run votes.csv --out report")

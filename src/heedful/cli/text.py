@@ -42,9 +42,12 @@ def decision(summary: Mapping[str, Any], folder: str) -> str:
 
 def checked(result: Mapping[str, Any]) -> str:
     """What `check` found."""
-    return "\n\n".join(
-        (counts(result["feedback"]), findings(result["findings"]) or "Nothing to worry about was found.")
-    )
+    blocks = [
+        counts(result["feedback"]),
+        rejects(result["feedback"]),
+        findings(result["findings"]) or "Nothing to worry about was found.",
+    ]
+    return "\n\n".join(block for block in blocks if block)
 
 
 def counts(feedback: Mapping[str, Any]) -> str:
@@ -54,6 +57,19 @@ def counts(feedback: Mapping[str, Any]) -> str:
         f"{feedback['read']:,} judgements read, {feedback['accepted']:,} accepted, {feedback['rejected']:,} rejected: "
         f"{kinds}; {feedback['raters']:,} raters"
     )
+
+
+def rejects(feedback: Mapping[str, Any]) -> str:
+    """How many judgements were rejected for each reason, and the first place of each."""
+    rows = [
+        (
+            f"{one['count']:,}",
+            _short(str(one["reason"]), 96),
+            f"{one['source']}, line {one['line']}" if one["source"] else "",
+        )
+        for one in feedback["reject_reasons"]
+    ]
+    return _table(("rejected", "because", "first"), rows)
 
 
 def findings(found: Sequence[Mapping[str, Any]]) -> str:

@@ -18,7 +18,15 @@ from heedful.evaluation import agreement, controls, describe_split, held_out, ho
 from heedful.evaluation.learning import FRACTIONS
 from heedful.feedback.check import findings_of, summary_of
 from heedful.feedback.questions import Facts
-from heedful.loops.fitting import Fitter, choose_criterion, choose_fitter, criteria, described, items_recur
+from heedful.loops.fitting import (
+    Fitter,
+    check_utility,
+    choose_criterion,
+    choose_fitter,
+    criteria,
+    described,
+    items_recur,
+)
 from heedful.loops.steps import next_questions, pick_best, ranked
 
 if TYPE_CHECKING:
@@ -33,13 +41,16 @@ Show = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may choose; the defaults suit most."""
+    """What a user may choose; the defaults suit most. Raises UsageError for a utility there is not."""
 
     criterion: str | None = None
     utility: str = "auto"
     features: str | None = None
     questions: int = 10
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_utility(self.utility)
 
 
 @dataclass(frozen=True)

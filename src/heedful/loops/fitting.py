@@ -84,8 +84,7 @@ def choose_fitter(table: Table, *, criterion: str, utility: str, features: str |
 
     The comparison uses a part of this table (split by context), so votes held out from it stay unseen.
     """
-    if utility not in UTILITIES:
-        raise UsageError(f"{utility!r} is no utility", where="utility", fix=f"choose one of {', '.join(UTILITIES)}")
+    check_utility(utility)
     encoder = Remembered(default_encoder(features, seed=seed))
     names = possible_utilities(table) if utility == "auto" else (cast("Utility", utility),)
     fitters = [Fitter(criterion, name, encoder, seed) for name in names]
@@ -95,6 +94,12 @@ def choose_fitter(table: Table, *, criterion: str, utility: str, features: str |
     if len(rest) == 0:
         return fitters[0]
     return _best_on([(fitter, _log_prob(fitter, part, rest)) for fitter in fitters])
+
+
+def check_utility(utility: str) -> None:
+    """Raises UsageError for a utility there is not."""
+    if utility not in UTILITIES:
+        raise UsageError(f"{utility!r} is no utility", where="utility", fix=f"choose one of {', '.join(UTILITIES)}")
 
 
 def possible_utilities(table: Table) -> tuple[Utility, ...]:

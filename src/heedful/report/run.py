@@ -48,6 +48,7 @@ def run(
     can be fitted, InputError and UsageError where files or arguments are wrong.
     """
     start = time.perf_counter()
+    options = Options(criterion, utility, features, questions, seed)
     if out is not None and Path(out).exists() and not Path(out).is_dir():
         raise InputError("the report goes into a folder, and this is a file", where=str(out), fix="name another --out")
     progress("Reading feedback")
@@ -57,7 +58,6 @@ def run(
         progress(f"{source.path}: {source.format}, {source.accepted:,} of {source.read:,} judgements accepted")
     if len(found.table) == 0:
         raise _nothing_accepted(found)
-    options = Options(criterion, utility, features, questions, seed)
     with threadpool_limits(1):  # small matrices: a second BLAS thread costs more than it brings
         decision = decide(
             found,

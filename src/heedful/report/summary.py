@@ -17,6 +17,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from heedful.core import InputError, Interval
 
 SCHEMA_VERSION = 1
+_WRITTEN = "give the summary.json that `heedful run` wrote, or the folder it lies in"
+_ABOUT = ("schema_version", "title", "seed", "versions", "seconds")  # fields that tell of no result
 SEVERITIES: tuple[str, ...] = ("problem", "warning", "note")
 
 
@@ -314,7 +316,7 @@ def _check_schema(plain: Any, where: str) -> None:
     raise InputError(
         f'this is not a summary: it has no "schema": {SCHEMA_VERSION} at its top',
         where=where,
-        fix="give the summary.json that `heedful run` wrote, or the folder it lies in",
+        fix=_WRITTEN,
     )
 
 
@@ -375,13 +377,16 @@ def to_json(summary: Mapping[str, Any]) -> str:
 def load_summary(path: str | Path) -> dict[str, Any]:
     """The summary that lies at `path`: a summary.json or the folder that holds one.
 
-    Raises InputError where there is none, it is not valid JSON, its schema is not 1 or a field has the wrong type.
+    Raises InputError where there is none, it is empty or not valid JSON, its schema is not 1 or a field has the wrong
+    type.
     """
     file = Path(path)
     if file.is_dir():
         file = file / "summary.json"
     summary = _parsed(_text(file), str(file))
     Summary._of_plain(summary, str(file))
+    if not any(summary.get(name) for name in Summary.model_fields if name not in _ABOUT):
+        raise InputError("this summary holds no result", where=str(file), fix=_WRITTEN)
     return dict(summary)
 
 
@@ -402,7 +407,9 @@ def _parsed(text: str, where: str) -> Any:
     def refuse(constant: str) -> NoReturn:
         raise ValueError(f"{constant} is not JSON; write null")
 
+    if not text.strip():
+        raise InputError("this file is empty", where=where, fix=_WRITTEN)
     try:
         return json.loads(text, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"this is not valid JSON ({error})", where=where) from error
+        raise InputError(f"this is not valid JSON ({error})", where=where, fix=_WRITTEN) from error
