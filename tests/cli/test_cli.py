@@ -181,7 +181,7 @@ def test_the_project_may_be_named_before_or_after_the_command(votes: Path, tmp_p
 
 def test_check_tells_how_many_were_rejected_for_each_reason(tmp_path: Path) -> None:
     file = tmp_path / "votes.csv"
-    file.write_text("model_a,model_b,winner\na,b,model_a\na,b,neither\na,b,\nb,a,\n")
+    file.write_text("model_a,model_b,winner\na,b,model_a\na,b,perhaps\na,b,\nb,a,\n")
     told = [line.split() for line in invoke("check", file)[1].splitlines()]
     assert ["2", "no", "winner", "is", "given", f"{file},", "line", "4"] in told
     assert [line[:3] for line in told if line[:2] == ["1", "winner"]] == [["1", "winner", "is"]]
