@@ -276,7 +276,7 @@ def test_nothing_to_fit_is_an_error_that_says_why() -> None:
 
 def test_arguments_that_do_not_go_together() -> None:
     table = comparisons([("a", "b", "first")])
-    for options in ({"utility": "feature"}, {"utility": "features"}, {"prior_sd": 1.0}):
+    for options in ({"utility": "feature"}, {"utility": "features"}, {"prior_sd": -1.0}, {"prior_sd": "wide"}):
         with pytest.raises(UsageError):
             fit(table, **options)  # type: ignore[arg-type]
 

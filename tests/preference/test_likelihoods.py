@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from heedful.preference.choices import ChoiceModel, Choices, subset_moments, subset_sums
+from heedful.preference.deviations import Deviating
 from heedful.preference.grades import GradeModel, Scale
 from heedful.preference.likelihoods import dense_information
 from heedful.preference.observations import Comparisons, Grades, Selections
@@ -44,7 +45,8 @@ def grades(seed: int = 0, levels: int = 4, votes: int = 50) -> Grades:
     return Grades(np.arange(votes), rng.integers(N, size=votes), value)
 
 
-MADE = {
+BASIS = np.random.default_rng(9).normal(size=(N, 3))
+MADE: dict[str, Any] = {
     "bradley-terry": lambda: Pairs.of("comparison", comparisons(ties=False), N),
     "davidson": lambda: Pairs.of("comparison", comparisons(), N),
     "degrees": lambda: Pairs.of("comparison with degree", comparisons(degrees=(1.0, 2.0, 3.5)), N),
@@ -53,6 +55,10 @@ MADE = {
     "davidson-luce": lambda: Choices.of("ranking", selections(), N),
     "labels": lambda: Scale.of("label", grades(levels=2), N),
     "ratings": lambda: Scale.of("rating", grades(), N),
+    "deviating comparisons": lambda: Deviating(MADE["davidson"](), 0.5, N),
+    "comparisons deviating by features": lambda: Deviating(MADE["davidson"](), 0.5, 3, BASIS),
+    "deviating choices": lambda: Deviating(MADE["davidson-luce"](), 0.5, N),
+    "comparisons deviating by factors": lambda: Deviating(MADE["degrees"](), 0.5, 2, BASIS[:, :2]),
 }
 
 

@@ -44,7 +44,8 @@ class Spread:
 class Evidence:
     """What a sandwich is made of: the optimum, scores per record [r, P], H⁻¹ with its gauge fixed, and centred.
 
-    `independent` [P, P] is the covariance that the records would have were they independent.
+    `independent` [P, P] is the covariance that the records would have were they independent, `penalty` [P, P] the part
+    of any covariance that the priors of random effects bring.
     """
 
     point: Point
@@ -52,6 +53,7 @@ class Evidence:
     inverse: Floats
     bread: Floats
     independent: Floats
+    penalty: Floats
 
     @property
     def problem(self) -> Problem:
@@ -78,7 +80,7 @@ def one_way(evidence: Evidence, group: Grouping, rows: Indices) -> Spread:
     for contrast in contrasts:
         alone |= np.abs(contrast) > np.abs(contrast).max() / 2
     rest = sums[np.flatnonzero(largest < _SHARE)]
-    matrix = evidence.between(adjusted) + evidence.between(rest)
+    matrix = evidence.between(adjusted) + evidence.between(rest) + evidence.penalty
     plain = np.diag(evidence.independent)[:n]
     # The correlation within clusters that explains the mean design effect.
     effect = float(np.mean(np.diag(matrix)[:n] / plain))
@@ -97,7 +99,7 @@ def two_way(evidence: Evidence, groups: tuple[Grouping, Grouping], rows: Indices
     shared = evidence.independent
     if joint.groups < (1 - _REPEATS) * r:
         indicator = sparse.csr_array((np.ones(r), (joint.code, np.arange(r))), shape=(joint.groups, r))
-        shared = evidence.between(indicator @ evidence.scores)
+        shared = evidence.between(indicator @ evidence.scores) + evidence.penalty
     matrix = first.matrix + second.matrix - shared
     np.fill_diagonal(matrix, np.maximum(np.diag(matrix), np.diag(evidence.independent)))
     return Spread(matrix, np.minimum(first.df, second.df), min(first.least, second.least), first.alone | second.alone)
@@ -179,7 +181,7 @@ class _ClusterVotes:
                 terms = likelihood.select(chosen).terms(utility, x[where])
                 parts.append((terms, where))
                 touched[:n] |= terms.diagonal > 0
-                touched[where] = True
+                touched[where] |= np.diag(terms.nuisance_information) > 0
         index = np.flatnonzero(touched)
         place = np.cumsum(touched) - 1
         whole = np.zeros((len(index), len(index)))
@@ -189,10 +191,11 @@ class _ClusterVotes:
             np.add.at(whole, (place[terms.rows], place[terms.columns]), terms.values)
             np.add.at(whole, (place[terms.columns], place[terms.rows]), terms.values)
             whole[np.arange(m), np.arange(m)] += terms.diagonal[items]
-            nuisance = place[where]
-            whole[:m, nuisance] += terms.cross[items]
-            whole[nuisance, :m] += terms.cross[items].T
-            whole[np.ix_(nuisance, nuisance)] += terms.nuisance_information
+            own = np.flatnonzero(touched[where])
+            nuisance, cross = place[where][own], terms.cross[np.ix_(items, own)]
+            whole[:m, nuisance] += cross
+            whole[nuisance, :m] += cross.T
+            whole[np.ix_(nuisance, nuisance)] += terms.nuisance_information[np.ix_(own, own)]
         return index, whole
 
 

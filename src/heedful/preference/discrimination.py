@@ -15,10 +15,13 @@ from typing import Any, Self
 import numpy as np
 
 from heedful.core import Floats
+from heedful.preference.deviations import prior_precision
 from heedful.preference.identification import identify, restrict
+from heedful.preference.inference import Optimum
 from heedful.preference.likelihoods import Edges, Likelihood, Terms
 from heedful.preference.observations import Indices
 
+LOG_DISCRIMINATION = "log discrimination"
 # Beyond e^±3 an instrument is pure noise beside the other, or the other beside it: they contradict each other.
 LARGEST_LOG = 3.0
 
@@ -43,11 +46,16 @@ class Discriminating:
 
     @property
     def nuisances(self) -> tuple[str, ...]:
-        return (*self.inner.nuisances, "log discrimination")
+        return (*self.inner.nuisances, LOG_DISCRIMINATION)
 
     @property
     def shift(self) -> Floats:
         return np.append(self.inner.shift, 0.0)
+
+    @property
+    def precision(self) -> Floats:
+        """The prior precision of each nuisance parameter, 0 where it has no prior."""
+        return np.append(prior_precision(self.inner), 0.0)
 
     def start(self) -> Floats:
         return np.append(self.inner.start(), 0.0)
@@ -112,15 +120,25 @@ class Discriminating:
         return self.inner.settled(groups)
 
 
-def start_from(x: Floats, likelihoods: tuple[Likelihood, ...], n: int) -> Floats:
-    """Parameters x [P] fitted with all a = 1 as a start for likelihoods some of which have a discrimination."""
-    parts, at = [x[:n]], n
-    for likelihood in likelihoods:
-        free = isinstance(likelihood, Discriminating)
-        size = len(likelihood.nuisances) - free
-        parts += [x[at : at + size], np.zeros(int(free))]
-        at += size
+def start_from(optimum: Optimum, likelihoods: tuple[Likelihood, ...]) -> Floats:
+    """Parameters [P] fitted with all a = 1 as a start for the same likelihoods, some of which have a discrimination."""
+    problem, x = optimum.point.problem, optimum.point.x
+    parts = [x[: problem.coefficients]]
+    for likelihood, where in zip(likelihoods, problem.slices, strict=True):
+        start = np.zeros(len(likelihood.nuisances))
+        start[[name != LOG_DISCRIMINATION for name in likelihood.nuisances]] = x[where]
+        parts.append(start)
     return np.concatenate(parts)
+
+
+def log_discriminations(optimum: Optimum) -> dict[str, float]:
+    """log a of each instrument that has one, by kind."""
+    problem, x = optimum.point.problem, optimum.point.x
+    return {
+        likelihood.kind: float(x[where][likelihood.nuisances.index(LOG_DISCRIMINATION)])
+        for likelihood, where in zip(problem.likelihoods, problem.slices, strict=True)
+        if LOG_DISCRIMINATION in likelihood.nuisances
+    }
 
 
 def discriminating(likelihoods: tuple[Likelihood, ...], n: int) -> tuple[Likelihood, ...] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 
 from heedful.core import Finding, FitError, Floats
 from heedful.preference import findings as say
+from heedful.preference.deviations import deviating, widths
 from heedful.preference.identification import separates
-from heedful.preference.inference import Optimum, Problem, maximise
-from heedful.preference.information import Dense, Singular
+from heedful.preference.inference import Optimum, Problem, log_evidence, maximise, with_widths
+from heedful.preference.information import Singular
 from heedful.preference.likelihoods import Likelihood
 from heedful.preference.prediction import Reading, readings
 from heedful.preference.sandwich import Clusters, Covariance, mirrored, penalised_covariance
@@ -22,6 +24,8 @@ from heedful.preference.sandwich import Dense as Noise
 GRID = tuple(10.0 ** (step / 6) for step in range(-15, 7))
 # Widths with less evidence than the best by this much (nats) are left out of the average.
 _NEGLIGIBLE = 6.0
+# Times that the width of the prior and those of judges' deviations are chosen in turn.
+_ROUNDS = 4
 
 
 @dataclass(frozen=True)
@@ -44,13 +48,16 @@ def fit_features(
     clusters: Clusters,
     pairs: int,
     rng: np.random.Generator,
+    judged: Collection[str] = (),
 ) -> FeaturesFit:
     """Fit θ to utilities design [n, d] @ θ; `prior_sd` None is averaged over by evidence. 2 · `pairs` draws.
 
+    The likelihoods of the kinds `judged` may deviate by weights of their own.
     Raises FitError where no vote says anything, or where there is no prior and the votes do not identify θ.
     """
     if not likelihoods:
         raise FitError("all judgements say the same, so no utility can be fitted", fix="collect judgements that differ")
+    likelihoods = _linked(likelihoods, design, prior_sd, judged)
     if prior_sd is None:
         tried = explore(likelihoods, design)
         best = max(tried, key=lambda width: width.evidence)
@@ -74,9 +81,29 @@ def fit_features(
         "covariance": spread.basis,
         "promise": "confidence" if math.isinf(best.sd) else spread.promise,
         "discrimination": {likelihood.kind: 1.0 for likelihood in likelihoods},
+        "deviations": widths(likelihoods),
     }
     found = say.few_clusters(spread.notes) + ([] if optimum.converged else [say.not_converged(optimum.iterations)])
     return FeaturesFit(x[:d], matrix[:d, :d], drawn[:, :d], spread.df, readings(optimum, x, drawn), found, facts)
+
+
+def _linked(
+    likelihoods: tuple[Likelihood, ...], design: Floats, prior_sd: float | None, judged: Collection[str]
+) -> tuple[Likelihood, ...]:
+    """The likelihoods with deviations whose widths are chosen under the prior given, or the best found by evidence."""
+    linked = deviating(likelihoods, judged, len(design), design)
+    if not widths(linked):
+        return likelihoods
+    sd = GRID[len(GRID) // 2] if prior_sd is None else prior_sd
+    for _ in range(_ROUNDS):
+        linked = with_widths(_problem(linked, design, sd)).point.problem.likelihoods
+        if prior_sd is not None:
+            break
+        following = max(explore(linked, design), key=lambda width: width.evidence).sd
+        if following == sd:
+            break
+        sd = following
+    return linked
 
 
 @dataclass(frozen=True)
@@ -100,7 +127,7 @@ def explore(likelihoods: tuple[Likelihood, ...], design: Floats) -> list[Width]:
         if step not in tried:
             start = tried[near].optimum.point.x if near in tried else None
             optimum = maximise(_problem(likelihoods, design, GRID[step]), start)
-            tried[step] = Width(GRID[step], evidence(optimum, GRID[step]), optimum)
+            tried[step] = Width(GRID[step], log_evidence(optimum), optimum)
         return tried[step].evidence
 
     best = len(GRID) // 2
@@ -128,18 +155,6 @@ def _averaged(fits: list[Optimum], weights: Floats, clusters: Clusters) -> tuple
         assert spread.noise.matrix is not None
         matrix += weight * spread.noise.matrix
     return mean, replace(spreads[int(np.argmax(weights))], noise=Noise(matrix))
-
-
-def evidence(optimum: Optimum, prior_sd: float) -> float:
-    """Laplace's approximation of the log marginal likelihood, up to a constant that no prior width changes.
-
-    log p(votes | θ̂, ĉ) + log N(θ̂; 0, sd²) − ½ log |H|, with a flat prior on the nuisance parameters (MacKay 1992,
-    "Bayesian interpolation", equation 2.13 onwards).
-    """
-    information = optimum.point.information
-    assert isinstance(information, Dense)
-    d = optimum.point.problem.coefficients
-    return optimum.point.value - d * math.log(prior_sd) - information.log_determinant / 2
 
 
 def _problem(likelihoods: tuple[Likelihood, ...], design: Floats, prior_sd: float) -> Problem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -10,13 +10,17 @@ import numpy as np
 from scipy.linalg import block_diag
 
 from heedful.core import Floats
+from heedful.preference.deviations import WIDTHS, prior_precision, resized, widths
 from heedful.preference.information import Dense, Information, Sparse
-from heedful.preference.likelihoods import Likelihood, Terms, dense_information, information_above
+from heedful.preference.likelihoods import Likelihood, Terms, dense_information, information_above, information_times
 
 # Up to this many parameters the information is a dense matrix (a Cholesky factor of 3,000 takes about half a second).
 DENSE_LIMIT = 3000
 _STEP_TOLERANCE = 1e-10
 _ITERATIONS = 200
+# Times that the widths of several judges are chosen in turn.
+_ROUNDS = 4
+_ROUND_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Problem:
     """Likelihoods over n items whose utilities are θ itself (design None) or design [n, d] @ θ.
 
     Parameters x [P] are θ, then the nuisance parameters of each likelihood in turn. `precision` [P] is that of a
-    Gaussian prior around `centre` [P] (None: zero), 0 where there is none.
+    Gaussian prior around `centre` [P] (None: zero), 0 where there is none; random effects bring their own.
     """
 
     likelihoods: tuple[Likelihood, ...]
@@ -47,6 +51,13 @@ class Problem:
     @property
     def size(self) -> int:
         return self.slices[-1].stop if self.slices else self.coefficients
+
+    @cached_property
+    def prior(self) -> Floats:
+        """The precision [P] of all Gaussian priors: the one given and those of random effects."""
+        effects = [prior_precision(likelihood) for likelihood in self.likelihoods]
+        own = np.concatenate([np.zeros(self.coefficients), *effects])
+        return own if self.precision is None else own + self.precision
 
     @property
     def is_dense(self) -> bool:
@@ -104,8 +115,7 @@ class Point:
 
     @cached_property
     def value(self) -> float:
-        precision = self.problem.precision
-        return self.log_likelihood - (0.0 if precision is None else float(precision @ self._off**2) / 2)
+        return self.log_likelihood - float(self.problem.prior @ self._off**2) / 2
 
     @property
     def _off(self) -> Floats:
@@ -118,17 +128,16 @@ class Point:
         if self.problem.design is not None:
             utilities = self.problem.design.T @ utilities
         gradient = np.concatenate([utilities] + [terms.nuisance_gradient for terms in self.terms])
-        return gradient if self.problem.precision is None else gradient - self.problem.precision * self._off
+        return np.asarray(gradient - self.problem.prior * self._off)
 
     @cached_property
     def information(self) -> Information:
         return self._dense() if self.problem.is_dense else self._sparse()
 
     def _dense(self) -> Dense:
-        return Dense(self.likelihood_information() + self._prior(), self.problem.gauge)
-
-    def _prior(self) -> Floats | float:
-        return 0.0 if self.problem.precision is None else np.diag(self.problem.precision)
+        matrix = self.likelihood_information()
+        matrix[np.diag_indices_from(matrix)] += self.problem.prior
+        return Dense(matrix, self.problem.gauge)
 
     def likelihood_information(self) -> Floats:
         """The information [P, P] of the votes alone, dense."""
@@ -139,7 +148,7 @@ class Point:
             if problem.design is None:
                 matrix[:d, :d] += dense_information(terms)
             else:
-                matrix[:d, :d] += _through(terms, problem.design)
+                matrix[:d, :d] += problem.design.T @ information_times(terms, problem.design)
                 cross = problem.design.T @ cross
             matrix[:d, where] = cross
             matrix[where, :d] = cross.T
@@ -148,8 +157,7 @@ class Point:
 
     def _sparse(self) -> Sparse:
         problem = self.problem
-        precision = np.zeros(problem.size) if problem.precision is None else problem.precision
-        prior, nuisance_prior = np.split(precision, [problem.coefficients])
+        prior, nuisance_prior = np.split(problem.prior, [problem.coefficients])
         above = sum((information_above(terms) for terms in self.terms[1:]), start=information_above(self.terms[0]))
         return Sparse(
             np.sum([terms.diagonal for terms in self.terms], axis=0) + prior,
@@ -169,16 +177,16 @@ class Optimum:
     converged: bool
 
 
-def maximise(problem: Problem, start: Floats | None = None) -> Optimum:
+def maximise(problem: Problem, start: Floats | None = None, *, tolerance: float = _STEP_TOLERANCE) -> Optimum:
     """The maximum of a concave log-posterior by Newton's method with backtracking.
 
-    Converged where a full step would move no parameter by more than 1e-10 (nats of utility). Raises Singular where
-    the information has no inverse; identification rules that out beforehand.
+    Converged where a full step would move no parameter by more than `tolerance` (nats of utility). Raises Singular
+    where the information has no inverse; identification rules that out beforehand.
     """
     point = problem.at(problem.start() if start is None else start)
     for iteration in range(1, _ITERATIONS + 1):
         step = problem.centred(point.information.solve(problem.across(point.gradient)))
-        if np.abs(step).max(initial=0.0) < _STEP_TOLERANCE:
+        if np.abs(step).max(initial=0.0) < tolerance:
             last = problem.at(problem.centred(point.x + step))
             return Optimum(last, iteration, True)
         following = _line_search(point, step)
@@ -202,7 +210,44 @@ def _line_search(point: Point, step: Floats) -> Point | None:
     return None
 
 
-def _through(terms: Terms, design: Floats) -> Floats:
-    """The information over θ [d, d] where u = design @ θ."""
-    above = design.T @ (information_above(terms) @ design)
-    return np.asarray(above + above.T + design.T @ (terms.diagonal[:, None] * design))
+def with_widths(problem: Problem, start: Floats | None = None) -> Optimum:
+    """The maximum, with the widths of random effects chosen by their evidence, judge by judge.
+
+    A width is uniform a priori in its logarithm over `WIDTHS`; the sd² used is its mean under the posterior, so that
+    what is not known of it widens the effects. Judges are gone through in turn until no width moves by a twentieth.
+    """
+    optimum = maximise(problem, start)
+    for _ in range(_ROUNDS):
+        before = widths(problem.likelihoods)
+        for kind in before:
+            sd = _mean_width(optimum, kind)
+            problem = replace(problem, likelihoods=resized(problem.likelihoods, {kind: sd}))
+            optimum = maximise(problem, optimum.point.x)
+        after = widths(problem.likelihoods)
+        if len(after) < 2 or all(abs(np.log(after[kind] / sd)) < _ROUND_TOLERANCE for kind, sd in before.items()):
+            break
+    return optimum
+
+
+def _mean_width(optimum: Optimum, kind: str) -> float:
+    """The root of the posterior mean of one judge's sd², the other widths held."""
+    evidences = []
+    for sd in WIDTHS:
+        likelihoods = resized(optimum.point.problem.likelihoods, {kind: sd})
+        # The evidence is flat at its maximum: an error of ε in the parameters is one of ε² in it.
+        problem = replace(optimum.point.problem, likelihoods=likelihoods)
+        optimum = maximise(problem, optimum.point.x, tolerance=1e-4)
+        evidences.append(log_evidence(optimum))
+    weights = np.exp(np.array(evidences) - max(evidences))
+    return float(np.sqrt(weights @ np.square(WIDTHS) / weights.sum()))
+
+
+def log_evidence(optimum: Optimum) -> float:
+    """Laplace's approximation of the log marginal likelihood, up to a constant that no width of a prior changes.
+
+    log p(votes | θ̂, ĉ) + log N(θ̂; 0, Λ⁻¹) − ½ log |H|, with a flat prior on what has none (MacKay 1992, "Bayesian
+    interpolation", equation 2.13 onwards).
+    """
+    information, prior = optimum.point.information, optimum.point.problem.prior
+    assert isinstance(information, Dense)
+    return optimum.point.value + float(np.log(prior[prior > 0]).sum()) / 2 - information.log_determinant / 2

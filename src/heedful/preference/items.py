@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,9 +10,10 @@ import numpy as np
 
 from heedful.core import Finding, Floats
 from heedful.preference import findings as say
-from heedful.preference.discrimination import LARGEST_LOG, Discriminating, discriminating, start_from
+from heedful.preference.deviations import deviating, widths
+from heedful.preference.discrimination import LARGEST_LOG, discriminating, log_discriminations, start_from
 from heedful.preference.identification import Identified, identify
-from heedful.preference.inference import DENSE_LIMIT, Optimum, Problem, maximise
+from heedful.preference.inference import DENSE_LIMIT, Optimum, Problem, maximise, with_widths
 from heedful.preference.information import Singular
 from heedful.preference.likelihoods import Likelihood
 from heedful.preference.observations import Indices
@@ -40,23 +42,33 @@ class ItemsFit:
 
 
 def fit_items(
-    likelihoods: tuple[Likelihood, ...], judgements: Floats, clusters: Clusters, pairs: int, rng: np.random.Generator
+    likelihoods: tuple[Likelihood, ...],
+    judgements: Floats,
+    clusters: Clusters,
+    pairs: int,
+    rng: np.random.Generator,
+    judged: Collection[str] = (),
 ) -> ItemsFit:
     """Fit the identified items by maximum likelihood, then the others under the wide prior; 2 · `pairs` draws.
 
-    `judgements` [n] counts those that each item is in.
+    `judgements` [n] counts those that each item is in; the likelihoods of the kinds `judged` may deviate.
     """
     n = len(judgements)
     found = identify(likelihoods, n)
     fewest = float(judgements[found.kept].min(initial=np.inf))
-    placed = _maximum_likelihood(found, clusters, fewest, pairs, rng)
+    placed = _maximum_likelihood(found, clusters, fewest, pairs, rng, judged)
     if len(found.kept) == n:
         return placed
     return _with_others(placed, found, _others(likelihoods, n, placed, found.kept, rng))
 
 
 def _maximum_likelihood(
-    found: Identified, clusters: Clusters, fewest: float, pairs: int, rng: np.random.Generator
+    found: Identified,
+    clusters: Clusters,
+    fewest: float,
+    pairs: int,
+    rng: np.random.Generator,
+    judged: Collection[str],
 ) -> ItemsFit:
     """The fit of the identified items alone."""
     m = len(found.kept)
@@ -64,7 +76,7 @@ def _maximum_likelihood(
         facts: dict[str, Any] = dict.fromkeys(("prior", "log_likelihood", "converged", "promise", "discrimination"))
         facts |= {"parameters": 0, "iterations": 0, "clusters": {}, "covariance": "model"}
         return ItemsFit(np.zeros(0), np.zeros((0, 0)), np.zeros((2 * pairs, 0)), found.notes, np.inf, (), [], facts)
-    optimum, sharpness, contradicting = _most_likely(found.likelihoods, m)
+    optimum, sharpness, contradicting = _most_likely(found.likelihoods, m, judged)
     spread = covariance(optimum, clusters, fewest)
     drawn = mirrored(optimum.point.x, heavy_tailed(spread.noise.sample(pairs, rng), spread.df, rng))
     facts = {
@@ -77,6 +89,7 @@ def _maximum_likelihood(
         "covariance": spread.basis,
         "promise": spread.promise,
         "discrimination": sharpness,
+        "deviations": widths(optimum.point.problem.likelihoods),
     }
     findings = say.few_clusters(spread.notes) + say.contradicting(contradicting)
     findings += [] if optimum.converged else [say.not_converged(optimum.iterations)]
@@ -86,25 +99,27 @@ def _maximum_likelihood(
     return ItemsFit(x[:m], block, drawn[:, :m], found.notes, spread.df, readings(optimum, x, drawn), findings, facts)
 
 
-def _most_likely(likelihoods: tuple[Likelihood, ...], m: int) -> tuple[Optimum, dict[str, float], list[str]]:
+def _most_likely(
+    likelihoods: tuple[Likelihood, ...], m: int, judged: Collection[str]
+) -> tuple[Optimum, dict[str, float], list[str]]:
     """The maximum, with the discrimination of each instrument where one can be told, and those that contradict others.
 
-    Where an instrument's discrimination runs off to zero or infinity, all are taken as equally sharp.
+    Where an instrument's discrimination runs off to zero or infinity, all are taken as equally sharp. Judges deviate
+    where the problem then still fits into a dense matrix.
     """
-    optimum = maximise(Problem(likelihoods, m))
+
+    plain, linked = Problem(likelihoods, m), Problem(deviating(likelihoods, judged, m), m)
+    optimum = with_widths(linked if linked.is_dense else plain)
+    likelihoods = optimum.point.problem.likelihoods
     unit = {likelihood.kind: 1.0 for likelihood in likelihoods}
-    freed = discriminating(likelihoods, m) if optimum.point.problem.is_dense else None
+    freed = discriminating(likelihoods, m) if plain.is_dense else None
     if freed is None:
         return optimum, unit, []
     try:
-        free = maximise(Problem(freed, m), start_from(optimum.point.x, freed, m))
+        free = with_widths(Problem(freed, m), start_from(optimum, freed))
     except Singular:
         return optimum, unit, []
-    logs = {
-        likelihood.kind: float(free.point.x[where][-1])
-        for likelihood, where in zip(freed, free.point.problem.slices, strict=True)
-        if isinstance(likelihood, Discriminating)
-    }
+    logs = log_discriminations(free)
     astray = [kind for kind, log in logs.items() if abs(log) > LARGEST_LOG]
     if astray or not free.converged:
         return optimum, unit, astray
@@ -147,14 +162,23 @@ def _with_others(placed: ItemsFit, found: Identified, others: ItemsFit) -> Items
     kept, n = found.kept, len(others.mean)
     mean, draws = others.mean.copy(), others.draws.copy()
     mean[kept], draws[:, kept] = placed.mean, placed.draws
+    known = tuple(
+        replace(own, deviation=_spread(own.deviation, kept, n)) if own.deviation.shape[1] else own
+        for own in placed.readings
+    )
     matrix = None
     if placed.covariance is not None and n <= DENSE_LIMIT:
         matrix = np.full((n, n), np.nan)
         matrix[np.ix_(kept, kept)] = placed.covariance
     facts = {**placed.facts, "prior_of_items_not_identified": f"N(0, {WIDE_SD:g}²), for asking only"}
-    return replace(
-        placed, mean=mean, draws=draws, covariance=matrix, readings=placed.readings or others.readings, facts=facts
-    )
+    return replace(placed, mean=mean, draws=draws, covariance=matrix, readings=known or others.readings, facts=facts)
+
+
+def _spread(values: Floats, kept: Indices, n: int) -> Floats:
+    """Values [k, m] of the items kept among all n, zero for the others [k, n]."""
+    whole = np.zeros((len(values), n))
+    whole[:, kept] = values
+    return whole
 
 
 def without(matrix: Floats, unknown: np.ndarray) -> Floats:

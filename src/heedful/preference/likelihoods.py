@@ -133,6 +133,12 @@ def information_above(terms: Terms) -> sparse.csr_array:
     return sparse.coo_array((terms.values, (terms.rows, terms.columns)), shape=(n, n)).tocsr()
 
 
+def information_times(terms: Terms, matrix: Floats) -> Floats:
+    """The information over utilities times a matrix [n, q]."""
+    above = information_above(terms)
+    return np.asarray(above @ matrix + above.T @ matrix + terms.diagonal[:, None] * matrix)
+
+
 def all_reached(edges: list[tuple[int, int]], nodes: int) -> bool:
     """Whether each node reaches each other along directed edges."""
     if nodes <= 1:

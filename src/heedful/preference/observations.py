@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ FITTED_KINDS = ("comparison", "ranking", "best_of", "rating", "label", "edit")
 
 _COLUMNS = (
     "kind", "context", "outputs", "systems", "criterion", "address", "choice", "degree", "share", "ranks", "best",
-    "rating", "scale_low", "scale_high", "label", "protocol", "source",
+    "rating", "scale_low", "scale_high", "label", "protocol", "source", "rater", "rater_kind",
 )  # fmt: skip
 
 Indices = NDArray[np.intp]
@@ -83,7 +83,7 @@ class Observations:
     `names` [n] are the keys of the items judged and `contents` [n] their encoded (context, output) where items are told
     apart by content. `instruments` maps a name to its votes; votes of one instrument share its nuisance parameters.
     `excluded` counts the records that are kept in the table but not used, by reason; `by_choice` those of which the
-    choice is used and the degree is not.
+    choice is used and the degree is not. `judged` maps the instruments of judges that are read apart to the judge.
     """
 
     names: tuple[str, ...]
@@ -91,6 +91,7 @@ class Observations:
     instruments: dict[str, Instrument]
     excluded: dict[str, int] = field(default_factory=dict)
     by_choice: dict[str, int] = field(default_factory=dict)
+    judged: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def rows(self) -> Indices:
@@ -126,19 +127,33 @@ def observe(
     identity: Identity = "system",
     half_ties: bool = False,
     soft_votes: bool = True,
+    apart: Collection[str] = (),
 ) -> Observations:
     """The votes of a table on one criterion.
 
     `identity` says what an item is: "system", the system that wrote the output where it is known and else the content;
     or "content", the output in its context. `half_ties` counts a tie as half a win for each; `soft_votes` counts a
-    comparison with a share as that fraction of a win for the first, instead of by its choice. Judgements that
+    comparison with a share as that fraction of a win for the first, instead of by its choice. The raters in `apart` get
+    instruments of their own, named "<kind> by <rater>". Judgements that
     contradict no model but say nothing about utilities (both bad, incomparable), of parts of outputs, of candidates
     that are not known, or of an item against itself are excluded and counted.
 
     Degrees are read where all decided votes of one source under one protocol have one: whether a question asked for a
     degree must not depend on how it was answered, and a tie never has one.
     """
-    return _Compilation(table, criterion, identity, half_ties, soft_votes).result()
+    return _Compilation(table, criterion, identity, half_ties, soft_votes).result(apart)
+
+
+def judges_beside_people(table: Table, criterion: str) -> tuple[str, ...]:
+    """The models and rules that judged on a criterion, where people (or raters of unknown kind) did too."""
+    if not (table.has("rater") and table.has("rater_kind")):
+        return ()
+    frame = table.frame.filter((pl.col("criterion") == criterion) & pl.col("kind").cast(pl.String).is_in(FITTED_KINDS))
+    machine = pl.col("rater_kind").cast(pl.String).is_in(("model", "rule")).fill_null(False)
+    raters = frame.select("rater", machine=machine & pl.col("rater").is_not_null()).unique()
+    if raters["machine"].all():
+        return ()
+    return tuple(raters.filter("machine")["rater"].sort().to_list())
 
 
 class _Compilation:
@@ -161,7 +176,7 @@ class _Compilation:
         self.kind = self.frame["kind"].to_physical().to_numpy()
         self.table_row = self.frame["row"].to_numpy().astype(np.intp)
 
-    def result(self) -> Observations:
+    def result(self, apart: Collection[str]) -> Observations:
         built: dict[str, Instrument] = {
             **self._comparisons(),
             **self._rankings(),
@@ -171,9 +186,29 @@ class _Compilation:
             **self._labels(),
         }
         used = {name: instrument for name, instrument in built.items() if len(instrument.row)}
-        return self._compact(used)
+        return self._compact(*self._by_judge(used, sorted(apart)))
 
-    def _compact(self, instruments: dict[str, Instrument]) -> Observations:
+    def _by_judge(
+        self, instruments: dict[str, Instrument], apart: Sequence[str]
+    ) -> tuple[dict[str, Instrument], dict[str, str]]:
+        """Each instrument in parts: the votes of people and, in instruments of their own, of the judges `apart`."""
+        if not apart or "rater" not in self.frame.columns:
+            return instruments, {}
+        number = {judge: code for code, judge in enumerate(apart)}
+        judge = np.full(int(self.table_row.max(initial=-1)) + 1, -1)
+        judge[self.table_row] = self.frame["rater"].replace_strict(number, default=-1, return_dtype=pl.Int64).to_numpy()
+        parts: dict[str, Instrument] = {}
+        judged = {}
+        for name, votes in instruments.items():
+            codes = judge[votes.row]
+            for code in np.unique(codes).tolist():
+                own = name if code < 0 else f"{name} by {apart[code]}"
+                parts[own] = _taken(votes, codes == code)
+                if code >= 0:
+                    judged[own] = apart[code]
+        return dict(sorted(parts.items(), key=lambda part: part[0] in judged)), judged
+
+    def _compact(self, instruments: dict[str, Instrument], judged: dict[str, str]) -> Observations:
         """Only the items that some vote is about, renumbered."""
         seen = np.zeros(len(self.names), bool)
         for instrument in instruments.values():
@@ -184,7 +219,7 @@ class _Compilation:
         names = tuple(self.names[i] for i in kept)
         contents = None if self.contents is None else tuple(self.contents[i] for i in kept)
         renumbered = {name: _renumber(instrument, new) for name, instrument in instruments.items()}
-        return Observations(names, contents, renumbered, self.excluded, self.by_choice)
+        return Observations(names, contents, renumbered, self.excluded, self.by_choice, judged)
 
     def _count(self, reason: str, number: int) -> None:
         if number:
@@ -423,6 +458,12 @@ _ITEM_FIELDS: Mapping[type, tuple[str, ...]] = {
 
 def _item_arrays(instrument: Instrument) -> dict[str, Indices]:
     return {name: getattr(instrument, name) for name in _ITEM_FIELDS[type(instrument)]}
+
+
+def _taken(instrument: Instrument, votes: NDArray[np.bool_]) -> Instrument:
+    """Some votes of an instrument."""
+    changes: dict[str, Any] = {own.name: getattr(instrument, own.name)[votes] for own in fields(instrument)}
+    return replace(instrument, **changes)
 
 
 def _renumber(instrument: Instrument, new: Indices) -> Instrument:

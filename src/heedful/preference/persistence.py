@@ -21,9 +21,9 @@ from heedful.preference.prediction import Reading
 from heedful.preference.utilities import FreeItems, Linear, Utility
 
 FORMAT = "heedful.posterior"
-VERSION = 1
+VERSION = 2
 _JSON, _ARRAYS = "posterior.json", "posterior.safetensors"
-_READ = ("nuisance", "draws", "discrimination")
+_READ = ("nuisance", "draws", "discrimination", "deviation")
 _MODELS = {"pairs": PairModel, "choices": ChoiceModel, "grades": GradeModel}
 
 
@@ -155,11 +155,12 @@ def _document(folder: Path) -> dict[str, Any]:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise InputError("this is not a saved posterior", where=str(path))
     version = document.get("version")
-    if not isinstance(version, int) or version > VERSION:
+    if version != VERSION:
+        older = isinstance(version, int) and version < VERSION
         raise InputError(
-            f"the posterior has format version {version}, this heedful reads up to {VERSION}",
+            f"the posterior has format version {version}, this heedful reads version {VERSION}",
             where=str(path),
-            fix="upgrade heedful",
+            fix="fit and save it again" if older else "upgrade heedful",
         )
     return document
 

@@ -12,9 +12,11 @@ from scipy.special import xlog1py, xlogy
 from heedful.core import Floats
 from heedful.feedback import Table
 from heedful.preference.choices import ChoiceModel
-from heedful.preference.discrimination import Discriminating
+from heedful.preference.deviations import DEVIATION
+from heedful.preference.discrimination import LOG_DISCRIMINATION
 from heedful.preference.grades import GradeModel
 from heedful.preference.inference import Optimum
+from heedful.preference.likelihoods import Likelihood
 from heedful.preference.observations import Comparisons, Grades, Indices, Instrument, Observations, Selections, observe
 from heedful.preference.pairs import PairModel
 
@@ -32,9 +34,10 @@ _UNKNOWN_INSTRUMENT = "a scale or kind the fit has not seen"
 
 @dataclass(frozen=True)
 class Reading:
-    """How one instrument's votes depend on utilities: by its model at a · u, with nuisance parameters [p].
+    """How one instrument's votes depend on utilities: by its model at a · u + B η, with nuisance parameters [p].
 
-    `draws` [k, p] are of the nuisance parameters, `discrimination` [k] of a: 1 where it fixes the unit.
+    `draws` [k, p] are of the nuisance parameters, `discrimination` [k] of a: 1 where it fixes the unit; `deviation` [k,
+    q] of a judge's η, over the posterior's names; q is 0 for people.
     """
 
     kind: str
@@ -42,20 +45,33 @@ class Reading:
     nuisance: Floats
     draws: Floats
     discrimination: Floats = field(default_factory=lambda: np.ones(1))
+    deviation: Floats = field(default_factory=lambda: np.zeros((1, 0)))
 
 
 def readings(optimum: Optimum, x: Floats, drawn: Floats) -> tuple[Reading, ...]:
     """The nuisance parameters of each likelihood at parameters x [P], with their part of draws [k, P]."""
     problem = optimum.point.problem
-    found = []
-    for likelihood, where in zip(problem.likelihoods, problem.slices, strict=True):
-        nuisance, draws, a = x[where], drawn[:, where], np.ones(len(drawn))
-        if isinstance(likelihood, Discriminating):
-            a, moves = np.exp(draws[:, -1]), likelihood.inner.shift != 0
-            draws = np.where(moves, a[:, None], 1.0) * draws[:, :-1]
-            nuisance = np.where(moves, np.exp(nuisance[-1]), 1.0) * nuisance[:-1]
-        found.append(Reading(likelihood.kind, likelihood.model, nuisance, draws, a))
-    return tuple(found)
+    return tuple(
+        _of_likelihood(likelihood, x[where], drawn[:, where])
+        for likelihood, where in zip(problem.likelihoods, problem.slices, strict=True)
+    )
+
+
+def _of_likelihood(likelihood: Likelihood, nuisance: Floats, draws: Floats) -> Reading:
+    names = np.array(likelihood.nuisances, dtype=object)
+    sharpness = names == LOG_DISCRIMINATION
+    effect = np.array([name.startswith(DEVIATION) for name in names], bool)
+    own = ~(sharpness | effect)
+    a, drawn_a = np.exp(nuisance[sharpness].sum()), np.exp(draws[:, sharpness].sum(axis=1))
+    moves = likelihood.shift[own] != 0
+    return Reading(
+        likelihood.kind,
+        likelihood.model,
+        np.where(moves, a, 1.0) * nuisance[own],
+        np.where(moves, drawn_a[:, None], 1.0) * draws[:, own],
+        drawn_a,
+        draws[:, effect],
+    )
 
 
 @dataclass(frozen=True)
@@ -80,17 +96,22 @@ def predict(posterior: FittedPosterior, table: Table) -> Prediction:
     The log-probability of a vote with a share s for the first is, as in fitting, s log p + (1 − s) log(1 − p)
     with p = P(first wins | decided); its outcome is its choice.
     """
-    seen = observe(table, posterior.criterion, identity=posterior.utility.identity, soft_votes=False)
+    identity, apart = posterior.utility.identity, posterior.model.get("judges", ())
+    seen = observe(table, posterior.criterion, identity=identity, soft_votes=False, apart=apart)
     result = _Rows(len(table), seen)
-    drawn, known = _utilities(posterior, seen)
+    drawn, known = _utilities(posterior, seen, posterior.draws)
     for kind, votes in seen.instruments.items():
         reading = _reading(posterior, kind, votes)
         if reading is None:
             result.fail(votes.row, _UNKNOWN_INSTRUMENT)
             continue
         utilities = reading.discrimination[:, None] * drawn
+        if reading.deviation.shape[1]:
+            utilities = utilities + _utilities(posterior, seen, reading.deviation)[0]
         if isinstance(votes, Comparisons):
-            result.comparisons(votes, reading, utilities, known, by_sign=kind != reading.kind)
+            result.comparisons(
+                votes, reading, utilities, known, by_sign=("degree" in kind) != ("degree" in reading.kind)
+            )
         elif isinstance(votes, Grades):
             result.grades(votes, reading, utilities, known)
         else:
@@ -157,7 +178,7 @@ class _Rows:
             [np.zeros((0, len(reading.model.upper)))]
             + [np.exp(reading.model.log_prob(utilities[:, block], thresholds)).mean(axis=0) for block in _blocks(items)]
         )
-        if reading.kind == "label":
+        if reading.kind.startswith("label"):
             self.outcome[votes.row] = votes.value
             self.probability[row] = p[place, -1]
         level = reading.model.level(value)
@@ -197,14 +218,14 @@ class _Rows:
         self.log_prob[rows[used]] = top + np.log(np.exp(per_row - top[:, None]).mean(axis=1))
 
 
-def _utilities(posterior: FittedPosterior, seen: Observations) -> tuple[Floats, np.ndarray]:
-    """Draws of the utilities [k, m] of the items in a table, and which are known."""
+def _utilities(posterior: FittedPosterior, seen: Observations, draws: Floats) -> tuple[Floats, np.ndarray]:
+    """Utilities [k, m] of the items in a table by parameters [k, d], and which items are known."""
     from heedful.preference.utilities import FreeItems
 
     if isinstance(posterior.utility, FreeItems):
         where = posterior.utility.locate(seen.names)
-        return posterior.draws[:, where], where >= 0
-    return posterior.utility.evaluate(seen.items(), posterior.draws), np.ones(len(seen.names), bool)
+        return draws[:, where], where >= 0
+    return posterior.utility.evaluate(seen.items(), draws), np.ones(len(seen.names), bool)
 
 
 def _pair_probabilities(reading: Reading, utilities: Floats, first: Indices, second: Indices) -> Floats:
@@ -236,9 +257,12 @@ def _reading(posterior: FittedPosterior, kind: str, votes: Instrument) -> Readin
     if kind in fitted:
         return fitted[kind]
     none, draws = np.zeros(0), np.zeros((len(posterior.draws), 0))
-    other = fitted.get("comparison with degree" if kind == "comparison" else "comparison")
+    sort, _, judge = kind.partition(" by ")
+    beside = "comparison with degree" if sort == "comparison" else "comparison"
+    by_judge = f" by {judge}" if judge else ""
+    other = fitted.get(beside + by_judge) or fitted.get(sort) or fitted.get(beside)
     if isinstance(votes, Comparisons):
         return other or Reading(kind, PairModel(np.ones(1), False), none, draws)
     if isinstance(votes, Selections):
-        return Reading(kind, ChoiceModel((1,)), none, draws)
-    return None
+        return fitted.get(sort) or Reading(kind, ChoiceModel((1,)), none, draws)
+    return fitted.get(sort)

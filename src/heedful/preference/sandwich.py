@@ -158,7 +158,8 @@ def covariance(optimum: Optimum, clusters: Clusters, fewest: float) -> Covarianc
     if not ways and not clusters.fractional:
         return Covariance(Dense(bread), float("inf"), "model", promise, none, counts, notes)
     scores, rows = record_scores(optimum)
-    evidence = Evidence(optimum.point, scores, inverse, bread, independent=bread)
+    penalty = (bread * problem.prior) @ bread if problem.prior.any() else np.zeros_like(bread)
+    evidence = Evidence(optimum.point, scores, inverse, bread, independent=bread, penalty=penalty)
     if clusters.fractional:
         records = one_way(evidence, Grouping.of(np.arange(len(rows))), rows)
         if not ways:
