@@ -1,0 +1,78 @@
+"""The entries, in the order of their ids, and the committed results of their full runs."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from dataclasses import asdict
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from heedful.catalogue.entry import Entry, Run
+from heedful.core import UsageError
+
+# The module of each entry, named here so that nothing is imported before it is asked for.
+_MODULES = {
+    "001-055": "ratings",
+    "001-098": "transformed",
+    "004-023": "density",
+    "004-032": "pessimism",
+}
+
+
+def ids() -> tuple[str, ...]:
+    """The id of every entry, rising."""
+    return tuple(sorted(_MODULES))
+
+
+def entry(identity: str) -> Entry:
+    """The entry of this id. Raises UsageError where there is none."""
+    if identity not in _MODULES:
+        raise UsageError(f"no entry {identity!r}", where="catalogue", fix=f"one of {', '.join(ids())}")
+    found = importlib.import_module(f"heedful.catalogue.entries.{_MODULES[identity]}").ENTRY
+    assert isinstance(found, Entry)
+    return found
+
+
+@cache
+def _results() -> dict[str, Any]:
+    folder = files("heedful.catalogue") / "results"
+    texts = (folder / f"{identity}.json" for identity in ids())
+    found = [json.loads(text.read_text("utf-8")) for text in texts if text.is_file()]
+    return {result["id"]: result for result in found}
+
+
+def result(identity: str) -> dict[str, Any] | None:
+    """The committed result of a full run, as JSON values; None where there is none yet."""
+    return _results().get(identity)
+
+
+def write_result(run: Run, folder: Path) -> Path:
+    """Write a full run as `folder`/ID.json. Raises UsageError for a quick one, which decides nothing."""
+    if run.quick:
+        raise UsageError("a quick run is no result", where=run.id, fix="run it in full")
+    path = folder / f"{run.id}.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(_rounded(asdict(run)), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    return path
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers to six significant digits: a committed figure should not change with the last bit."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {key: _rounded(own) for key, own in value.items()}
+    return [_rounded(own) for own in value] if isinstance(value, list | tuple) else value
+
+
+def listing() -> list[dict[str, Any]]:
+    """Every entry with what its full run gave: verdict, seeds, figures and seconds are null until then."""
+    rows = []
+    for identity in ids():
+        own, known = entry(identity), result(identity) or {}
+        facts = {name: known.get(name) for name in ("verdict", "seeds", "figures", "seconds")}
+        rows.append({"id": own.id, "title": own.title, "area": own.area, "claim": own.claim, **facts})
+    return rows
