@@ -3,6 +3,7 @@
 from heedful.core.algebra import Expressible, Expression, Term
 from heedful.evidence.logic import Combined, conjunction, disjunction, mixture, negation, threshold
 from heedful.evidence.potentials import Constant, LogProb, Pessimistic, Rule, constraint, lowered, pessimistic, term
+from heedful.evidence.scope import Routed, routed, scoped, worst
 
 __all__ = [
     "Combined",
@@ -11,6 +12,7 @@ __all__ = [
     "Expression",
     "LogProb",
     "Pessimistic",
+    "Routed",
     "Rule",
     "Term",
     "conjunction",
@@ -20,6 +22,9 @@ __all__ = [
     "mixture",
     "negation",
     "pessimistic",
+    "routed",
+    "scoped",
     "term",
     "threshold",
+    "worst",
 ]

@@ -52,17 +52,17 @@ _ROUNDING = 1e-9
 
 def conjunction(*potentials: Any) -> Combined:
     """log P(all hold) = Σ log p."""
-    return _combined("conjunction", potentials, _sum)
+    return combined("conjunction", potentials, _sum)
 
 
 def negation(potential: Any) -> Combined:
     """log P(it does not hold) = log(1 − p)."""
-    return _combined("negation", (potential,), lambda parts: _log_complement(parts[0]))
+    return combined("negation", (potential,), lambda parts: _log_complement(parts[0]))
 
 
 def disjunction(*potentials: Any) -> Combined:
     """log P(at least one holds) = log(1 − Π (1 − p))."""
-    return _combined(
+    return combined(
         "disjunction", potentials, lambda parts: _log_complement(_sum([_log_complement(part) for part in parts]))
     )
 
@@ -80,7 +80,7 @@ def mixture(weights: Sequence[float], potentials: Sequence[Any]) -> Combined:
         logs = [part + math.log(weight) for part, weight in zip(parts, share.tolist(), strict=True)]
         return np.asarray(np.logaddexp.reduce(logs))
 
-    return _combined("mixture", tuple(potentials), mixed)
+    return combined("mixture", tuple(potentials), mixed)
 
 
 def threshold(potential: Any, at_least: float) -> Combined:
@@ -88,10 +88,11 @@ def threshold(potential: Any, at_least: float) -> Combined:
     if not 0 < at_least <= 1:
         raise UsageError(f"a threshold is a probability in (0, 1], not {at_least}", where="threshold")
     least = math.log(at_least)
-    return _combined("threshold", (potential,), lambda parts: np.where(parts[0] >= least, 0.0, -np.inf))
+    return combined("threshold", (potential,), lambda parts: np.where(parts[0] >= least, 0.0, -np.inf))
 
 
-def _combined(name: str, potentials: tuple[Any, ...], operation: Operation) -> Combined:
+def combined(name: str, potentials: tuple[Any, ...], operation: Operation) -> Combined:
+    """An operation on log-probabilities. Raises UsageError where there are none, ScaleError where one is a utility."""
     if not potentials:
         raise UsageError("at least one potential is needed", where=name)
     for potential in potentials:
