@@ -12,13 +12,14 @@ Every log P is concave in Δ and the nuisance parameters together, so that Newto
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_expit, log_ndtr, logit, ndtri
+from scipy.special import log_ndtr, logit, ndtri
 
 from heedful.core import Floats
 
@@ -224,28 +225,33 @@ class CumulativePairModel:
         return [(0, 1.0, -1.0, -1.0), (1, 1.0, -1.0, 1.0), (1, -1.0, -1.0, -1.0), (2, 1.0, 1.0, -1.0)]
 
     def gradient(self, counts: Floats, difference: Floats, nuisance: Floats) -> Floats:
-        own = self._by_outcome(difference, nuisance, self.log_prob(difference, nuisance))[0]
-        return np.asarray(np.einsum("oi...,o...->i...", own, counts))
+        log_p = self.log_prob(difference, nuisance)
+        own = np.zeros((len(log_p), self._size, *difference.shape))
+        for outcome, by, ratio, _ in self._densities(difference, nuisance, log_p):
+            own[outcome] += np.multiply.outer(by, ratio)
+        return np.asarray((own * counts[:, None]).sum(axis=0))
 
     def derivatives(self, counts: Floats, difference: Floats, nuisance: Floats) -> Derivatives:
         log_p = self.log_prob(difference, nuisance)
-        own, bent = self._by_outcome(difference, nuisance, log_p)
-        information = np.einsum("oim,ojm,om->ijm", own, own, counts) - np.einsum("oijm,om->ijm", bent, counts)
-        return Derivatives(float(np.vdot(counts, log_p)), np.einsum("oim,om->im", own, counts), information)
+        own, bent = np.zeros((len(log_p), self._size, len(difference))), 0.0
+        for outcome, by, ratio, bend in self._densities(difference, nuisance, log_p):
+            own[outcome] += by[:, None] * ratio
+            bent = bent + np.outer(by, by)[:, :, None] * (counts[outcome] * ratio * bend)
+        scaled = counts[:, None] * own
+        squares = sum(one[:, None] * other for one, other in zip(scaled, own, strict=True))
+        return Derivatives(float(np.vdot(counts, log_p)), scaled.sum(axis=0), squares - bent)
 
-    def _by_outcome(self, difference: Floats, nuisance: Floats, log_p: Floats) -> tuple[Floats, Floats]:
-        """∂P/P [o, 1 + p, ...] and ∂²P/P [o, 1 + p, 1 + p, ...]."""
-        size = 1 + len(self.nuisances)
-        first, second = (np.zeros((len(log_p), *(size,) * rank, *difference.shape)) for rank in (1, 2))
-        column = (size, *(1,) * difference.ndim)
+    @property
+    def _size(self) -> int:
+        return 1 + self.ties
+
+    def _densities(
+        self, difference: Floats, nuisance: Floats, log_p: Floats
+    ) -> Iterator[tuple[int, Floats, Floats, Floats]]:
+        """Each end x of an outcome's interval: how Δ and τ enter it [1 + p], ± f(x) / P and f′(x) / f(x)."""
         for outcome, sign, a, b in self._ends:
-            x = a * difference + (b * nuisance[0] if self.ties else 0.0)
-            density, bend = _DENSITY[self.distribution](x)
-            ratio = sign * np.exp(density - log_p[outcome])
-            by = np.array([a, b])[:size]
-            first[outcome] += by.reshape(column) * ratio
-            second[outcome] += np.outer(by, by).reshape(size, *column) * (ratio * bend)
-        return first, second
+            density, bend = _DENSITY[self.distribution](a * difference + (b * nuisance[0] if self.ties else 0.0))
+            yield outcome, np.array([a, b])[: self._size], sign * np.exp(density - log_p[outcome]), bend
 
     def recession(self) -> tuple[Floats, Floats]:
         """The upper end of an outcome's interval must not fall, its lower end not rise."""
@@ -264,14 +270,20 @@ class CumulativePairModel:
         return replace(self, ties=ties), ~tied | ties
 
 
+def _log_expit(x: Floats) -> Floats:
+    """log σ(x), by NumPy's vectorised exp: several times as fast as scipy.special.log_expit."""
+    return np.asarray(np.minimum(x, 0.0) - np.log1p(np.exp(-np.abs(x))))
+
+
 def _logistic_density(x: Floats) -> tuple[Floats, Floats]:
     """log f and f′/f."""
-    return log_expit(x) + log_expit(-x), 1 - 2 * expit(x)
+    size = np.abs(x)
+    return -size - 2 * np.log1p(np.exp(-size)), -np.tanh(x / 2)
 
 
 def _normal_density(x: Floats) -> tuple[Floats, Floats]:
     return -(x**2) / 2 - np.log(2 * np.pi) / 2, -x
 
 
-_LOG_CDF = {"logistic": log_expit, "normal": log_ndtr}
+_LOG_CDF = {"logistic": _log_expit, "normal": log_ndtr}
 _DENSITY = {"logistic": _logistic_density, "normal": _normal_density}

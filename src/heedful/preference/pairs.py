@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from heedful.core import Floats
 from heedful.preference.likelihoods import Edges, Terms, all_reached, summed
@@ -81,24 +82,29 @@ class Pairs:
         return self.model.start(self.counts.sum(axis=1))
 
     def terms(self, utility: Floats, nuisance: Floats) -> Terms:
-        n, p = len(utility), len(nuisance)
+        n = len(utility)
         if not self.model.valid(nuisance):
-            return Terms.outside(n, p)
-        sums = self._derivatives(utility, nuisance)
+            return Terms.outside(n, len(nuisance))
+        return self.assembled(self.derivatives(utility, nuisance), n)
+
+    def assembled(self, sums: Derivatives, n: int) -> Terms:
+        """Derivatives pair by pair as those by the utilities of n items and the nuisance parameters."""
         curvature, mixed = sums.information[0, 0], sums.information[0, 1:]
+        as_first, as_second = self._sums(curvature, n)
         return Terms(
             value=sums.value,
             gradient=self._difference(sums.gradient[0], n),
             nuisance_gradient=sums.gradient[1:].sum(axis=1),
-            diagonal=summed(self.first, curvature, n) + summed(self.second, curvature, n),
+            diagonal=as_first + as_second,
             rows=self.first,
             columns=self.second,
             values=-curvature,
-            cross=np.reshape([self._difference(row, n) for row in mixed], (p, n)).T,
+            cross=np.reshape([self._difference(row, n) for row in mixed], (len(mixed), n)).T,
             nuisance_information=sums.information[1:, 1:].sum(axis=2),
         )
 
-    def _derivatives(self, utility: Floats, nuisance: Floats) -> Derivatives:
+    def derivatives(self, utility: Floats, nuisance: Floats) -> Derivatives:
+        """The log-likelihood with its derivatives pair by pair."""
         m, size = len(self.first), 1 + len(nuisance)
         value, gradient, information = 0.0, np.empty((size, m)), np.empty((size, size, m))
         for begin in range(0, m, _BLOCK):
@@ -111,7 +117,22 @@ class Pairs:
 
     def _difference(self, values: Floats, n: int) -> Floats:
         """Σ values over the pairs an item is first in, less those it is second in [n]."""
-        return summed(self.first, values, n) - summed(self.second, values, n)
+        as_first, as_second = self._sums(values, n)
+        return as_first - as_second
+
+    def _sums(self, values: Floats, n: int) -> tuple[Floats, Floats]:
+        """Σ values over the pairs an item is first in, and over those it is second in [n]."""
+        above, ones = self.above(values, n), np.ones(n)
+        return above @ ones, above.T @ ones
+
+    def above(self, values: Floats, n: int) -> sparse.csr_array:
+        """Values pair by pair as a sparse matrix [n, n] above its diagonal; pairs ascend, so nothing is sorted."""
+        pointers = np.searchsorted(self.first, np.arange(n + 1)).astype(np.int32)
+        return sparse.csr_array((values, self._columns, pointers), shape=(n, n))
+
+    @cached_property
+    def _columns(self) -> NDArray[np.int32]:
+        return self.second.astype(np.int32)
 
     def outcome_gradients(self, utility: Floats, nuisance: Floats) -> Floats:
         """The gradient of log P of each outcome by Δ, then the nuisance parameters [o, 1 + p, m]."""
@@ -149,17 +170,24 @@ class Pairs:
         if kept is None:
             return None
         model, outcomes = kept
+        if inside.all() and outcomes.all():
+            return replace(self, first=new[self.first], second=new[self.second])
         votes = None if self.votes is None else _within(self.votes, inside, outcomes)
         first, second = new[self.first[inside]], new[self.second[inside]]
         return Pairs(self.kind, model, first, second, self.counts[np.ix_(outcomes, inside)], votes)
 
     def edges(self, n: int) -> Edges:
         z = self.model.scores
-        won, lost = self.counts[z > 0].any(axis=0), self.counts[z < 0].any(axis=0)
-        pair = np.stack([self.first, self.second], axis=1)
+        won, lost = (np.flatnonzero(self._seen(side)) for side in (z > 0, z < 0))
         # Short of the highest degree, Δ can move neither way: the highest would overtake on one side or the other.
-        tied = self.counts[np.abs(z) < z[-1]].any(axis=0)
-        return Edges(np.concatenate([pair[won], pair[lost, ::-1]]), pair[tied])
+        tied = np.flatnonzero(self._seen(np.abs(z) < z[-1]))
+        above = np.concatenate([self.first[won], self.second[lost]])
+        below = np.concatenate([self.second[won], self.first[lost]])
+        return Edges(np.column_stack([above, below]), np.column_stack([self.first[tied], self.second[tied]]))
+
+    def _seen(self, outcomes: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Whether any of some outcomes was seen, pair by pair."""
+        return np.asarray(self.counts[outcomes].any(axis=0))
 
     def settled(self, groups: Indices) -> bool:
         """An outcome of level l on a pair that moves alike keeps c_l from falling behind any other; so does any tie.
@@ -169,7 +197,7 @@ class Pairs:
         level = np.abs(self.model.scores)
         levels = np.unique(level)
         alike = groups[self.first] == groups[self.second]
-        leading = [x for x in levels if x == 0 or self.counts[level == x][:, alike].any()]
+        leading = [x for x in levels if x == 0 or (self._seen(level == x) & alike).any()]
         where = {x: i for i, x in enumerate(levels)}
         return all_reached([(where[x], where[y]) for x in leading for y in levels], len(levels))
 

@@ -1,0 +1,180 @@
+"""Covariance of strengths fitted to counted comparisons: by the model, or robust to its errors (the sandwich).
+
+With H the information and s_v the score of comparison v, the sandwich is H⁻¹ (Σ_v s_v s_vᵀ) H⁻¹ (Huber 1967). Scores
+are the same for comparisons of one pair and outcome, so the sum runs over counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from heedful.core import Floats
+from heedful.preference.information import Dense, Sparse
+from heedful.preference.observations import Indices
+from heedful.preference.pair_fit import PairFit, information_of
+from heedful.preference.pair_models import Derivatives
+
+# Random signs for the variances of very many items, and the most relative error of a standard error they may leave.
+_PROBES = 24
+LARGEST_ERROR = 0.02
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """What was compared, pair by pair of a fit: `counts` and `squares` [t, m] of each outcome, and the `split` [t, o]
+    of a comparison with that outcome into the outcomes of the fitted model (a tie into half a win for each)."""
+
+    counts: Floats
+    squares: Floats
+    split: Floats
+
+
+def covariance(fit: PairFit, made: Comparisons | None) -> Floats:
+    """Covariance [n + p, n + p] of utilities, which sum to zero, and nuisance parameters; `made` None: H⁻¹ alone."""
+    assert isinstance(fit.information, Dense)
+    inverse = _centred(fit.information.inverse, fit.items)
+    if made is None:
+        return inverse
+    middle = information_of(fit.pairs.assembled(_middle(fit, made, inverse), fit.items))
+    assert isinstance(middle, Dense)
+    return np.asarray(inverse @ middle.matrix @ inverse)
+
+
+def _centred(matrix: Floats, items: int) -> Floats:
+    """A symmetric matrix seen from utilities that sum to zero."""
+    moved = matrix.copy()
+    moved[:items] -= matrix[:items].mean(axis=0)
+    moved[:, :items] -= moved[:, :items].mean(axis=1)[:, None]
+    return moved
+
+
+def _middle(fit: PairFit, made: Comparisons, inverse: Floats | None) -> Derivatives:
+    """Σ_v s_v s_vᵀ pair by pair.
+
+    Each score is divided by what its own comparison took from it, s (1 − leverage)⁻¹ (MacKinnon and White 1985, HC3),
+    which makes up for the fit's bending towards the votes.
+    """
+    scores = np.tensordot(made.split, fit.pairs.outcome_gradients(fit.utility, fit.nuisance), axes=1)
+    scores = _unbent(scores, _leverage(fit, made, inverse))
+    weighted = made.squares[:, None] * scores
+    size = scores.shape[1]
+    middle = np.empty((size, size, scores.shape[2]))
+    for i in range(size):
+        for j in range(size):
+            middle[i, j] = (weighted[:, i] * scores[:, j]).sum(axis=0)
+    return Derivatives(0.0, np.zeros(scores.shape[1:]), middle)
+
+
+def _leverage(fit: PairFit, made: Comparisons, inverse: Floats | None) -> Floats:
+    """What one comparison adds to the information, times H⁻¹, by Δ and the nuisance parameters [1 + p, 1 + p, m].
+
+    Without H⁻¹ at hand, for very many items, its diagonal is taken for it.
+    """
+    n, (a, b) = fit.items, (fit.pairs.first, fit.pairs.second)
+    size = 1 + len(fit.nuisance)
+    spread = np.zeros((size, size, len(a)))
+    if inverse is None:
+        variance = 1 / fit.information.diagonal_all if isinstance(fit.information, Sparse) else np.ones(n)
+        spread[0, 0] = variance[a] + variance[b]
+        spread[range(1, size), range(1, size)] = variance[n:, None]
+    else:
+        spread[0, 0] = inverse[a, a] + inverse[b, b] - 2 * inverse[a, b]
+        spread[0, 1:] = spread[1:, 0] = (inverse[a, n:] - inverse[b, n:]).T
+        spread[1:, 1:] = inverse[n:, n:, None]
+    whole = fit.pairs.derivatives(fit.utility, fit.nuisance).information
+    # A comparison of average weight w̄ = Σ w² / Σ w has the part w̄ / Σ w of its pair's information.
+    whole *= made.squares.sum(axis=0) / made.counts.sum(axis=0) ** 2
+    return np.asarray((whole[:, :, None] * spread[None]).sum(axis=1))
+
+
+def _unbent(scores: Floats, leverage: Floats) -> Floats:
+    """(1 − leverage)⁻¹ s, for scores [t, 1 + p, m]."""
+    if scores.shape[1] == 1:
+        return np.asarray(scores / (1 - leverage[0, 0]))
+    left = np.eye(len(leverage)) - np.moveaxis(leverage, 2, 0)
+    solved = np.linalg.solve(left, scores.transpose(2, 1, 0))
+    return np.asarray(solved.transpose(2, 1, 0))
+
+
+@dataclass(frozen=True)
+class Variances:
+    """Variances [n] of centred utilities, with the relative error [n] that their standard errors may have."""
+
+    variance: Floats
+    error: Floats
+
+
+def variances(fit: PairFit, made: Comparisons | None, rng: np.random.Generator) -> Variances:
+    """The diagonal of the covariance of very many items, without its matrix.
+
+    By random signs v: E[v ∘ (A v)] is the diagonal of A (Bekas, Kokiopoulou and Saad 2007), of A less a part close to
+    it whose diagonal is known, D⁻¹ M D⁻¹ with two corrections; what is left is small wherever items meet many others.
+    """
+    bread = fit.information
+    assert isinstance(bread, Sparse)
+    bread = replace(bread, tolerance=1e-6)
+    middle = bread if made is None else information_of(fit.pairs.assembled(_middle(fit, made, None), fit.items))
+    assert isinstance(middle, Sparse)
+    signs = np.asarray(2.0 * rng.integers(0, 2, (len(fit.x), _PROBES)) - 1.0)
+    near, diagonal = _near(bread, middle, signs)
+    rest = signs * (_sandwiched(bread, middle, signs, fit.items) - near)
+    found = diagonal + rest.mean(axis=1)
+    error = rest.std(axis=1, ddof=1) / np.sqrt(_PROBES) / (2 * np.maximum(found, 1e-300))
+    return Variances(found[: fit.items], error[: fit.items])
+
+
+def variances_of(fit: PairFit, made: Comparisons | None, items: Indices) -> Floats:
+    """The exact variances of a few of very many items: one linear system each."""
+    bread = fit.information
+    assert isinstance(bread, Sparse)
+    middle = bread if made is None else information_of(fit.pairs.assembled(_middle(fit, made, None), fit.items))
+    assert isinstance(middle, Sparse)
+    units = np.zeros((len(fit.x), len(items)))
+    units[items, np.arange(len(items))] = 1.0
+    solved = _solved(bread, units, fit.items)
+    return np.asarray(np.einsum("ij,ij->j", solved, middle.times(solved)))
+
+
+def _solved(bread: Sparse, right: Floats, items: int) -> Floats:
+    """H⁺ right, between vectors whose utilities sum to zero."""
+    right = right.copy()
+    right[:items] -= right[:items].mean(axis=0)
+    solved = bread.solve(right)
+    solved[:items] -= solved[:items].mean(axis=0)
+    return solved
+
+
+def _sandwiched(bread: Sparse, middle: Sparse, right: Floats, items: int) -> Floats:
+    solved = _solved(bread, right, items)
+    return solved if middle is bread else _solved(bread, middle.times(solved), items)
+
+
+def _near(bread: Sparse, middle: Sparse, right: Floats) -> tuple[Floats, Floats]:
+    """A matrix near the covariance, times `right`, and its diagonal.
+
+    With H = D − W, H⁻¹ M H⁻¹ ≈ D⁻¹ M D⁻¹ + D⁻¹ W D⁻¹ M D⁻¹ + D⁻¹ M D⁻¹ W D⁻¹; M = H for the bread alone. As M does,
+    it takes no notice of a constant.
+    """
+    diagonal = bread.diagonal_all
+    weight = 1 / diagonal[:, None]
+
+    def others(vector: Floats) -> Floats:
+        """W D⁻¹ vector."""
+        return vector - bread.times(weight * vector)
+
+    inner = middle.times(weight * right)
+    product = weight * (inner + others(inner) + middle.times(weight * others(right)))
+    return product, (middle.diagonal_all + 2 * _diagonal_of_product(bread, middle)) / diagonal**2
+
+
+def _diagonal_of_product(bread: Sparse, middle: Sparse) -> Floats:
+    """The diagonal of W D⁻¹ M, (W D⁻¹ M)_ii = Σ_j W_ij M_ij / D_j, where W = D − H has a diagonal of zeros."""
+    n, inverse = len(bread.diagonal), 1 / bread.diagonal_all
+    both = bread.above.multiply(middle.above).tocsr()
+    cross = bread.cross * middle.cross
+    corner = bread.nuisances * middle.nuisances
+    np.fill_diagonal(corner, 0.0)
+    top = both @ inverse[:n] + both.T @ inverse[:n] + cross @ inverse[n:]
+    return -np.concatenate([top, cross.T @ inverse[:n] + corner @ inverse[n:]])
