@@ -83,7 +83,7 @@ def test_numbers_keep_their_full_precision() -> None:
 
 def test_texts_survive_whatever_they_hold(tmp_path: Path) -> None:
     text = "שלום \ud800 \u2028 \x00 𝄞 \"'\\"
-    write_report({**NEW, "title": text}, tmp_path)
+    write_report({**NEW, "title": text, "feedback": {"read": 1}}, tmp_path)
     assert load_summary(tmp_path)["title"] == text
     assert "שלום" in (tmp_path / "summary.json").read_text(encoding="utf-8")
 

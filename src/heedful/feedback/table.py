@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from heedful.core import InputError
@@ -65,6 +66,7 @@ _ALWAYS = ("id", "kind", "outputs", "systems", "criterion")
 _VALUE_COLUMNS = (
     "choice", "degree", "share", "ranks", "best", "rating", "step", "label", "steps", "text", "signal", "amount",
 )  # fmt: skip
+_WHOLE = Address()
 _PLAIN_COLUMNS = ("protocol", "propensity", "policy", "time", "seconds", "licence", "consent", "personal")
 
 
@@ -104,9 +106,12 @@ class Table:
     @classmethod
     def of(cls, records: Iterable[Record], *, source: str = "records", first_line: int = 1) -> Table:
         """A table of records; those without an id are named by `source` and their ordinal."""
-        rows = [_row(record, source, line) for line, record in enumerate(records, first_line)]
-        columns = {name: [row.get(name) for row in rows] for name in SCHEMA}
-        return cls.shaped(pl.DataFrame(columns, schema=SCHEMA))
+        listed = list(records)
+        columns = _columns(listed)
+        columns["id"] = [record.id or f"{source}-{line}" for line, record in enumerate(listed, first_line)]
+        columns["source"] = [source] * len(listed)
+        columns["line"] = list(range(first_line, first_line + len(listed)))
+        return cls.shaped(pl.DataFrame([_series(name, columns[name]) for name in SCHEMA if name in columns]))
 
     @classmethod
     def concat(cls, tables: Sequence[Table]) -> Table:
@@ -186,34 +191,43 @@ def _with_candidates(frame: pl.DataFrame) -> pl.DataFrame:
     return frame
 
 
-def _row(record: Record, source: str, line: int) -> dict[str, Any]:
-    """A record as the columns of the schema."""
-    value = record.value
-    row: dict[str, Any] = {name: getattr(value, name) for name in _VALUE_COLUMNS}
-    row.update({name: getattr(record, name) for name in _PLAIN_COLUMNS})
-    whole = record.address == Address()
-    row.update(
-        id=record.id or f"{source}-{line}",
-        kind=record.kind,
-        context=encode_content(record.context, "world"),
-        outputs=[encode_content(candidate.output, "system") for candidate in record.candidates],
-        systems=[candidate.system for candidate in record.candidates],
-        shown=True if record.order == "shown" else None,
-        address=None if whole else record.address.model_dump_json(exclude_none=True),
-        criterion=record.criterion,
-        scale_low=value.scale[0] if value.scale else None,
-        scale_high=value.scale[1] if value.scale else None,
-        rater=record.rater.id if record.rater else None,
-        rater_kind=record.rater.kind if record.rater else None,
-        extra=json.dumps(record.extra, ensure_ascii=False) if record.extra else None,
-        source=source,
-        line=line,
-    )
-    return row
+def _columns(records: Sequence[Record]) -> dict[str, list[Any]]:
+    """Records as columns of the schema, less id, source and line, and less those that are wholly null."""
+    values, raters = [record.value for record in records], [record.rater for record in records]
+    columns = {name: [getattr(value, name) for value in values] for name in _VALUE_COLUMNS}
+    columns |= {name: [getattr(record, name) for record in records] for name in ("kind", "criterion", *_PLAIN_COLUMNS)}
+    columns |= {
+        "context": [encode_content(record.context, "world") for record in records],
+        "outputs": [[encode_content(one.output, "system") for one in record.candidates] for record in records],
+        "systems": [[one.system for one in record.candidates] for record in records],
+        "shown": [True if record.order == "shown" else None for record in records],
+        "address": [_address(record.address) for record in records],
+        "scale_low": [value.scale[0] if value.scale else None for value in values],
+        "scale_high": [value.scale[1] if value.scale else None for value in values],
+        "rater": [rater.id if rater else None for rater in raters],
+        "rater_kind": [rater.kind if rater else None for rater in raters],
+        "extra": [json.dumps(one.extra, ensure_ascii=False) if one.extra else None for one in records],
+    }
+    return {
+        name: column for name, column in columns.items() if name in _ALWAYS or any(one is not None for one in column)
+    }
+
+
+def _address(address: Address) -> str | None:
+    return None if address is _WHOLE or address == _WHOLE else address.model_dump_json(exclude_none=True)
+
+
+def _series(name: str, column: list[Any]) -> pl.Series:
+    """A column of the schema. Lists of candidates go by way of one flat column: polars is slow list by list."""
+    if name not in ("outputs", "systems") or not column:
+        return pl.Series(name, column, dtype=SCHEMA[name])
+    flat = pl.Series(name, [one for listed in column for one in listed], dtype=pl.String)
+    row = pl.Series("row", np.repeat(np.arange(len(column)), [len(listed) for listed in column]))
+    return pl.DataFrame([row, flat]).group_by("row", maintain_order=True).agg(name)[name]
 
 
 def _record(row: dict[str, Any]) -> Record:
-    """The inverse of `_row`, less where it came from. Table rows were validated when read, so nothing is re-checked."""
+    """The inverse of `_columns`, less where it came from. Table rows were validated when read, so nothing is re-checked."""
     get = row.get
     scale = (row["scale_low"], row["scale_high"]) if get("scale_low") is not None else None
     candidates = [
