@@ -1,0 +1,16 @@
+"""People differ: groups by mixture, personal effects, and outcomes that compare with an absolute standard."""
+
+from heedful.preference.people.choosing import Chosen, Differing, choose_groups, held_out_by_rater, people_differ
+from heedful.preference.people.groups import Groups, fit_groups
+from heedful.preference.people.votes import PairVotes
+
+__all__ = [
+    "Chosen",
+    "Differing",
+    "Groups",
+    "PairVotes",
+    "choose_groups",
+    "fit_groups",
+    "held_out_by_rater",
+    "people_differ",
+]
