@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 from scipy.optimize import brentq, minimize
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from heedful.core import FitError, Item, UsageError
 from heedful.feedback import Address, Candidate, Record, Table, Value
@@ -393,3 +393,45 @@ def test_intervals_from_shares_hold() -> None:
     covered = np.mean(np.abs(estimates) < 1.96 * np.array(errors))
     assert 0.92 < covered < 0.975
     np.testing.assert_allclose(np.mean(errors, axis=0), np.std(estimates, axis=0), rtol=0.12)
+
+
+def test_marks_of_steps_are_grades_whose_variance_the_records_tell() -> None:
+    rng = np.random.default_rng(8)
+    records = []
+    for _ in range(300):
+        system = int(rng.integers(3))
+        # All steps of an answer are right together, or none is: an answer tells as much as one mark.
+        right = float(rng.random() < (0.3, 0.5, 0.7)[system])
+        records.append(record("steps", ["abc"[system]], steps=[right] * 4 + [None]))
+    fitted = fit(Table.of(records))
+    rates = [np.mean([r.value.steps[0] for r in records if r.candidates[0].system == s]) for s in "abc"]  # type: ignore[index]
+    np.testing.assert_allclose(fitted.mean, logit(rates) - logit(rates).mean(), atol=1e-8)
+    assert fitted.covariance is not None
+    one = [record("label", [r.candidates[0].system], label=bool(r.value.steps[0])) for r in records]  # type: ignore[list-item, index]
+    alone = fit(Table.of(one)).covariance
+    np.testing.assert_allclose(np.sqrt(np.diag(fitted.covariance)), np.sqrt(np.diag(alone)), rtol=0.03)  # type: ignore[arg-type]
+
+
+def test_implicit_signals_are_weighted_by_their_propensity() -> None:
+    """Unhappy people press a button more often: without the weights, the system seen by more of them looks worse."""
+    rng = np.random.default_rng(9)
+    likes, votes = {"a": 0.6, "b": 0.6, "c": 0.5}, []
+    for system, rate in likes.items():
+        for _ in range(4000):
+            liked = rng.random() < rate
+            told = 0.2 if liked or system != "a" else 0.8
+            if rng.random() < told:
+                votes.append((system, liked, told))
+    records = [
+        record("implicit", [system], signal="thumb", amount=float(liked)).model_copy(update={"propensity": told})
+        for system, liked, told in votes
+    ]
+    naive = fit(Table.of(record("implicit", [s], signal="thumb", amount=float(liked)) for s, liked, _ in votes))
+    fitted = fit(Table.of(records))
+    truth = logit(list(likes.values()))
+    error = np.abs(fitted.mean - (truth - truth.mean()))
+    assert fitted.covariance is not None
+    assert (error < 3 * np.sqrt(np.diag(fitted.covariance))).all()
+    assert naive.mean[0] < naive.mean[1] - 1.0
+    assert fitted.mean[0] == pytest.approx(fitted.mean[1], abs=0.3)
+    assert fitted.model["covariance"] == "records"

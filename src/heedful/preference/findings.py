@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from heedful.core import Finding
 from heedful.preference.identification import ALONE, ISLAND, SEPARATED, UNDEFEATED, UNSETTLED, WINLESS
 from heedful.preference.likelihoods import Likelihood
-from heedful.preference.observations import Observations, distinct
+from heedful.preference.instruments import Grades, Observations, distinct, is_weighted
 
 _EXAMPLES = 5
 
@@ -54,14 +54,15 @@ _CASES = {
 }
 
 
-def unused(observations: Observations) -> list[Finding]:
-    """One note per reason for which records were kept but not used."""
-    return [
+def read(observations: Observations) -> list[Finding]:
+    """What of the records a fit does not use, or uses in part: one note per reason."""
+    found = [
         Finding(
             "fit.not_used", "note", f"{count:,} judgements are kept but not used by this fit: {reason}.", count=count
         )
         for reason, count in observations.excluded.items()
-    ] + [
+    ]
+    found += [
         Finding(
             "fit.degrees_not_used",
             "note",
@@ -70,6 +71,14 @@ def unused(observations: Observations) -> list[Finding]:
         )
         for reason, count in observations.by_choice.items()
     ]
+    for kind, votes in observations.instruments.items():
+        if isinstance(votes, Grades) and is_weighted(votes):
+            n, told = len(votes.row), float(votes.weight.sum()) if votes.weight is not None else 0.0
+            message = (
+                f"The {n:,} votes of the sort {kind!r} are weighted by their propensities, and tell as {told:,.0f}."
+            )
+            found.append(Finding("fit.propensities", "note", message, count=n))
+    return found
 
 
 def silent(observations: Observations, likelihoods: Sequence[Likelihood]) -> list[Finding]:

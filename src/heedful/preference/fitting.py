@@ -68,7 +68,7 @@ def fit(
     if not observations.instruments:
         raise _nothing_to_fit(observations, criterion)
     grouped = Clusters.of(table) if clusters == "auto" else Clusters({})
-    grouped = replace(grouped, fractional=observations.fractional)
+    grouped = replace(grouped, by_records=observations.by_records)
     pairs, rng = -(-draws // 2), np.random.default_rng(seed)
     facts = {
         "criterion": criterion,
@@ -99,7 +99,7 @@ def _by_items(
     likelihoods, names = build(observations), observations.names
     counts = judgements(observations)
     fitted = fit_items(likelihoods, counts, clusters, pairs, rng, observations.judged)
-    found = say.unused(observations) + say.silent(observations, likelihoods) + say.unplaced(names, fitted.notes)
+    found = say.read(observations) + say.silent(observations, likelihoods) + say.unplaced(names, fitted.notes)
     if fitted.covariance is not None:
         lone = np.isnan(np.diag(fitted.covariance)) & np.array([not note for note in fitted.notes])
         found += say.without_interval([names[i] for i in np.flatnonzero(lone)])
@@ -134,7 +134,7 @@ def _by_items_with_prior(
     n = len(names)
     fitted = fit_features(likelihoods, np.eye(n), prior_sd, clusters, pairs, rng, observations.judged)
     notes = identify(likelihoods, n).notes
-    found = say.unused(observations) + say.silent(observations, likelihoods) + say.unplaced(names, notes)
+    found = say.read(observations) + say.silent(observations, likelihoods) + say.unplaced(names, notes)
     return FittedPosterior(
         utility=FreeItems(names),
         criterion=criterion,
@@ -165,7 +165,7 @@ def _by_features(
     likelihoods, items = build(observations), observations.items()
     encoder = (features if isinstance(features, Standardised) else Standardised(features)).fit(items)
     fitted = fit_features(likelihoods, encoder.encode(items), prior_sd, clusters, pairs, rng, observations.judged)
-    found = say.unused(observations) + say.silent(observations, likelihoods) + fitted.findings
+    found = say.read(observations) + say.silent(observations, likelihoods) + fitted.findings
     d = len(encoder.names)
     return FittedPosterior(
         utility=Linear(encoder),

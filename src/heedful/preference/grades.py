@@ -69,7 +69,7 @@ class GradeModel:
 class Scale:
     """Votes counted per item and level: `items` [m] are those rated, `counts` [m, k] over the levels seen.
 
-    Per vote: its table `row`, its place among `items` and its `level` [v].
+    Per vote: its table `row`, its place among `items`, its `level` and its `weight` [v].
     """
 
     kind: str
@@ -79,22 +79,26 @@ class Scale:
     row: Indices
     place: Indices
     level: Indices
+    weight: Floats
 
     @classmethod
     def of(cls, kind: str, votes: Grades, n: int) -> Scale | None:
         """The votes as counts; None where all are of one level, which says nothing about anyone."""
         model = GradeModel.of(votes.value)
-        return cls._counted(kind, model, votes.row, votes.item, model.level(votes.value))
+        weight = np.ones(len(votes.row)) if votes.weight is None else votes.weight
+        return cls._counted(kind, model, votes.row, votes.item, model.level(votes.value), weight)
 
     @classmethod
-    def _counted(cls, kind: str, model: GradeModel, row: Indices, item: Indices, level: Indices) -> Scale | None:
+    def _counted(
+        cls, kind: str, model: GradeModel, row: Indices, item: Indices, level: Indices, weight: Floats
+    ) -> Scale | None:
         seen, level = np.unique(level, return_inverse=True)
         if len(seen) < 2:
             return None
         items, place = np.unique(item, return_inverse=True)
-        counts = np.bincount(place * len(seen) + level, minlength=len(items) * len(seen))
+        counts = summed(place * len(seen) + level, weight, len(items) * len(seen))
         kept = GradeModel(model.lower[seen], model.upper[seen])
-        return cls(kind, kept, items, counts.reshape(len(items), -1).astype(np.float64), row, place, level)
+        return cls(kind, kept, items, counts.reshape(len(items), -1), row, place, level, weight)
 
     @property
     def nuisances(self) -> tuple[str, ...]:
@@ -154,8 +158,8 @@ class Scale:
         low, high = padded[self.level] - u, padded[self.level + 1] - u
         lead = np.concatenate([[1.0], 1 / -np.expm1(-np.diff(nuisance)), [1.0]])[self.level]
         first, last = self.level == 0, self.level == len(nuisance)
-        by_high = np.where(last, 0.0, lead - expit(high))
-        by_low = np.where(first, 0.0, np.where(last, 0.0, 1 - lead) - expit(low))
+        by_high = self.weight * np.where(last, 0.0, lead - expit(high))
+        by_low = self.weight * np.where(first, 0.0, np.where(last, 0.0, 1 - lead) - expit(low))
         rows, columns, values = [self.row], [self.items[self.place]], [-by_high - by_low]
         for inside, threshold, part in ((~last, self.level, by_high), (~first, self.level - 1, by_low)):
             rows.append(self.row[inside])
@@ -166,14 +170,16 @@ class Scale:
     def select(self, votes: Indices) -> Self:
         """Some votes alone, under the same levels."""
         old, place = np.unique(self.place[votes], return_inverse=True)
-        level, levels = self.level[votes], self.counts.shape[1]
-        counts = summed(place * levels + level, np.ones(len(votes)), len(old) * levels).reshape(-1, levels)
-        return replace(self, items=self.items[old], counts=counts, row=self.row[votes], place=place, level=level)
+        level, weight, levels = self.level[votes], self.weight[votes], self.counts.shape[1]
+        counts = summed(place * levels + level, weight, len(old) * levels).reshape(-1, levels)
+        items, row = self.items[old], self.row[votes]
+        return replace(self, items=items, counts=counts, row=row, place=place, level=level, weight=weight)
 
     def restrict(self, new: Indices) -> Scale | None:
         item = new[self.items[self.place]]
         kept = item >= 0
-        return Scale._counted(self.kind, self.model, self.row[kept], item[kept], self.level[kept])
+        level, weight = self.level[kept], self.weight[kept]
+        return Scale._counted(self.kind, self.model, self.row[kept], item[kept], level, weight)
 
     def edges(self, n: int) -> Edges:
         """A rating moves at least as far as the threshold below it, and no further than the one above."""

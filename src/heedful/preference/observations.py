@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
-from typing import Any, Literal
+from collections.abc import Collection, Iterable, Sequence
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -14,16 +12,34 @@ from numpy.typing import NDArray
 from heedful.core import Floats, Item, decode_parts
 from heedful.feedback import CHOICES, KINDS, Table
 from heedful.feedback.record import Kind
+from heedful.preference.instruments import (
+    STEPS,
+    Comparisons,
+    Grades,
+    Indices,
+    Instrument,
+    Observations,
+    Selections,
+    distinct,
+    item_arrays,
+    renumbered,
+    taken,
+)
 
-FITTED_KINDS = ("comparison", "ranking", "best_of", "rating", "label", "edit")
+__all__ = [
+    "FITTED_KINDS", "Comparisons", "Grades", "Identity", "Indices", "Instrument", "Observations", "Selections",
+    "distinct", "judges_beside_people", "observe",
+]  # fmt: skip
+
+FITTED_KINDS = ("comparison", "ranking", "best_of", "rating", "label", "edit", "steps", "implicit")
 """The record kinds that have a likelihood. Others are kept in the table and not used by the fit."""
 
 _COLUMNS = (
     "kind", "context", "outputs", "systems", "criterion", "address", "choice", "degree", "share", "ranks", "best",
-    "rating", "scale_low", "scale_high", "label", "protocol", "source", "rater", "rater_kind",
+    "rating", "scale_low", "scale_high", "label", "steps", "signal", "amount", "propensity", "protocol", "source",
+    "rater", "rater_kind",
 )  # fmt: skip
 
-Indices = NDArray[np.intp]
 Identity = Literal["system", "content"]
 
 # A rating scale with more distinct values than this is cut into bins of about equal counts: the cumulative logit uses
@@ -34,90 +50,6 @@ BINS = 10
 MAX_DEGREES = 7
 TOO_MANY_DEGREES = f"more than {MAX_DEGREES} distinct degrees"
 MISSING_DEGREES = "other votes under the same protocol have none"
-
-
-@dataclass(frozen=True)
-class Comparisons:
-    """Votes on pairs. One entry per vote, two for a soft vote or a tie that counts as half a win each.
-
-    `row` [v] is the table row, `first` and `second` [v] item indices, `outcome` [v] the signed degree: positive where
-    the first won, negative where the second did, 0 for a tie; 1 where no degree was given. `weight` [v] is 1 but for
-    split votes.
-    """
-
-    row: Indices
-    first: Indices
-    second: Indices
-    outcome: Floats
-    weight: Floats
-
-
-@dataclass(frozen=True)
-class Selections:
-    """Choices from sets: stage s takes the `chosen` members (several where they tie) out of its `members`.
-
-    `row` [s]; `members` [s, k] item indices, -1 where a set is smaller than k; `chosen` [s, k].
-    """
-
-    row: Indices
-    members: Indices
-    chosen: NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Grades:
-    """Values on a scale: `row` [v], `item` [v], `value` [v] (1.0 and 0.0 for yes and no)."""
-
-    row: Indices
-    item: Indices
-    value: Floats
-
-
-Instrument = Comparisons | Selections | Grades
-
-
-@dataclass(frozen=True)
-class Observations:
-    """What a table says about one criterion.
-
-    `names` [n] are the keys of the items judged and `contents` [n] their encoded (context, output) where items are told
-    apart by content. `instruments` maps a name to its votes; votes of one instrument share its nuisance parameters.
-    `excluded` counts the records that are kept in the table but not used, by reason; `by_choice` those of which the
-    choice is used and the degree is not. `judged` maps the instruments of judges that are read apart to the judge.
-    """
-
-    names: tuple[str, ...]
-    contents: tuple[tuple[str, str], ...] | None
-    instruments: dict[str, Instrument]
-    excluded: dict[str, int] = field(default_factory=dict)
-    by_choice: dict[str, int] = field(default_factory=dict)
-    judged: dict[str, str] = field(default_factory=dict)
-
-    @cached_property
-    def rows(self) -> Indices:
-        """The table rows used, ascending."""
-        return distinct([votes.row for votes in self.instruments.values()])
-
-    @property
-    def fractional(self) -> bool:
-        """Whether votes count in fractions: shares, or ties as half a win for each."""
-        votes = [votes for votes in self.instruments.values() if isinstance(votes, Comparisons)]
-        return any(bool((own.weight != 1).any()) for own in votes)
-
-    def items(self) -> tuple[Item, ...]:
-        """The items told apart by content."""
-        return tuple(
-            Item(decode_parts(context, "world"), decode_parts(output, "system"))
-            for context, output in self.contents or ()
-        )
-
-
-def distinct(parts: Sequence[Indices]) -> Indices:
-    """The distinct non-negative numbers in some arrays, ascending."""
-    seen = np.zeros(max((int(part.max(initial=-1)) for part in parts), default=-1) + 1, bool)
-    for part in parts:
-        seen[part] = True
-    return np.flatnonzero(seen)
 
 
 def observe(
@@ -184,6 +116,8 @@ class _Compilation:
             **self._edits(),
             **self._ratings(),
             **self._labels(),
+            **self._steps(),
+            **self._implicit(),
         }
         used = {name: instrument for name, instrument in built.items() if len(instrument.row)}
         return self._compact(*self._by_judge(used, sorted(apart)))
@@ -203,7 +137,7 @@ class _Compilation:
             codes = judge[votes.row]
             for code in np.unique(codes).tolist():
                 own = name if code < 0 else f"{name} by {apart[code]}"
-                parts[own] = _taken(votes, codes == code)
+                parts[own] = taken(votes, codes == code)
                 if code >= 0:
                     judged[own] = apart[code]
         return dict(sorted(parts.items(), key=lambda part: part[0] in judged)), judged
@@ -212,14 +146,14 @@ class _Compilation:
         """Only the items that some vote is about, renumbered."""
         seen = np.zeros(len(self.names), bool)
         for instrument in instruments.values():
-            for index in _item_arrays(instrument).values():
+            for index in item_arrays(instrument).values():
                 seen[index[index >= 0]] = True
         new = np.where(seen, np.cumsum(seen) - 1, -1)
         kept = np.flatnonzero(seen)
         names = tuple(self.names[i] for i in kept)
         contents = None if self.contents is None else tuple(self.contents[i] for i in kept)
-        renumbered = {name: _renumber(instrument, new) for name, instrument in instruments.items()}
-        return Observations(names, contents, renumbered, self.excluded, self.by_choice, judged)
+        moved = {name: renumbered(instrument, new) for name, instrument in instruments.items()}
+        return Observations(names, contents, moved, self.excluded, self.by_choice, judged)
 
     def _count(self, reason: str, number: int) -> None:
         if number:
@@ -356,6 +290,37 @@ class _Compilation:
         value = self._floats("label", rows)
         return {"label": Grades(self.table_row[rows], self.codes[self.start[rows]], value)}
 
+    def _steps(self) -> dict[str, Instrument]:
+        """Each mark of a step as a grade of the output that takes it."""
+        rows = self._rows_of("steps")
+        if not len(rows):
+            return {}
+        marks = self.frame["steps"].gather(rows)
+        owner = np.repeat(rows, marks.list.len().fill_null(0).to_numpy())
+        value = marks.explode(empty_as_null=False).cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        marked = ~np.isnan(value)
+        owner = owner[marked]
+        return {STEPS: Grades(self.table_row[owner], self.codes[self.start[owner]], value[marked])}
+
+    def _implicit(self) -> dict[str, Instrument]:
+        """Signals by name, with the inverse of the propensity with which each would be recorded as weight."""
+        rows = self._rows_of("implicit")
+        if not len(rows):
+            return {}
+        signals = self.frame["signal"].gather(rows)
+        weight = 1 / np.nan_to_num(self._floats("propensity", rows), nan=1.0)
+        amount, row, item = self._floats("amount", rows), self.table_row[rows], self.codes[self.start[rows]]
+        found: dict[str, Instrument] = {}
+        for signal in signals.unique().sort().to_list():
+            own = (signals == signal).to_numpy()
+            found[f"implicit {signal}"] = Grades(row[own], item[own], amount[own], _effective(weight[own]))
+        return found
+
+
+def _effective(weight: Floats) -> Floats:
+    """Weights that add up to the effective number of votes (Σw)² / Σw² (Kish 1965), so that they outvote none."""
+    return np.asarray(weight * weight.sum() / (weight**2).sum())
+
 
 def _row_filters(table: Table, criterion: str) -> Iterable[tuple[str, pl.Expr]]:
     """Reasons for which records are not used, each with the rows that pass."""
@@ -447,26 +412,3 @@ def _stages(row: Indices, members: Indices, ranks: NDArray[np.int64]) -> Selecti
     if not rows:
         return Selections(np.zeros(0, np.intp), np.zeros((0, width), np.intp), np.zeros((0, width), bool))
     return Selections(np.concatenate(rows), np.concatenate(sets), np.concatenate(chosen))
-
-
-_ITEM_FIELDS: Mapping[type, tuple[str, ...]] = {
-    Comparisons: ("first", "second"),
-    Selections: ("members",),
-    Grades: ("item",),
-}
-
-
-def _item_arrays(instrument: Instrument) -> dict[str, Indices]:
-    return {name: getattr(instrument, name) for name in _ITEM_FIELDS[type(instrument)]}
-
-
-def _taken(instrument: Instrument, votes: NDArray[np.bool_]) -> Instrument:
-    """Some votes of an instrument."""
-    changes: dict[str, Any] = {own.name: getattr(instrument, own.name)[votes] for own in fields(instrument)}
-    return replace(instrument, **changes)
-
-
-def _renumber(instrument: Instrument, new: Indices) -> Instrument:
-    with_none = np.append(new, -1)
-    changes: dict[str, Any] = {name: with_none[index] for name, index in _item_arrays(instrument).items()}
-    return replace(instrument, **changes)

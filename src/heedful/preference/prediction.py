@@ -182,8 +182,11 @@ class _Rows:
             self.outcome[votes.row] = votes.value
             self.probability[row] = p[place, -1]
         level = reading.model.level(value)
-        self.fail(row[level < 0], _UNKNOWN_OUTCOME)
-        self.log_prob[row[level >= 0]] = np.log(p[place, level])[level >= 0]
+        impossible = np.isin(row, row[level < 0])
+        self.fail(row[impossible], _UNKNOWN_OUTCOME)
+        # A record may hold several grades (steps): its log-probability is their sum.
+        rows, of = np.unique(row[~impossible], return_inverse=True)
+        self.log_prob[rows] = np.bincount(of, np.log(p[place, level])[~impossible], len(rows))
 
     def selections(self, votes: Selections, reading: Reading, utilities: Floats, known: np.ndarray) -> None:
         assert isinstance(reading.model, ChoiceModel)

@@ -1,7 +1,8 @@
 """Covariance of the estimates: by the model where votes are independent, by clusters where prompts or raters recur.
 
-Votes that count in fractions (shares, ties as half a win each) vary less than the model takes them to: there the scores
-of the records tell the variance (White 1982, "Maximum likelihood estimation of misspecified models", theorem 3.2).
+Votes that count in fractions (shares, ties as half a win each) vary less than the model takes them to; weighted ones,
+and several of one record, more. There the scores of the records tell the variance (White 1982, "Maximum likelihood
+estimation of misspecified models", theorem 3.2).
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ CONFIDENCE_DF = (5.0, 20.0)  # one way of clustering; two that cross
 class Clusters:
     """Codes [rows of the table] per dimension ("context", "rater") in which ids recur; -1 where the id is not known.
 
-    `fractional`: whether votes count in fractions.
+    `by_records`: whether records, not the model, tell the variance of votes.
     """
 
     codes: dict[str, Indices]
-    fractional: bool = False
+    by_records: bool = False
 
     @classmethod
     def of(cls, table: Table) -> Clusters:
@@ -140,7 +141,7 @@ def laplace(optimum: Optimum) -> Noise:
 
 
 def covariance(optimum: Optimum, clusters: Clusters, fewest: float) -> Covariance:
-    """Of free utilities: clustered where prompts or raters recur, else by records where votes are fractions, else H⁻¹.
+    """Of free utilities: clustered where prompts or raters recur, else by records where these tell it, else H⁻¹.
 
     The promise is `confidence` where every item has judgements enough, `fewest` being the least of any, and clusters
     enough, else `at least`.
@@ -155,12 +156,12 @@ def covariance(optimum: Optimum, clusters: Clusters, fewest: float) -> Covarianc
         return Covariance(noise, float("inf"), "clustered" if ways else "model", promise, none, counts, notes)
     inverse = information.inverse
     bread = centred(inverse, problem.gauge, problem.items)
-    if not ways and not clusters.fractional:
+    if not ways and not clusters.by_records:
         return Covariance(Dense(bread), float("inf"), "model", promise, none, counts, notes)
     scores, rows = record_scores(optimum)
     penalty = (bread * problem.prior) @ bread if problem.prior.any() else np.zeros_like(bread)
     evidence = Evidence(optimum.point, scores, inverse, bread, independent=bread, penalty=penalty)
-    if clusters.fractional:
+    if clusters.by_records:
         records = one_way(evidence, Grouping.of(np.arange(len(rows))), rows)
         if not ways:
             return Covariance(Dense(records.matrix), float("inf"), "records", promise, records.alone, counts, notes)
@@ -189,23 +190,23 @@ def penalised_covariance(optimum: Optimum, clusters: Clusters) -> Covariance:
     """The Laplace approximation H⁻¹ of a posterior with a prior, widened where votes are correlated.
 
     H = J + Λ with J the information of the votes and Λ that of the prior. With clusters the votes' part of the noise is
-    multiplied by the design effect φ = tr(H⁻¹ M) / tr(H⁻¹ J): H⁻¹ (φ J + Λ) H⁻¹. φ is at least 1, unless votes count in
-    fractions. One number can be estimated from few clusters, however many features there are; the full middle M cannot,
-    and where it has no rank it would call directions certain that are not.
+    multiplied by the design effect φ = tr(H⁻¹ M) / tr(H⁻¹ J): H⁻¹ (φ J + Λ) H⁻¹. φ is at least 1, unless the records
+    tell the variance. One number can be estimated from few clusters, however many features there are; the full middle M
+    cannot, and where it has no rank it would call directions certain that are not.
     """
     point = optimum.point
     assert isinstance(point.information, DenseInformation)
     inverse = point.information.inverse
     ways, notes, counts = _usable(clusters, distinct([likelihood.row for likelihood in point.problem.likelihoods]))
     none = np.zeros(point.problem.coefficients, bool)
-    if not ways and not clusters.fractional:
+    if not ways and not clusters.by_records:
         return Covariance(Dense(inverse), float("inf"), "model", "credible", none, counts, notes)
     scores, rows = record_scores(optimum)
     groups = [group.code for group in ways] or [np.arange(len(rows))]
     meat, df = clustered_meat(scores, groups)
     votes = point.likelihood_information()
     effect = float(np.vdot(inverse, meat) / np.vdot(inverse, votes))
-    effect = effect if clusters.fractional else max(effect, 1.0)
+    effect = effect if clusters.by_records else max(effect, 1.0)
     widened = inverse + (effect - 1) * inverse @ votes @ inverse
     return Covariance(Dense(widened), df, "clustered" if ways else "records", "credible", none, counts, notes)
 

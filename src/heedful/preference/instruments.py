@@ -1,0 +1,130 @@
+"""The votes of one instrument as integer arrays over item indices, and all that a table says on one criterion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heedful.core import Floats, Item, decode_parts
+
+Indices = NDArray[np.intp]
+STEPS = "steps"
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """Votes on pairs. One entry per vote, two for a soft vote or a tie that counts as half a win each.
+
+    `row` [v] is the table row, `first` and `second` [v] item indices, `outcome` [v] the signed degree: positive where
+    the first won, negative where the second did, 0 for a tie; 1 where no degree was given. `weight` [v] is 1 but for
+    split votes.
+    """
+
+    row: Indices
+    first: Indices
+    second: Indices
+    outcome: Floats
+    weight: Floats
+
+
+@dataclass(frozen=True)
+class Selections:
+    """Choices from sets: stage s takes the `chosen` members (several where they tie) out of its `members`.
+
+    `row` [s]; `members` [s, k] item indices, -1 where a set is smaller than k; `chosen` [s, k].
+    """
+
+    row: Indices
+    members: Indices
+    chosen: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Grades:
+    """Values on a scale, 1.0 and 0.0 for yes and no: `row`, `item`, `value` and `weight` (None: all 1) of each [v]."""
+
+    row: Indices
+    item: Indices
+    value: Floats
+    weight: Floats | None = None
+
+
+Instrument = Comparisons | Selections | Grades
+
+
+@dataclass(frozen=True)
+class Observations:
+    """What a table says about one criterion.
+
+    `names` [n] are the keys of the items judged and `contents` [n] their encoded (context, output) where items are told
+    apart by content. `instruments` maps a name to its votes; votes of one instrument share its nuisance parameters.
+    `excluded` counts the records that are kept in the table but not used, by reason; `by_choice` those of which the
+    choice is used and the degree is not. `judged` maps the instruments of judges that are read apart to the judge.
+    """
+
+    names: tuple[str, ...]
+    contents: tuple[tuple[str, str], ...] | None
+    instruments: dict[str, Instrument]
+    excluded: dict[str, int] = field(default_factory=dict)
+    by_choice: dict[str, int] = field(default_factory=dict)
+    judged: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def rows(self) -> Indices:
+        """The table rows used, ascending."""
+        return distinct([votes.row for votes in self.instruments.values()])
+
+    @property
+    def by_records(self) -> bool:
+        """Whether the variance is the records' to tell: votes are weighted (shares, half ties, propensities), or one
+        record holds several votes (steps)."""
+        return STEPS in self.instruments or any(is_weighted(votes) for votes in self.instruments.values())
+
+    def items(self) -> tuple[Item, ...]:
+        """The items told apart by content."""
+        return tuple(
+            Item(decode_parts(context, "world"), decode_parts(output, "system"))
+            for context, output in self.contents or ()
+        )
+
+
+def distinct(parts: Sequence[Indices]) -> Indices:
+    """The distinct non-negative numbers in some arrays, ascending."""
+    seen = np.zeros(max((int(part.max(initial=-1)) for part in parts), default=-1) + 1, bool)
+    for part in parts:
+        seen[part] = True
+    return np.flatnonzero(seen)
+
+
+def is_weighted(votes: Instrument) -> bool:
+    weight = None if isinstance(votes, Selections) else votes.weight
+    return weight is not None and bool((weight != 1).any())
+
+
+_ITEM_FIELDS: Mapping[type, tuple[str, ...]] = {
+    Comparisons: ("first", "second"),
+    Selections: ("members",),
+    Grades: ("item",),
+}
+
+
+def item_arrays(instrument: Instrument) -> dict[str, Indices]:
+    return {name: getattr(instrument, name) for name in _ITEM_FIELDS[type(instrument)]}
+
+
+def taken(instrument: Instrument, votes: NDArray[np.bool_]) -> Instrument:
+    """Some votes of an instrument."""
+    held = {own.name: getattr(instrument, own.name) for own in fields(instrument)}
+    changes: dict[str, Any] = {name: None if values is None else values[votes] for name, values in held.items()}
+    return replace(instrument, **changes)
+
+
+def renumbered(instrument: Instrument, new: Indices) -> Instrument:
+    with_none = np.append(new, -1)
+    changes: dict[str, Any] = {name: with_none[index] for name, index in item_arrays(instrument).items()}
+    return replace(instrument, **changes)
