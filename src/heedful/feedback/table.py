@@ -227,7 +227,7 @@ def _series(name: str, column: list[Any]) -> pl.Series:
 
 
 def _record(row: dict[str, Any]) -> Record:
-    """The inverse of `_columns`, less where it came from. Table rows were validated when read, so nothing is re-checked."""
+    """The inverse of `_columns`, less where it came from. Rows were validated when read: nothing is checked again."""
     get = row.get
     scale = (row["scale_low"], row["scale_high"]) if get("scale_low") is not None else None
     candidates = [
