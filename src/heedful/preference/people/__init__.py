@@ -2,6 +2,7 @@
 
 from heedful.preference.people.choosing import Chosen, Differing, choose_groups, held_out_by_rater, people_differ
 from heedful.preference.people.groups import Groups, fit_groups
+from heedful.preference.people.persons import People, Person, fit_people
 from heedful.preference.people.votes import PairVotes
 
 __all__ = [
@@ -9,8 +10,11 @@ __all__ = [
     "Differing",
     "Groups",
     "PairVotes",
+    "People",
+    "Person",
     "choose_groups",
     "fit_groups",
+    "fit_people",
     "held_out_by_rater",
     "people_differ",
 ]

@@ -26,11 +26,10 @@ from heedful.core import (
 from heedful.core.algebra import Expressible
 from heedful.preference.against import Against, against
 from heedful.preference.people.em import Mode, fit_mixture
-from heedful.preference.people.votes import KIND, PairVotes
+from heedful.preference.people.votes import KIND, PairVotes, parameter_names
 from heedful.preference.posterior import FittedPosterior
 from heedful.preference.prediction import Reading
 from heedful.preference.sandwich import Dense, mirrored
-from heedful.preference.utilities import FreeItems, Linear
 
 # Fewer raters than this in the smallest group, and the interval of a share is not printed: see benchmarks/people.py.
 MIN_RATERS = 5.0
@@ -166,7 +165,6 @@ def _posterior(
     mixture, votes = mode.mixture, mode.mixture.votes
     d, start = votes.parameters, mixture.groups - 1 + group * mixture.block
     own, draws = mixture.own(mode.x)[group], mixture.own(drawn)[:, group]
-    names = votes.utility.encoder.names if isinstance(votes.utility, Linear) else _item_names(votes)
     mean, theta, matrix = own[:d], draws[:, :d], covariance[start : start + d, start : start + d]
     if votes.design is None:  # a constant for all items is known from the prior alone, and changes nothing
         mean, theta = mean - mean.mean(), theta - theta.mean(axis=1, keepdims=True)
@@ -175,7 +173,7 @@ def _posterior(
     return FittedPosterior(
         utility=votes.utility,
         criterion=votes.criterion,
-        names=names,
+        names=parameter_names(votes),
         mean=mean,
         covariance=matrix,
         draws=theta,
@@ -186,12 +184,6 @@ def _posterior(
         readings=(Reading(KIND, votes.model, own[d:], draws[:, d:]),),
         model={**facts, "group": group, "raters": raters},
     )
-
-
-def _item_names(votes: PairVotes) -> tuple[str, ...]:
-    if isinstance(votes.utility, FreeItems):
-        return votes.utility.names
-    return tuple(str(i) for i in range(votes.parameters))
 
 
 def _shares(mode: Mode, covariance: Floats, responsibility: Floats) -> tuple[Estimate, ...]:

@@ -178,3 +178,12 @@ class PairVotes:
         outcome = (rng.random(len(pair)) * edges[-1] > edges).sum(axis=0)
         entries = np.ones(len(pair)), (rater, outcome * pairs + pair)
         return replace(self, counts=sparse.coo_array(entries, shape=self.counts.shape).tocsr())
+
+
+def parameter_names(votes: PairVotes) -> tuple[str, ...]:
+    """Of θ [d]: items or features; numbers where features came without names."""
+    if isinstance(votes.utility, Linear):
+        return votes.utility.encoder.names
+    if isinstance(votes.utility, FreeItems) and votes.design is None:
+        return votes.utility.names
+    return tuple(str(i) for i in range(votes.parameters))
