@@ -254,7 +254,7 @@ def test_what_is_not_used_is_counted() -> None:
     counted = {finding.message.split(": ")[1].rstrip("."): finding.count for finding in posterior.findings}
     assert counted == {
         "of another criterion": 1,
-        "of kind critique, which has no likelihood yet": 1,
+        "of kind critique, which has no likelihood of its own": 1,
         "about a part of an output or a scope": 1,
         "a candidate of which neither system nor output is known": 1,
         "a comparison answered both bad": 1,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from heedful.core import Finding
 from heedful.preference.identification import ALONE, ISLAND, SEPARATED, UNDEFEATED, UNSETTLED, WINLESS
-from heedful.preference.likelihoods import Likelihood
 from heedful.preference.instruments import Grades, Observations, distinct, is_weighted
+from heedful.preference.likelihoods import Likelihood
 
 _EXAMPLES = 5
 
@@ -79,6 +79,15 @@ def read(observations: Observations) -> list[Finding]:
             )
             found.append(Finding("fit.propensities", "note", message, count=n))
     return found
+
+
+def critiques(number: int, silent: int) -> list[Finding]:
+    """How many critiques were read, and in how many nothing was found."""
+    if not number:
+        return []
+    message = f"{number - silent:,} of {number:,} critiques say something of a feature and are read as votes on it."
+    fix = "Give critiques= an extractor that reads the others." if silent else ""
+    return [Finding("fit.critiques", "note", message, fix, number)]
 
 
 def silent(observations: Observations, likelihoods: Sequence[Likelihood]) -> list[Finding]:

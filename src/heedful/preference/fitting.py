@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
-from heedful.core import FitError, Floats, UsageError
+from heedful.core import Finding, FitError, Floats, UsageError
 from heedful.feedback import Table
 from heedful.models import Encoder, Standardised
 from heedful.preference import findings as say
 from heedful.preference.choices import Choices
-from heedful.preference.features import fit_features
+from heedful.preference.critiques import CRITIQUE, Extractor, votes_of_critiques, with_features
+from heedful.preference.features import FeaturesFit, fit_features
 from heedful.preference.grades import Scale
 from heedful.preference.identification import identify
-from heedful.preference.items import fit_items
+from heedful.preference.instruments import Comparisons, Instrument, Observations, Selections, distinct
+from heedful.preference.items import ItemsFit, fit_items
 from heedful.preference.likelihoods import Likelihood
-from heedful.preference.observations import (
-    FITTED_KINDS,
-    Comparisons,
-    Instrument,
-    Observations,
-    Selections,
-    distinct,
-    judges_beside_people,
-    observe,
-)
+from heedful.preference.observations import FITTED_KINDS, NO_LIKELIHOOD, judges_beside_people, observe
 from heedful.preference.pairs import Pairs
 from heedful.preference.posterior import FittedPosterior
 from heedful.preference.sandwich import Clusters
-from heedful.preference.utilities import FreeItems, Linear
+from heedful.preference.utilities import FreeItems, Linear, Utility
 
 
 def fit(
@@ -44,6 +37,7 @@ def fit(
     ties: Literal["free", "half"] = "free",
     clusters: Literal["auto", "none"] = "auto",
     judges: Literal["apart", "pooled"] = "apart",
+    critiques: Extractor | None = None,
     seed: int = 0,
     draws: int = 256,
 ) -> FittedPosterior:
@@ -57,131 +51,126 @@ def fit(
     "half" counts a tie as half a win for each. clusters: "auto" lets votes that share a prompt or a rater be
     correlated; "none" takes them as independent. judges: "apart" reads models and rules that judged beside people as
     judges who may want something else, so that the utilities are people's; "pooled" takes their votes for people's.
-    seed, draws: of the posterior draws, rounded up to an even number.
+    critiques: for "features", what reads the features that a critique asks more or less of from its text, for example
+    `heedful.preference.style_critiques`; None leaves critiques aside. seed, draws: of the posterior draws, rounded up
+    to an even number.
 
     Raises FitError where no vote has a likelihood, UsageError where the arguments do not go together.
     """
-    _check(utility, features, prior_sd)
+    _check(utility, features, prior_sd, critiques)
     identity: Any = "system" if utility == "items" else "content"
     apart = judges_beside_people(table, criterion) if judges == "apart" else ()
     observations = observe(table, criterion, identity=identity, half_ties=ties == "half", apart=apart)
     if not observations.instruments:
         raise _nothing_to_fit(observations, criterion)
+    if critiques is not None:
+        unread = {why: n for why, n in observations.excluded.items() if why != NO_LIKELIHOOD.format(CRITIQUE)}
+        observations = replace(observations, excluded=unread)
     grouped = Clusters.of(table) if clusters == "auto" else Clusters({})
-    grouped = replace(grouped, by_records=observations.by_records)
-    pairs, rng = -(-draws // 2), np.random.default_rng(seed)
-    facts = {
-        "criterion": criterion,
-        "utility": utility,
-        "ties": ties,
-        "judges": list(apart),
-        "seed": seed,
-        "likelihoods": [
-            {"kind": kind, "n": len(distinct([votes.row]))} for kind, votes in observations.instruments.items()
-        ],
-    }
-    sd = None if prior_sd == "evidence" else prior_sd
+    facts = {"criterion": criterion, "utility": utility, "ties": ties, "judges": list(apart), "seed": seed}
+    task = _Task(
+        observations,
+        criterion,
+        None if prior_sd == "evidence" else prior_sd,
+        replace(grouped, by_records=observations.by_records),
+        -(-draws // 2),
+        np.random.default_rng(seed),
+        facts,
+    )
     if features is not None:
-        return _by_features(observations, criterion, features, sd, grouped, pairs, rng, facts)
-    if prior_sd not in (None, math.inf):
-        return _by_items_with_prior(observations, criterion, sd, grouped, pairs, rng, facts)
-    return _by_items(observations, criterion, grouped, pairs, rng, facts)
+        return task.by_features(features, table, critiques)
+    return task.by_items() if prior_sd in (None, math.inf) else task.by_items_with_prior()
 
 
-def _by_items(
-    observations: Observations,
-    criterion: str,
-    clusters: Clusters,
-    pairs: int,
-    rng: np.random.Generator,
-    facts: dict[str, Any],
-) -> FittedPosterior:
-    likelihoods, names = build(observations), observations.names
-    counts = judgements(observations)
-    fitted = fit_items(likelihoods, counts, clusters, pairs, rng, observations.judged)
-    found = say.read(observations) + say.silent(observations, likelihoods) + say.unplaced(names, fitted.notes)
-    if fitted.covariance is not None:
-        lone = np.isnan(np.diag(fitted.covariance)) & np.array([not note for note in fitted.notes])
-        found += say.without_interval([names[i] for i in np.flatnonzero(lone)])
-    return FittedPosterior(
-        utility=FreeItems(names),
-        criterion=criterion,
-        names=names,
-        mean=fitted.mean,
-        covariance=fitted.covariance,
-        draws=fitted.draws,
-        counts=counts,
-        identified=np.array([not note for note in fitted.notes]),
-        notes=fitted.notes,
-        df=fitted.df,
-        readings=fitted.readings,
-        findings=tuple(found + fitted.findings),
-        model={**facts, "features": None, **fitted.facts},
-    )
+@dataclass(frozen=True)
+class _Task:
+    """A fit to come: what was observed, and how it is to be fitted; 2 · `pairs` draws."""
 
+    observations: Observations
+    criterion: str
+    prior_sd: float | None
+    clusters: Clusters
+    pairs: int
+    rng: np.random.Generator
+    facts: dict[str, Any]
 
-def _by_items_with_prior(
-    observations: Observations,
-    criterion: str,
-    prior_sd: float | None,
-    clusters: Clusters,
-    pairs: int,
-    rng: np.random.Generator,
-    facts: dict[str, Any],
-) -> FittedPosterior:
-    """Free items as weights of features that are the items themselves."""
-    likelihoods, names = build(observations), observations.names
-    n = len(names)
-    fitted = fit_features(likelihoods, np.eye(n), prior_sd, clusters, pairs, rng, observations.judged)
-    notes = identify(likelihoods, n).notes
-    found = say.read(observations) + say.silent(observations, likelihoods) + say.unplaced(names, notes)
-    return FittedPosterior(
-        utility=FreeItems(names),
-        criterion=criterion,
-        names=names,
-        mean=fitted.mean,
-        covariance=fitted.covariance,
-        draws=fitted.draws,
-        counts=judgements(observations),
-        identified=np.array([not note for note in notes]),
-        notes=notes,
-        df=fitted.df,
-        readings=fitted.readings,
-        findings=tuple(found + fitted.findings),
-        model={**facts, "features": None, **fitted.facts},
-    )
+    def by_items(self) -> FittedPosterior:
+        likelihoods, counts = build(self.observations), judgements(self.observations)
+        fitted = fit_items(likelihoods, counts, self.clusters, self.pairs, self.rng, self.observations.judged)
+        found = say.unplaced(self.observations.names, fitted.notes)
+        if fitted.covariance is not None:
+            lone = np.isnan(np.diag(fitted.covariance)) & np.array([not note for note in fitted.notes])
+            found += say.without_interval([self.observations.names[i] for i in np.flatnonzero(lone)])
+        return self._items(likelihoods, fitted, counts, fitted.notes, found)
 
+    def by_items_with_prior(self) -> FittedPosterior:
+        """Free items as weights of features that are the items themselves."""
+        likelihoods, n = build(self.observations), len(self.observations.names)
+        fitted = fit_features(
+            likelihoods, np.eye(n), self.prior_sd, self.clusters, self.pairs, self.rng, self.observations.judged
+        )
+        notes = identify(likelihoods, n).notes
+        found = say.unplaced(self.observations.names, notes)
+        return self._items(likelihoods, fitted, judgements(self.observations), notes, found)
 
-def _by_features(
-    observations: Observations,
-    criterion: str,
-    features: Encoder,
-    prior_sd: float | None,
-    clusters: Clusters,
-    pairs: int,
-    rng: np.random.Generator,
-    facts: dict[str, Any],
-) -> FittedPosterior:
-    likelihoods, items = build(observations), observations.items()
-    encoder = (features if isinstance(features, Standardised) else Standardised(features)).fit(items)
-    fitted = fit_features(likelihoods, encoder.encode(items), prior_sd, clusters, pairs, rng, observations.judged)
-    found = say.read(observations) + say.silent(observations, likelihoods) + fitted.findings
-    d = len(encoder.names)
-    return FittedPosterior(
-        utility=Linear(encoder),
-        criterion=criterion,
-        names=encoder.names,
-        mean=fitted.mean,
-        covariance=fitted.covariance,
-        draws=fitted.draws,
-        counts=np.full(d, float(len(observations.rows))),
-        identified=np.ones(d, bool),
-        notes=("",) * d,
-        df=fitted.df,
-        readings=fitted.readings,
-        findings=tuple(found),
-        model={**facts, "features": encoder.describe(), **fitted.facts},
-    )
+    def _items(
+        self,
+        likelihoods: tuple[Likelihood, ...],
+        fitted: ItemsFit | FeaturesFit,
+        counts: Floats,
+        notes: tuple[str, ...],
+        found: list[Finding],
+    ) -> FittedPosterior:
+        names = self.observations.names
+        return self._posterior(FreeItems(names), names, likelihoods, fitted, counts, notes, found, None)
+
+    def by_features(self, features: Encoder, table: Table, extract: Extractor | None) -> FittedPosterior:
+        likelihoods, items = build(self.observations), self.observations.items()
+        encoder = (features if isinstance(features, Standardised) else Standardised(features)).fit(items)
+        names, design, found = encoder.names, encoder.encode(items), list[Finding]()
+        if extract is not None:
+            votes, number, silent = votes_of_critiques(table, self.criterion, extract, names, len(items))
+            found = say.critiques(number, silent)
+            if votes is not None:
+                design = with_features(design)
+                asked = _likelihood(CRITIQUE, votes, len(design))
+                likelihoods += (asked,) if asked is not None else ()
+        fitted = fit_features(
+            likelihoods, design, self.prior_sd, self.clusters, self.pairs, self.rng, self.observations.judged
+        )
+        counts, notes = np.full(len(names), float(len(self.observations.rows))), ("",) * len(names)
+        described = encoder.describe()
+        return self._posterior(Linear(encoder), names, likelihoods, fitted, counts, notes, found, described)
+
+    def _posterior(
+        self,
+        utility: Utility,
+        names: tuple[str, ...],
+        likelihoods: tuple[Likelihood, ...],
+        fitted: ItemsFit | FeaturesFit,
+        counts: Floats,
+        notes: tuple[str, ...],
+        found: list[Finding],
+        features: Any,
+    ) -> FittedPosterior:
+        observations = self.observations
+        read = say.read(observations) + say.silent(observations, likelihoods)
+        kinds = [{"kind": kind, "n": len(distinct([votes.row]))} for kind, votes in observations.instruments.items()]
+        return FittedPosterior(
+            utility=utility,
+            criterion=self.criterion,
+            names=names,
+            mean=fitted.mean,
+            covariance=fitted.covariance,
+            draws=fitted.draws,
+            counts=counts,
+            identified=np.array([not note for note in notes]),
+            notes=notes,
+            df=fitted.df,
+            readings=fitted.readings,
+            findings=tuple(read + found + fitted.findings),
+            model={**self.facts, "likelihoods": kinds, "features": features, **fitted.facts},
+        )
 
 
 def build(observations: Observations) -> tuple[Likelihood, ...]:
@@ -215,12 +204,12 @@ def judgements(observations: Observations) -> Floats:
     return total
 
 
-def _check(utility: str, features: Encoder | None, prior_sd: float | str | None) -> None:
+def _check(utility: str, features: Encoder | None, prior_sd: float | str | None, critiques: Extractor | None) -> None:
     if utility not in ("items", "features"):
         raise UsageError(f"{utility!r} is no utility", where="utility", fix="choose 'items' or 'features'")
     if utility == "features" and features is None:
         raise UsageError("a utility of features needs an encoder", where="features", fix="give features=encoder")
-    if utility == "items" and features is not None:
+    if utility == "items" and (features is not None or critiques is not None):
         raise UsageError("free items have no features", where="utility", fix="use utility='features'")
     if isinstance(prior_sd, str) and prior_sd != "evidence":
         raise UsageError(f"{prior_sd!r} is no width of a prior", where="prior_sd", fix="give a number, or 'evidence'")

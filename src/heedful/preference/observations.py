@@ -48,6 +48,7 @@ MAX_LEVELS = 12
 BINS = 10
 # Comparisons with more distinct degrees than this are read by their choice alone: each degree has a parameter.
 MAX_DEGREES = 7
+NO_LIKELIHOOD = "of kind {}, which has no likelihood of its own"
 TOO_MANY_DEGREES = f"more than {MAX_DEGREES} distinct degrees"
 MISSING_DEGREES = "other votes under the same protocol have none"
 
@@ -329,7 +330,7 @@ def _row_filters(table: Table, criterion: str) -> Iterable[tuple[str, pl.Expr]]:
     present = sorted(table.frame["kind"].unique().cast(pl.String).to_list())
     for other in present:
         if other not in FITTED_KINDS:
-            yield f"of kind {other}, which has no likelihood yet", kind != other
+            yield NO_LIKELIHOOD.format(other), kind != other
     if table.has("address"):
         yield "about a part of an output or a scope", pl.col("address").is_null()
 
