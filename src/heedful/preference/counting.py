@@ -118,7 +118,8 @@ class _Table:
     """Counts of all ordered pairs and outcomes, for few items."""
 
     def __init__(self, items: int) -> None:
-        self.items, self.sums = items, [np.zeros(OUTCOMES * items * items)]
+        self.items, self.plain = items, np.zeros(OUTCOMES * items * items, np.int64)
+        self.weighted: Floats | None = None
         self._short, self._long = np.empty((2, _BLOCK), np.int32), np.empty(_BLOCK, np.intp)
 
     def add(self, first: Any, second: Any, outcome: Any, weight: Any = None) -> None:
@@ -131,26 +132,25 @@ class _Table:
         np.add(key, outcome, out=key, dtype=np.int32, casting="unsafe")
         long[:] = key
         if weight is None:
-            counted = np.bincount(long, minlength=len(self.sums[0]))
-            for total in self.sums:
-                total += counted
+            self.plain += np.bincount(long, minlength=len(self.plain))
             return
-        weight = weight.astype(np.float64)
-        if len(self.sums) == 1:
-            self.sums.append(self.sums[0].copy())
-        for total, values in zip(self.sums, (weight, weight**2), strict=True):
-            total += np.bincount(long, values, len(total))
+        if self.weighted is None:
+            self.weighted = np.zeros((2, len(self.plain)))
+        values = weight.astype(np.float64)
+        self.weighted[0] += np.bincount(long, values, len(self.plain))
+        self.weighted[1] += np.bincount(long, values**2, len(self.plain))
 
     def result(self) -> PairCounts:
         n = self.items
         low, high = np.triu_indices(n, 1)
-        folded = [_folded(total.reshape(n, n, OUTCOMES), low, high) for total in self.sums]
+        sums = self.plain[None] if self.weighted is None else self.plain + self.weighted
+        folded = [_folded(total.reshape(n, n, OUTCOMES), low, high) for total in sums]
         met = folded[0].any(axis=0)
-        counts, *squares = (array[:, met] for array in folded)
+        counts, *squares = (array[:, met].astype(np.float64) for array in folded)
         return PairCounts(n, low[met], high[met], counts, squares[0] if squares else None, 0)
 
 
-def _folded(table: Floats, low: Indices, high: Indices) -> Floats:
+def _folded(table: NDArray[Any], low: Indices, high: Indices) -> NDArray[Any]:
     """Counts of ordered pairs [n, n, (tie, first, second)] as those of unordered ones [3, m]."""
     there, back = table[low, high].T, table[high, low].T
     return np.stack([there[2] + back[1], there[0] + back[0], there[1] + back[2]])

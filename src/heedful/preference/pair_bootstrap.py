@@ -97,8 +97,8 @@ def _refitted(ratings: Ratings, drawn: Floats) -> Floats:
     inside = ratings.identified[ratings.counts.first] & ratings.identified[ratings.counts.second]
     split = _split(ratings.model, fit.pairs.model)
     counts = np.tensordot(split.T, drawn[:, inside] if not inside.all() else drawn, axes=1)
-    x, left = _stepped(fit, counts)
-    for column in np.flatnonzero(~left):
+    x, home = _stepped(fit, counts)
+    for column in np.flatnonzero(~home):
         x[:, column] = _alone(ratings, drawn[..., column])
     return x
 
@@ -111,16 +111,20 @@ def _stepped(fit: PairFit, counts: Floats) -> tuple[Floats, np.ndarray]:
         shape=(m, n),
     )
     across = incidence.T.tocsr()
-    x = np.repeat(fit.x[:, None], k, axis=1)
+    x, before = fit.x[:, None], np.full(k, np.inf)
     for _ in range(_STEPS):
-        difference, nuisance = incidence @ x[:n], x[n:, None]
-        own = fit.pairs.model.gradient(counts, difference, nuisance)
+        own = fit.pairs.model.gradient(counts, incidence @ x[:n], x[n:, None])
         step = fit.information.solve(np.concatenate([across @ own[0], own[1:].sum(axis=1)]))
         step[:n] -= step[:n].mean(axis=0)
-        x += step
-        if np.abs(step).max() < _TOLERANCE:
+        x = x + step
+        size = np.abs(step).max(axis=0)
+        # Steps shrink by a constant factor, so what is left is a geometric series.
+        left = size * size / np.maximum(before - size, 1e-300)
+        home = (size < before) & (before < np.inf) & (left < _TOLERANCE)
+        if home.all():
             break
-    return x, np.abs(step).max(axis=0) < _TOLERANCE
+        before = size
+    return x, home
 
 
 def _alone(ratings: Ratings, counts: Floats) -> Floats:

@@ -39,6 +39,12 @@ _LINKS: dict[str, PairLink] = {
 # Outcomes as counted: the second won, a tie, the first won.
 _SIGNS = np.array([-1.0, 0.0, 1.0])
 _HALVES = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
+# With fewer comparisons of an item intervals cover more than their level (benchmarks/ranking.py --coverage).
+_CONFIDENCE_COMPARISONS = 40
+# Of very many items, those whose variances are solved for where random signs do not tell them.
+_EXACT = 64
+# How many others apart items may stand for the quick test that all meet.
+_ROUNDS = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +157,25 @@ class Ratings:
 
     @property
     def promise(self) -> Promise:
-        return "confidence"
+        """`confidence` where each item placed has comparisons enough, else `at least`.
+
+        So it is for H⁻¹ under "bradley_terry" with ties: half a win varies less than a win or a loss.
+        """
+        if self.basis == "model" and self.model == "bradley_terry" and self.counts.counts[1].any():
+            return "at least"
+        return (
+            "confidence" if self._comparisons[self.kept].min(initial=np.inf) >= _CONFIDENCE_COMPARISONS else "at least"
+        )
+
+    @property
+    def _comparisons(self) -> Floats:
+        """How many comparisons each item is in [n]: with weights, as many of equal weight as tell as much."""
+        counts = self.counts
+        totals = []
+        for array in (counts.counts, counts.counts if counts.squares is None else counts.squares):
+            each = array.sum(axis=0)
+            totals.append(sum(np.bincount(side, each, counts.items) for side in (counts.first, counts.second)))
+        return np.asarray(totals[0] ** 2 / np.maximum(totals[1], 1e-300))
 
     def interval(self, level: float = 0.95) -> Intervals:
         """Of each strength, on its own."""
@@ -178,9 +202,6 @@ class Ratings:
         every = np.full(self.counts.items, np.nan)
         every[self.kept] = values
         return every
-
-
-_EXACT = 64
 
 
 def rate(
@@ -264,9 +285,6 @@ def _all_meet(pairs: Pairs, n: int) -> bool:
         if not reached.all():
             return False
     return pairs.settled(np.zeros(n, np.intp))
-
-
-_ROUNDS = 12
 
 
 def _split(model: Model, link: PairLink) -> Floats:
