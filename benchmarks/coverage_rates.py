@@ -73,6 +73,8 @@ CASES = (
     Case("60 raters who do not differ", 400, 0.65, raters=60),
     Case("150 prompts, uneven", 600, 0.8, prompts=150, correlation=0.3, uneven=True),
     Case("40 prompts, rare losses", 400, 0.9, prompts=40, correlation=0.2),
+    Case("40 prompts, rarer losses", 1000, 0.95, prompts=40, correlation=0.4),
+    Case("100 prompts, rarer losses", 400, 0.95, prompts=100, correlation=0.4),
     Case("100 prompts x 60 raters", 800, 0.6, prompts=100, raters=60, correlation=0.2),
     Case("100 prompts x 60 raters, uneven", 800, 0.75, prompts=100, raters=60, correlation=0.15, uneven=True),
 )

@@ -133,6 +133,19 @@ def test_degrees_of_freedom_are_those_of_the_matrix_formula():
     assert found.df < 5  # one cluster of 40 among 73 rows leaves little
 
 
+def test_heavy_tails_leave_fewer_degrees_of_freedom():
+    # Ten equal groups of which one alone differs: sums a, ..., a, -9a.
+    values, code = np.repeat(np.r_[np.zeros(9), 1.0], 5), np.repeat(np.arange(10), 5)
+    found = mean_variance(values - values.mean(), [code])
+    assert found.df == pytest.approx(9, rel=1e-9)
+    excess = (9 + 9**4) / (9 + 81) ** 2 - 3 / 10
+    assert found.heavy_df == pytest.approx(1 / (1 / 9 + excess / 2))
+    # Sums of two values, a and -a, have lighter tails than normal ones.
+    light = np.repeat(np.tile([1.0, -1.0], 5), 5)
+    assert mean_variance(light, [code]).heavy_df == pytest.approx(9, rel=1e-9)
+    assert mean_variance(values - values.mean()).heavy_df == pytest.approx(49)
+
+
 def test_where_the_two_way_sum_is_not_positive_the_larger_one_way_stands():
     first, second = np.repeat(np.arange(4), 4), np.tile(np.arange(4), 4)
     values = np.kron([[1.0, -1.0], [-1.0, 1.0]], np.ones((2, 2))).ravel() + 0.01 * first

@@ -120,12 +120,13 @@ class MeanVariance:
     """Variance of a mean under clustering, its degrees of freedom and how many clusters it rests on.
 
     `groups` is the smallest number of groups among the clusterings, `effective` the smallest effective number: that of
-    equal groups in which the mean of shared effects would be as noisy. `crossed` says whether there
-    were several.
+    equal groups in which the mean of shared effects would be as noisy. `crossed` says whether there were several.
+    `df` is what normal effects leave; `heavy_df` is lower where the groups' sums have heavier tails than normal ones.
     """
 
     variance: float
     df: float
+    heavy_df: float
     groups: int
     effective: float
     crossed: bool
@@ -141,17 +142,25 @@ def mean_variance(residuals: Floats, clusters: Sequence[Codes] = ()) -> MeanVari
     Satterthwaite again: the variance of V1 + V2 − V12 is taken as that of V1 plus V2 less V12, which is exact for
     independent rows. Where V1 + V2 − V12 is not positive, or too uncertain for one degree of
     freedom, the larger of V1 and V2 stands for it.
+
+    An estimate of variance is less certain where the groups' sums s_g have heavy tails: its squared coefficient of
+    variation is 2/df and the sum of their fourth cumulants over the squared variance, estimated by
+    Σ s⁴/(Σ s²)² − 3 Σ v²/(Σ v)², v the working variances. `heavy_df` adds it where it is positive, to V1 and V2 alone.
     """
     n = len(residuals)
     groups = groupings(clusters, n)
     terms = [(sign, *_one_way(residuals, group)) for sign, group in intersections(groups)]
-    total = sum(sign * term for sign, term, _ in terms)
-    spread = sum(sign * term**2 / df for sign, term, df in terms)
+    total = sum(sign * term for sign, term, _, _ in terms)
+    spread = sum(sign * term**2 / df for sign, term, df, _ in terms)
     df = total**2 / spread if total > 0 and spread > 0 else 0.0
+    excess = sum(term**2 * heavy for sign, term, _, heavy in terms if sign > 0)
+    heavy_df = total**2 / (spread + excess) if df > 0 else 0.0
     if df < 1:
-        total, df = max((term, df) for sign, term, df in terms if sign > 0)
+        total, df, heavy = max((term, df, heavy) for sign, term, df, heavy in terms if sign > 0)
+        heavy_df = 1 / (1 / df + heavy)
     effective = min(_effective(group.sizes) for group in groups)
-    return MeanVariance(total / n**2, df, min(group.groups for group in groups), effective, len(groups) > 1)
+    fewest = min(group.groups for group in groups)
+    return MeanVariance(total / n**2, df, heavy_df, fewest, effective, len(groups) > 1)
 
 
 def _effective(sizes: Floats) -> float:
@@ -160,8 +169,9 @@ def _effective(sizes: Floats) -> float:
     return float(square.sum() ** 2 / (square**2).sum())
 
 
-def _one_way(residuals: Floats, group: Grouping) -> tuple[float, float]:
-    """Variance of the sum of n values by one grouping, and its Satterthwaite degrees of freedom.
+def _one_way(residuals: Floats, group: Grouping) -> tuple[float, float, float]:
+    """Variance of the sum of n values by one grouping, its Satterthwaite degrees of freedom, and what tails heavier
+    than normal add to their inverse; 0 where no rows are joined.
 
     With m the group sizes, p = m/n and v_g ∝ m + ρ(m² − m) the working variance of a group's sum, the group sums of
     residuals have covariance Ω = D − p vᵀ − v pᵀ + (Σv) p pᵀ, D = diag(v). Then Σ s_g² · Σv / tr Ω is unbiased and
@@ -177,9 +187,10 @@ def _one_way(residuals: Floats, group: Grouping) -> tuple[float, float]:
     diagonal = v - 2 * p * v + whole * p**2
     trace = float(diagonal.sum())
     if trace <= 0:
-        return 0.0, 1.0
+        return 0.0, 1.0, 0.0
     # Ω − D has rank two, U W Uᵀ with U = [p, v]; tr Ω² = tr D² + 2 tr D(Ω − D) + tr (W UᵀU)².
     u, w = np.stack([p, v], axis=1), np.array([[whole, -1.0], [-1.0, 0.0]])
     core = w @ (u.T @ u)
     trace_of_square = float(v @ v + 2 * v @ (diagonal - v) + np.trace(core @ core))
-    return between * whole / trace, trace**2 / trace_of_square
+    excess = float((sums**4).sum()) / between**2 - 3 * float(v @ v) / whole**2 if group.groups < n and between else 0.0
+    return between * whole / trace, trace**2 / trace_of_square, max(excess, 0.0) / 2

@@ -16,7 +16,7 @@ from heedful.stats.clusters import Codes, Grouping, MeanVariance, groupings, mea
 # (p = 0.5 to 0.95, n = 200 and 1,000), clusters in one or two ways with equal, geometric, log-normal or Zipf sizes, and
 # correlations of 0 to 0.4 each way.
 #
-# Fewest clusters for any interval. With 40 or more, coverage of 95 % intervals was 0.935 to 0.965, but for 0.92 at
+# Fewest clusters for any interval. With 40 or more, coverage of 95 % intervals was 0.935 to 0.965, but for 0.93 at
 # p = 0.95 with a correlation of 0.4; with 30, down to 0.925 there and where exponential effects are strong; with 20,
 # 0.91; with 12, 0.90; with 4, 0.88.
 MIN_CLUSTERS = 30
@@ -25,7 +25,8 @@ MIN_CLUSTERS = 30
 CONFIDENCE_EFFECTIVE = (8.0, 16.0)
 MIN_EFFECTIVE = 2.0
 # Fewest effective successes or failures for Wilson's interval in clustered data. Without the exact interval below it,
-# coverage at p = 0.95 and a correlation of 0.4 falls from 0.95 to 0.91.
+# coverage at p = 0.95 and a correlation of 0.4 falls from 0.95 to 0.91. Also the fewest values unlike the most frequent
+# one that can show how values vary.
 MIN_MINORITY = 10.0
 
 
@@ -76,10 +77,11 @@ def proportion(values: ArrayLike, *, clusters: Sequence[Codes] = (), level: floa
     """Proportion of ones among values [n] in [0, 1] (a half counts half), with an interval that respects clusters.
 
     Independent zeros and ones: Wilson's interval. Otherwise Wilson's interval for the effective number of trials
-    p(1 − p)/variance with a t quantile (Korn and Graubard 1998, with Wilson's in place of the exact interval).
-    With few effective successes or failures: the exact interval for the effective number, reduced for few degrees of
-    freedom (ibid.), which keeps the whole procedure at its level. Where all clustered values are 0 or all 1: the
-    exact interval for the largest set of rows that share no cluster, since these are independent.
+    p(1 − p)/variance with a t quantile (Korn and Graubard 1998, with Wilson's in place of the exact interval), for the
+    degrees of freedom that the tails of the clusters' sums leave. With few effective successes or failures: the exact
+    interval for the effective number, reduced for few degrees of freedom (ibid.), which keeps the whole procedure at
+    its level. Where all clustered values are 0 or all 1: the exact interval for the largest set of rows that share no
+    cluster, since these are independent.
 
     Raises InputError where values lie outside [0, 1] or there are none.
     """
@@ -158,9 +160,11 @@ def _effective_proportion(mean: float, n: int, found: MeanVariance, level: float
     promise, note = _promise(found)
     if promise is None:
         return Estimate(mean, n, found.variance, note=note)
-    trials, quantile = mean * (1 - mean) / found.variance, _t_quantile(level, _df(found))
+    trials = mean * (1 - mean) / found.variance
     if min(trials * min(mean, 1 - mean), unlike) >= MIN_MINORITY:
-        return Estimate(mean, n, found.variance, _wilson(mean, trials, quantile, level, promise), note=note)
+        heavy = _t_quantile(level, min(_df(found), found.heavy_df))
+        return Estimate(mean, n, found.variance, _wilson(mean, trials, heavy, level, promise), note=note)
+    quantile = _t_quantile(level, _df(found))
     trials = min(trials, n) * (_normal_quantile(level) / quantile) ** 2
     exact = clopper_pearson(mean * trials, trials, level=level)
     return Estimate(mean, n, found.variance, Interval(exact.low, exact.high, promise, level), note=note)
