@@ -159,7 +159,7 @@ def _own_variances(p: Floats, y: Floats, place: NDArray[np.intp], count: int) ->
 
     Single votes vary by p(1 − p). Shares vary less, by how much depends on their voters: where there are any, the
     variance is the sum of squared residuals. These are not centred, as in a score test, for they have mean 0 if the
-    probabilities are right: with ten shares to a bin 2.5 to 3 % of calibrated sets then lie above a 95 % band, and
+    probabilities are right: with ten shares to a bin 2.5 to 4 % of calibrated sets then lie above a 95 % band, and
     5 to 7 % were they centred. An error d in a bin of n adds no more than 0.8 d/√n to what noise is taken to add.
     """
     if np.isin(y, (0.0, 1.0)).all():
