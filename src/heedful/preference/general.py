@@ -1,13 +1,13 @@
 """General preferences: a scalar utility and a skew-symmetric part, which may be cyclic.
 
-Zhang et al. 2024, "General preference modeling with preference representations for aligning language models",
-section 4: s(y1, y2) = v1ᵀ R v2 with R skew-symmetric in 2 x 2 rotation blocks. Here a scalar utility stands beside it:
+Zhang et al. 2024, "General preference modeling with preference representations for aligning language models":
+s(y1, y2) = v1ᵀ R v2 with R skew-symmetric in 2 x 2 rotation blocks. Here a scalar utility stands beside it:
 
     Δ(y1, y2) = u(y1) − u(y2) + Σ_b a_b(y1) c_b(y2) − c_b(y1) a_b(y2),    P(first | decided) = σ(Δ)
 
 with u, a_b and c_b linear in features, or free values of items that sum to zero. The latter makes the two parts unique:
 a skew part then says nothing about who wins on average over all items (Jiang et al. 2011, "Statistical ranking and
-combinatorial Hodge theory", section 2).
+combinatorial Hodge theory").
 """
 
 from __future__ import annotations

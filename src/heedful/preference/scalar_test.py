@@ -44,7 +44,7 @@ def scalar_is_enough(
     f1ᵀ γ f2. At the scalar fit the effective score of γ is S = Σ_g S_g over clusters g, its part that no change of the
     utilities or the tie term makes; the statistic is Sᵀ M⁻¹ S, with M the information on γ, and its null distribution
     that of Σ_g ±S_g with random signs (Hemerik, Goeman & Finos 2020, "Robust testing in generalized linear models by
-    sign flipping score contributions", section 3). Votes of one rater may be dependent; `clusters="vote"` takes all as
+    sign flipping score contributions"). Votes of one rater may be dependent; `clusters="vote"` takes all as
     independent. Where raters differ in taste, the utility tested is that of the average of them, which need not be
     scalar even if each one's is. Raises UsageError where there are fewer than 10 clusters, InputError where the votes
     are on no cycle.

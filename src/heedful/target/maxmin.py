@@ -3,9 +3,9 @@
     max over π of  min over k of  E_π[u_k]  −  β · KL(π ‖ base)
 
 is concave in π, so that maximum and minimum change places: with λ on the simplex of groups the inner maximum is the
-target of Σ_k λ_k u_k at strength 1/β, and λ minimises β log Σ base · exp(Σ_k λ_k u_k / β), which is convex (Chakraborty et
-al. 2024, "MaxMin-RLHF", equation 8, for the objective; the dual is the usual one of minimax). What solves it is a target
-whose strengths λ_k / β are found rather than given.
+target of Σ_k λ_k u_k at strength 1/β, and λ minimises β log Σ base · exp(Σ_k λ_k u_k / β), which is convex. The
+objective is that of Chakraborty et al. 2024, "MaxMin-RLHF", the dual the usual one of minimax. What solves it is a target whose
+strengths λ_k / β are found rather than given.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _shares(weights: Floats | None, contexts: int) -> Floats:
     shares = np.ones(contexts) if weights is None else np.asarray(weights, dtype=np.float64)
     if shares.shape != (contexts,) or (shares < 0).any() or not shares.sum() > 0:
         raise UsageError("one weight per context, 0 or more and not all 0", where="context_weights")
-    return shares / shares.sum()
+    return np.asarray(shares / shares.sum())
 
 
 class _Dual:
@@ -126,7 +126,7 @@ class _Dual:
     def value(self, weights: Floats) -> float:
         """max over π of Σ λ_k E[u_k] − β KL."""
         totals = [total for _, total in self._policies(weights)]
-        return float(self.shares @ totals) / self.strength
+        return float(self.shares @ np.array(totals)) / self.strength
 
     def expected(self, weights: Floats) -> tuple[Floats, float]:
         """E_π[u_k] [K] and KL(π ‖ base) of the inner maximum: the former is the dual's gradient."""

@@ -2,10 +2,13 @@
 
 from heedful.preference.people.choosing import Chosen, Differing, choose_groups, held_out_by_rater, people_differ
 from heedful.preference.people.groups import Groups, fit_groups
+from heedful.preference.people.outside import Absolute, Answers, disagreement, fit_absolute
 from heedful.preference.people.persons import People, Person, fit_people
 from heedful.preference.people.votes import PairVotes
 
 __all__ = [
+    "Absolute",
+    "Answers",
     "Chosen",
     "Differing",
     "Groups",
@@ -13,6 +16,8 @@ __all__ = [
     "People",
     "Person",
     "choose_groups",
+    "disagreement",
+    "fit_absolute",
     "fit_groups",
     "fit_people",
     "held_out_by_rater",

@@ -113,7 +113,7 @@ def fit_groups(
 
     Utilities have a prior N(0, prior_sd²); None estimates its width with the rest. The posterior is Laplace's
     approximation around the best maximum found, over utilities, tie terms and shares jointly. How many groups there
-    are is the question of `heedful.preference.people.choosing`. Chakraborty et al. 2024, "MaxMin-RLHF", section 4.
+    are is the question of `heedful.preference.people.choosing`. Chakraborty et al. 2024, "MaxMin-RLHF".
     Raises UsageError unless 1 <= groups <= raters, FitError where no strict maximum is found.
     """
     if not 1 <= groups <= len(votes.raters):

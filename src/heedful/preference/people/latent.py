@@ -89,9 +89,8 @@ def nodes(rank: int, samples: int = 0) -> tuple[Floats, Floats]:
         return np.concatenate([half, -half]), np.full(samples, -np.log(samples))
     points, weights = np.polynomial.hermite_e.hermegauss(_POINTS.get(rank, 3))
     grid = np.stack(np.meshgrid(*[points] * rank, indexing="ij"), axis=-1).reshape(-1, rank)
-    logs = np.stack(np.meshgrid(*[np.log(weights / weights.sum())] * rank, indexing="ij"), axis=-1)
-    total: Floats = logs.reshape(-1, rank).sum(axis=1)
-    return np.asarray(grid, dtype=np.float64), total
+    logs: Floats = np.stack(np.meshgrid(*[np.log(weights / weights.sum())] * rank, indexing="ij"), axis=-1)
+    return np.asarray(grid, np.float64), np.asarray(logs.reshape(-1, rank).sum(axis=1), np.float64)
 
 
 def positions(cells: Cells, population: Population, samples: int = 0) -> Positions:

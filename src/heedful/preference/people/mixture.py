@@ -112,7 +112,7 @@ class Mixture:
         return self.pack(np.log(shares), moved), float(np.sqrt(squares / (len(own) * d)))
 
     def gradient_and_information(self, x: Floats) -> tuple[Floats, Floats]:
-        """The gradient [P] and the negative Hessian [P, P] of `value`, exactly (Louis 1982, equation 3.2).
+        """The gradient [P] and the negative Hessian [P, P] of `value`, exactly (Louis 1982).
 
         The information of the complete data, less the spread of its scores over what group a rater is of.
         """

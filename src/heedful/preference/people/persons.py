@@ -1,7 +1,7 @@
 """Low-rank differences between people, and what a few comparisons say about a new person.
 
 u_p(y) = f(y) · (w + L z_p), z_p ~ N(0, I): the latent user of variational preference learning (Poddar et al. 2024,
-"Personalizing reinforcement learning from human feedback with variational preference learning", section 4) with a
+"Personalizing reinforcement learning from human feedback with variational preference learning") with a
 linear decoder, for which the posterior of z needs no encoder: it is found to any accuracy by importance sampling.
 """
 

@@ -3,7 +3,7 @@
 The E step is adaptive quadrature; the M step one Newton step in (w, L, c), after which the freedom that
 z ~ N(μ, Σ) would give is folded into w and L (parameter-expanded EM: Liu, Rubin & Wu 1998). A few such steps lead to
 where Newton's method on the marginal likelihood converges; its gradient and information are those of the complete data
-averaged over z, the latter less the spread of the scores (Louis 1982, equation 3.2).
+averaged over z, the latter less the spread of the scores (Louis 1982).
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class _MStep:
     @property
     def gradient(self) -> Floats:
         slope = self.cells.votes.dense_differences.T @ self._to_pairs(self.slope)
-        return np.concatenate([slope.T.ravel(), self.nuisance_slope]) - self.precision * self.packed
+        return np.asarray(np.concatenate([slope.T.ravel(), self.nuisance_slope]) - self.precision * self.packed)
 
     def complete(self) -> Floats:
         """The information of the votes were z known, averaged over it [P, P]."""
