@@ -1,0 +1,435 @@
+"""Rating items by comparisons, from integer arrays to strengths: time, memory and error beside other programs.
+
+    python benchmarks/ranking.py [--quick] [--rounds N] [--only PART ...] [--sets N] [--out FILE]
+
+Each run is a process of its own, each program in the virtual environment .peers/NAME (absent ones are skipped, and it
+says so); rounds alternate between programs. A run reports the median of its calls (as many as fit into two seconds,
+five at most), its processor time, and the peak of memory over what was held before. `error` is the largest difference
+of centred log-strengths from a maximum likelihood fit of the same objective, computed here by other code.
+
+Data: log-strengths N(0, 1), pairs uniform at random, Davidson ties (ν = 0.5). Then, by simulation, whether the
+intervals hold what they promise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+SIZES = {"100 x 20k": (100, 20_000), "100 x 5M": (100, 5_000_000), "10k x 1M": (10_000, 1_000_000)}
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL", "NUMBA")}
+
+
+def generate(path: Path, items: int, rows: int) -> Path:
+    rng = np.random.default_rng(0)
+    strength = rng.normal(size=items)
+    first = rng.integers(0, items, rows, dtype=np.int32)
+    second = ((first + rng.integers(1, items, rows, dtype=np.int32)) % items).astype(np.int32)
+    half = (strength[first] - strength[second]) / 2
+    win, loss = np.exp(half), np.exp(-half)
+    point = rng.random(rows) * (win + loss + 0.5)
+    outcome = np.where(point < win, 1, np.where(point < win + loss, 2, 0)).astype(np.int8)
+    np.savez(path, first=first, second=second, outcome=outcome, items=items)
+    return path
+
+
+# Methods: from the arrays, what to do before the clock starts, returning (prepare, fit). `fit` takes what `prepare`
+# returned and gives centred log-strengths, or None where there is nothing to compare with the reference.
+
+
+def heedful(task: str, **options: Any) -> Callable[..., Any]:
+    def method(first: Any, second: Any, outcome: Any, items: int) -> Any:
+        from heedful.preference.counting import count
+        from heedful.preference.ratings import rate, rate_counts
+
+        few = slice(0, 1000)
+        rate(first[few] % 5, first[few] % 5 + 1, outcome[few]).interval()  # imports what is imported when first used
+
+        def fit(counts: Any) -> Any:
+            if task == "update":
+                return counts.update(first[-10_000:], second[-10_000:], outcome[-10_000:]).strengths
+            if task == "bootstrap":
+                drawn = rate_counts(counts, interval=None, **options).bootstrap(1000, 0)
+                assert drawn.unplaced == 0
+                return None
+            ratings = rate(first, second, outcome, items, **options)
+            if options.get("interval", "sandwich"):
+                assert not np.isnan(ratings.interval().low).any()
+            return ratings.strengths if options.get("model", "bradley_terry") == "bradley_terry" else None
+
+        def prepare() -> Any:
+            if task == "update":
+                return rate_counts(count(first[:-10_000], second[:-10_000], outcome[:-10_000], items), interval=None)
+            return count(first, second, outcome, items) if task == "bootstrap" else None
+
+        return prepare, fit
+
+    return method
+
+
+def counting_loop(first: Any, second: Any, outcome: Any, items: int) -> Any:
+    import numba
+
+    @numba.njit
+    def loop(first: Any, second: Any, outcome: Any, items: int) -> Any:
+        counts = np.zeros(3 * items * items, np.int64)
+        for row in range(len(first)):
+            counts[(first[row] * items + second[row]) * 3 + outcome[row]] += 1
+        return counts
+
+    loop(first[:10], second[:10], outcome[:10], items)
+
+    def fit(_: Any) -> None:
+        loop(first, second, outcome, items)
+
+    return lambda: None, fit
+
+
+def evalica(first: Any, second: Any, outcome: Any, items: int) -> Any:
+    import evalica as peer
+
+    winner = [peer.Winner.Draw, peer.Winner.X, peer.Winner.Y]
+
+    def prepare() -> Any:
+        return first.tolist(), second.tolist(), [winner[v] for v in outcome.tolist()]
+
+    def fit(data: Any) -> Any:
+        return np.log(peer.bradley_terry(*data).scores.reindex(range(items)).to_numpy())
+
+    return prepare, fit
+
+
+def choix(first: Any, second: Any, outcome: Any, items: int) -> Any:
+    """Iterated Luce spectral ranking on the matrix of wins.
+
+    The library has no way from comparisons to that matrix: it is counted here for it, with NumPy.
+    """
+    import choix as peer
+
+    def prepare() -> Any:
+        swapped = outcome == 2
+        above, below = np.where(swapped, second, first), np.where(swapped, first, second)
+        weight = np.where(outcome == 0, 0.5, 1.0)
+        key = above.astype(np.int64) * items + below
+        wins = np.bincount(key, weight, items * items).reshape(items, items)
+        tied = outcome == 0
+        back = second[tied].astype(np.int64) * items + first[tied]
+        return wins + np.bincount(back, minlength=items * items).reshape(items, items) / 2
+
+    return prepare, lambda wins: peer.ilsr_pairwise_dense(wins)
+
+
+def choix_pairs(first: Any, second: Any, outcome: Any, items: int) -> Any:
+    """The same on the list of (winner, loser) that its documentation starts from; ties are left out."""
+    import choix as peer
+
+    def prepare() -> Any:
+        swapped, decided = outcome == 2, outcome != 0
+        above, below = np.where(swapped, second, first)[decided], np.where(swapped, first, second)[decided]
+        return list(zip(above.tolist(), below.tolist(), strict=True))
+
+    def fit(data: Any) -> None:
+        peer.ilsr_pairwise(items, data, alpha=1e-6)
+
+    return prepare, fit
+
+
+def arena_rank(intervals: bool) -> Callable[..., Any]:
+    def method(first: Any, second: Any, outcome: Any, items: int) -> Any:
+        import jax
+        import pandas as pd
+        from arena_rank.models.bradley_terry import BradleyTerry
+        from arena_rank.utils.data_utils import PairDataset
+
+        winner = np.array(["tie", "model_a", "model_b"], dtype=object)[outcome]
+        frame = pd.DataFrame({"model_a": first, "model_b": second, "winner": winner})
+
+        def fit(data: Any) -> Any:
+            model = BradleyTerry(n_competitors=items)
+            if not intervals:
+                model.fit(data)
+                return np.asarray(jax.block_until_ready(model.params["ratings"]))
+            found = model.compute_ratings_and_cis(data, ci_method="sandwich")
+            return (np.asarray(jax.block_until_ready(found["ratings"])) - 1000) / model.alpha
+
+        return lambda: PairDataset.from_pandas(frame), fit
+
+    return method
+
+
+def unique_cells(first: Any, second: Any, outcome: Any, items: int) -> Any:
+    """In the manner of FastChat: distinct (first, second, outcome) with their numbers, then L-BFGS."""
+    from scipy.optimize import minimize
+
+    def fit(_: Any) -> Any:
+        key = (first.astype(np.int64) * items + second) * 3 + outcome
+        cell, number = np.unique(key, return_counts=True)
+        a, b, won = cell // 3 // items, cell // 3 % items, np.array([0.5, 1.0, 0.0])[cell % 3]
+        weight = number / number.sum()
+
+        def loss(x: Any) -> Any:
+            d = x[a] - x[b]
+            residual = weight * (won - 1 / (1 + np.exp(-d)))
+            gradient = np.bincount(a, residual, items) - np.bincount(b, residual, items)
+            return float(weight @ (np.logaddexp(0, d) - won * d)), -gradient
+
+        return minimize(loss, np.zeros(items), jac=True, method="L-BFGS-B", options={"maxiter": 100, "gtol": 1e-6}).x
+
+    return lambda: None, fit
+
+
+METHODS: dict[str, tuple[str, Callable[..., Any], tuple[str, ...], bool]] = {  # environment, method, sizes, slow
+    "one compiled counting loop (numba)": ("numba", counting_loop, ("100 x 20k", "100 x 5M"), False),
+    "heedful: strengths": ("", heedful("rate", interval=None), tuple(SIZES), False),
+    "heedful: strengths + sandwich": ("", heedful("rate"), tuple(SIZES), False),
+    "heedful: Davidson + sandwich": ("", heedful("rate", model="davidson"), ("100 x 5M", "10k x 1M"), False),
+    "heedful: Rao-Kupper + sandwich": ("", heedful("rate", model="rao_kupper"), ("100 x 5M",), False),
+    "heedful: Thurstone + sandwich": ("", heedful("rate", model="thurstone"), ("100 x 5M",), False),
+    "heedful: 1,000 bootstrap fits": ("", heedful("bootstrap"), ("100 x 20k", "100 x 5M"), False),
+    "heedful: 1,000 bootstrap fits, Davidson": ("", heedful("bootstrap", model="davidson"), ("100 x 5M",), False),
+    "heedful: 10,000 comparisons more": ("", heedful("update"), ("100 x 20k", "100 x 5M"), False),
+    "evalica": ("evalica", evalica, tuple(SIZES), False),
+    "choix, matrix of wins": ("choix", choix, ("100 x 20k", "100 x 5M"), False),
+    "choix, list of pairs": ("choix", choix_pairs, ("100 x 20k", "100 x 5M"), True),
+    "arena-rank": ("arena-rank", arena_rank(False), ("100 x 20k", "100 x 5M", "10k x 1M"), True),
+    "arena-rank + sandwich": ("arena-rank", arena_rank(True), ("100 x 20k", "100 x 5M"), True),
+    "FastChat-style (unique cells, L-BFGS)": ("", unique_cells, tuple(SIZES), False),
+}
+
+
+def one(name: str, data: Path) -> dict[str, Any]:
+    """Run a method in this process."""
+    with np.load(data) as file:
+        first, second, outcome, items = file["first"], file["second"], file["outcome"], int(file["items"])
+    prepare, fit = METHODS[name][1](first, second, outcome, items)
+    held = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    calls: list[tuple[float, float, float]] = []
+    while not calls or (len(calls) < 5 and sum(prep + fit for prep, fit, _ in calls) < 2):
+        begin, processor = time.perf_counter(), time.process_time()
+        prepared = prepare()
+        middle = time.perf_counter()
+        found = fit(prepared)
+        calls.append((middle - begin, time.perf_counter() - middle, time.process_time() - processor))
+    prep, seconds, processor = (statistics.median(column) for column in zip(*calls, strict=True))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    result = {"prepare": prep, "fit": seconds, "processor": processor, "megabytes": max(0, peak - held) / 1e6}
+    if found is not None:
+        result["error"] = float(np.abs(found - found.mean() - np.load(data.with_suffix(".reference.npy"))).max())
+    return result
+
+
+def reference(path: Path) -> None:
+    """Bradley and Terry's maximum likelihood, ties half a win each, by Newton's method with conjugate gradients."""
+    from scipy.sparse import coo_array
+
+    with np.load(path) as file:
+        a, b, y, n = (
+            file["first"].astype(np.int64),
+            file["second"].astype(np.int64),
+            file["outcome"],
+            int(file["items"]),
+        )
+    score, x = np.array([0.5, 1.0, 0.0])[y], np.zeros(n)
+    wins = coo_array((np.append(score, 1 - score), (np.append(a, b), np.append(b, a))), shape=(n, n)).tocsr().tocoo()
+    met = (wins + wins.T).tocsr().tocoo()
+    i, j = met.coords
+    number, won = met.data, np.asarray(wins.sum(axis=1)).ravel()
+    for _ in range(50):
+        p = 1 / (1 + np.exp(x[j] - x[i]))
+        gradient = won - np.bincount(i, number * p, n)
+        weight = coo_array((number * p * (1 - p), (i, j)), shape=(n, n)).tocsr()
+        diagonal = np.asarray(weight.sum(axis=1)).ravel()
+        step, residual = np.zeros(n), gradient - gradient.mean()
+        scaled = residual / diagonal
+        direction, size = scaled.copy(), residual @ scaled
+        for _ in range(300):
+            if size <= 1e-24 * max(gradient @ (gradient / diagonal), 1e-30):
+                break
+            moved = diagonal * direction - weight @ direction
+            length = size / (direction @ moved)
+            step, residual = step + length * direction, residual - length * moved
+            scaled, old = residual / diagonal, size
+            size = residual @ scaled
+            direction = scaled + size / old * direction
+        x += step - step.mean()
+        if np.abs(step).max() < 1e-11:
+            break
+    np.save(path.with_suffix(".reference.npy"), x - x.mean())
+
+
+def run(rounds: int, sizes: list[str], only: list[str] | None) -> list[dict[str, Any]]:
+    """Alternating rounds over all methods, medians by method and size."""
+    measured: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    skipped: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for size in sizes:
+            path = generate(Path(folder) / f"{size.replace(' ', '')}.npz", *SIZES[size])
+            reference(path)
+            for turn in range(rounds):
+                for name, (environment, _, own, slow) in METHODS.items():
+                    if size not in own or (slow and turn) or (only and not any(part in name for part in only)):
+                        continue
+                    python = ROOT / ".peers" / environment / "bin" / "python" if environment else Path(sys.executable)
+                    if not python.exists():
+                        skipped[name] = f"no .peers/{environment}"
+                        continue
+                    command = [str(python), __file__, "--one", name, "--data", str(path)]
+                    child = subprocess.run(
+                        command, capture_output=True, text=True, env=os.environ | ONE_THREAD, check=False
+                    )
+                    if child.returncode:
+                        skipped[name] = (child.stderr.strip().splitlines() or [f"exit {child.returncode}"])[-1][:200]
+                        continue
+                    measured.setdefault((name, size), []).append(json.loads(child.stdout.splitlines()[-1]))
+    for name, reason in skipped.items():
+        print(f"skipped: {name}: {reason}")
+    return [
+        {"method": name, "data": size, "rounds": len(runs)}
+        | {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+        for (name, size), runs in measured.items()
+    ]
+
+
+def total(rows: list[dict[str, Any]], name: str, size: str) -> float | None:
+    return next((r["prepare"] + r["fit"] for r in rows if (r["method"], r["data"]) == (name, size)), None)
+
+
+def targets(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """What was asked of the sizes that were run."""
+    found: dict[str, Any] = {}
+    for size in SIZES:
+        peers = {
+            r["method"]: r["prepare"] + r["fit"]
+            for r in rows
+            if r["data"] == size and r["method"].split(":")[0] != "heedful" and r.get("error", 1.0) < 1e-4
+        }
+        counted_for_it = peers.pop("choix, matrix of wins", None)
+        ours, point = (total(rows, f"heedful: strengths{part}", size) for part in (" + sandwich", ""))
+        loop = total(rows, "one compiled counting loop (numba)", size)
+        if peers and ours and point:
+            fastest = min(peers, key=lambda name: peers[name])
+            found[size] = {"fastest correct peer": fastest, "seconds": peers[fastest]}
+            found[size] |= {"times faster": peers[fastest] / point, "with intervals": peers[fastest] / ours}
+            if counted_for_it:
+                found[size]["with intervals than choix on a matrix counted for it"] = counted_for_it / ours
+            if "evalica" in peers:
+                found[size]["times faster than evalica"] = peers["evalica"] / point
+                found[size]["with intervals than evalica"] = peers["evalica"] / ours
+        if loop and ours:
+            found.setdefault(size, {})["milliseconds beyond three loops"] = 1e3 * (ours - 3 * loop)
+    return found
+
+
+COVERAGE = (  # model that is fitted, model that votes, tie, items, votes a pair, spread of strengths, uneven, basis
+    ("bradley_terry", "davidson", -0.7, 6, 3, 0.8, False, "sandwich"),
+    ("bradley_terry", "davidson", -0.7, 6, 10, 0.8, False, "sandwich"),
+    ("bradley_terry", "davidson", -20.0, 6, 5, 0.8, False, "sandwich"),
+    ("bradley_terry", "davidson", -20.0, 20, 5, 0.8, True, "sandwich"),
+    ("bradley_terry", "davidson", -0.7, 6, 10, 0.8, False, "model"),
+    ("davidson", "davidson", -0.7, 6, 3, 0.8, False, "sandwich"),
+    ("davidson", "davidson", -0.7, 10, 5, 0.8, True, "sandwich"),
+    ("davidson", "davidson", -0.7, 10, 5, 0.8, False, "model"),
+    ("davidson", "rao_kupper", 0.8, 6, 10, 1.2, False, "sandwich"),
+    ("rao_kupper", "rao_kupper", 0.4, 6, 3, 0.8, False, "sandwich"),
+    ("rao_kupper", "rao_kupper", 0.4, 10, 5, 0.8, True, "sandwich"),
+    ("rao_kupper", "rao_kupper", 0.4, 10, 5, 0.8, False, "model"),
+    ("thurstone", "thurstone", 0.25, 6, 3, 0.5, False, "sandwich"),
+    ("thurstone", "thurstone", 0.25, 10, 5, 0.5, True, "sandwich"),
+    ("thurstone", "thurstone", 0.25, 10, 5, 0.5, False, "model"),
+)
+
+
+def coverage(sets: int) -> list[dict[str, Any]]:
+    """One item drawn at random of each simulated set; the truth is the fit to the expected votes."""
+    from scipy.stats import binomtest, norm
+
+    from heedful.preference.pair_models import CumulativePairModel, PairModel
+    from heedful.preference.ratings import rate
+
+    links: dict[str, Any] = {
+        "davidson": PairModel(np.ones(1), True),
+        "rao_kupper": CumulativePairModel("logistic", True),
+        "thurstone": CumulativePairModel("normal", True),
+    }
+    rows = []
+    for cell in COVERAGE:
+        fitted, votes, tie, items, number, spread, uneven, basis = cell
+        rng, utility = np.random.default_rng(0), spread * norm.ppf((np.arange(items) + 0.5) / items)
+        low, high = np.triu_indices(items, 1)
+        often = 1 / (1 + low) / (1 + high) if uneven else np.ones(len(low))
+        pairs = np.repeat(np.arange(len(low)), np.maximum(1, np.round(often / often.mean() * number)).astype(int))
+        p = np.exp(links[votes].log_prob(utility[low] - utility[high], np.array([tie])))[
+            [1, 2, 0]
+        ]  # tie, first, second
+        times = np.bincount(pairs, minlength=len(low))
+        every = np.tile(low, 3), np.tile(high, 3), np.repeat(np.arange(3), len(low))
+        truth = rate(*every, items, weight=(times * p).ravel(), model=fitted, interval=None).strengths
+        hits, checked, promises = 0, 0, set()
+        for _ in range(sets):
+            outcome = (rng.random(len(pairs)) > p.cumsum(axis=0)[:, pairs]).sum(axis=0).clip(max=2)
+            ratings = rate(low[pairs], high[pairs], outcome, items, model=fitted, interval=basis)
+            if ratings.identified.all():
+                item, interval = rng.integers(items), ratings.interval()
+                hits += int(interval.low[item] <= truth[item] <= interval.high[item])
+                checked, promises = checked + 1, promises | {interval.promise}
+        (promise,) = promises
+        side = "two-sided" if promise == "confidence" else "less"
+        p_value = float(binomtest(hits, checked, 0.95, alternative=side).pvalue)
+        rows.append(
+            {"fitted": fitted, "votes by": votes, "items": items, "a pair": number, "uneven": uneven, "basis": basis}
+            | {"promise": promise, "sets": sets, "checked": checked, "coverage": hits / checked, "p": p_value}
+        )
+        shown = f"{fitted:14}{votes:12}{items:4}{number:4} {basis:9}{promise:11}"
+        print(f"{shown}{checked:6}{hits / checked:8.4f}{p_value:9.1e}", flush=True)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="100 items and 20,000 comparisons, one round, 20 sets")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--sets", type=int, default=2000)
+    parser.add_argument("--only", nargs="*", help="parts of the names of methods")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(one(options.one, options.data)))
+        return
+    sizes = list(SIZES)[:1] if options.quick else list(SIZES)[1:]
+    rows = run(1 if options.quick else options.rounds, sizes, options.only)
+    print(f"{'method':<42}{'data':<12}{'prepare':>9}{'fit':>9}{'CPU':>9}{'MB':>7}{'error':>10}")
+    for row in rows:
+        line = "".join(f"{row[key]:9.4f}" for key in ("prepare", "fit", "processor")) + f"{row['megabytes']:7.0f}"
+        print(f"{row['method']:<42}{row['data']:<12}{line}" + (f"{row['error']:10.1e}" if "error" in row else ""))
+    reached = targets(rows)
+    print(json.dumps(reached, indent=1))
+    covered = coverage(20 if options.quick else options.sets)
+    if options.out:
+        machine = {"python": platform.python_version(), "numpy": np.__version__, "processors": os.cpu_count()}
+        done = {"date": str(date.today()), "machine": machine, "rows": rows, "targets": reached, "coverage": covered}
+        options.out.write_text(json.dumps(done, indent=1) + "\n")
+    wrong = [row["method"] for row in rows if row["method"].startswith("heedful") and row.get("error", 0.0) > 1e-6]
+    broken = [row for row in covered if row["p"] < 1e-4]
+    if wrong or broken:
+        raise SystemExit(f"not the maximum: {wrong}; promises broken: {broken}")
+
+
+if __name__ == "__main__":
+    main()
