@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from scipy import optimize, stats
 from scipy.special import expit
 
 from heedful.core import FitError, UsageError
-from heedful.preference.counting import count
+from heedful.preference.counting import count, count_chunks, scan
 from heedful.preference.pair_bootstrap import resampled
 from heedful.preference.pair_fit import PairFit
 from heedful.preference.ratings import Ratings, rate, rate_counts
@@ -105,12 +107,11 @@ def test_the_sandwich_from_counts_is_the_row_wise_one(model: Any) -> None:
     scores, h = gradient_by_rows(model, x, n, *rows), -hessian(model, x, n, *rows)
     inverse = np.linalg.pinv((h + h.T) / 2, rcond=1e-6)
     # HC3, row by row: the score of a row divided by one less its leverage, in its pair's own directions.
-    parts = []
-    for a, b, s in zip(rows[0], rows[1], scores, strict=True):
-        which = (rows[0] == a) & (rows[1] == b) | (rows[0] == b) & (rows[1] == a)
+    unbent, pair = np.empty_like(scores), np.minimum(rows[0], rows[1]) * n + np.maximum(rows[0], rows[1])
+    for which in (pair == met for met in np.unique(pair)):
         own = -hessian(model, x, n, *(r[which] for r in rows)) / which.sum()
-        parts.append(np.linalg.solve(np.eye(len(x)) - own @ inverse, s))
-    sandwich = inverse @ (np.array(parts).T @ np.array(parts)) @ inverse
+        unbent[which] = np.linalg.solve(np.eye(len(x)) - own @ inverse, scores[which].T).T
+    sandwich = inverse @ (unbent.T @ unbent) @ inverse
     np.testing.assert_allclose(ratings.covariance, sandwich[:n, :n], rtol=2e-3, atol=1e-6)
     np.testing.assert_allclose(list(ratings.nuisance_sd.values()), np.sqrt(np.diag(sandwich))[n:], rtol=2e-3)
     by_model = rate(*rows, model=model, interval="model")
@@ -312,3 +313,45 @@ def test_a_fit_keeps_no_vote() -> None:
     assert isinstance(ratings.fit, PairFit)
     assert ratings.fit.pairs.votes is None
     assert ratings.fit.pairs.counts.size <= 12
+
+
+def test_the_promise_depends_on_the_design_alone() -> None:
+    _, first, second, outcome = comparisons(4, 200, seed=11)
+    assert rate(first, second, outcome).promise == "confidence"
+    few = [a[:40] for a in (first, second, outcome)]
+    assert rate(*few).promise == "at least"
+    # Weights that rest on a few comparisons tell no more than those.
+    weight = np.where(np.arange(200) < 40, 1.0, 1e-3)
+    assert rate(first, second, outcome, weight=weight).promise == "at least"
+    # Half a win varies less than a win or a loss, so the model's covariance is too wide where there are ties.
+    assert rate(first, second, outcome, interval="model").promise == "at least"
+    decided = outcome != 0
+    plain = rate(first[decided], second[decided], outcome[decided], interval="model")
+    assert plain.promise == "confidence"
+    assert plain.interval(0.9).level == 0.9
+
+
+@pytest.mark.parametrize(("fitted", "votes"), [("bradley_terry", "davidson"), ("davidson", "rao_kupper")])
+def test_intervals_cover_the_truth_that_a_fit_tends_to(fitted: Any, votes: str) -> None:
+    """Davidson's model under votes by Rao and Kupper's is wrong; the sandwich holds all the same."""
+    n, sets, rng = 5, 300, np.random.default_rng(12)
+    u = np.linspace(-1, 1, n)
+    low, high = np.triu_indices(n, 1)
+    p = probabilities(votes, u[low] - u[high], 0.6)
+    every = np.tile(low, 3), np.tile(high, 3), np.repeat(np.arange(3), len(low))
+    truth = rate(*every, n, weight=p.ravel(), model=fitted, interval=None).strengths
+    pairs, hits = np.repeat(np.arange(len(low)), 15), 0
+    for number in range(sets):
+        outcome = (rng.random(len(pairs)) > p.cumsum(axis=0)[:, pairs]).sum(axis=0).clip(max=2)
+        interval = rate(low[pairs], high[pairs], outcome, n, model=fitted).interval()
+        assert interval.promise == "confidence"
+        item = number % n
+        hits += int(interval.low[item] <= truth[item] <= interval.high[item])
+    assert stats.binomtest(hits, sets, 0.95).pvalue > 1e-3
+
+
+def test_ratings_come_from_a_scan_as_from_arrays(tmp_path: Path) -> None:
+    _, *rows = comparisons(9, 4000, seed=13)
+    pl.DataFrame(dict(zip(("a", "b", "y"), rows, strict=True))).write_parquet(tmp_path / "votes.parquet")
+    counts = count_chunks(scan(tmp_path / "votes.parquet", ("a", "b", "y"), chunk=700), 9)
+    np.testing.assert_allclose(rate_counts(counts).strengths, rate(*rows).strengths, rtol=0, atol=1e-12)

@@ -1,10 +1,27 @@
 """From feedback to what people want: likelihoods, utilities, inference and the fitted posterior."""
 
+from heedful.preference.counting import PairCounts, count, count_chunks, scan
 from heedful.preference.critiques import style_critiques
 from heedful.preference.fitting import fit
 from heedful.preference.observations import FITTED_KINDS
 from heedful.preference.persistence import load
 from heedful.preference.posterior import FittedPosterior, PosteriorPotential
 from heedful.preference.prediction import Prediction
+from heedful.preference.ratings import Ratings, rate, rate_counts
 
-__all__ = ["FITTED_KINDS", "FittedPosterior", "PosteriorPotential", "Prediction", "fit", "load", "style_critiques"]
+__all__ = [
+    "FITTED_KINDS",
+    "FittedPosterior",
+    "PairCounts",
+    "PosteriorPotential",
+    "Prediction",
+    "Ratings",
+    "count",
+    "count_chunks",
+    "fit",
+    "load",
+    "rate",
+    "rate_counts",
+    "scan",
+    "style_critiques",
+]
