@@ -1,0 +1,194 @@
+"""Judgements of the rows of a design: what every head is fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from heedful.core import Finding, Floats, InputError
+from heedful.preference.grades import Scale
+from heedful.preference.likelihoods import Likelihood
+from heedful.preference.observations import Comparisons, Grades, Indices, Observations
+from heedful.preference.pairs import Pairs
+from heedful.preference.sandwich import Clusters
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Values on one scale: design row `item`, `value`, and the `group` each belongs to [r]."""
+
+    item: Indices
+    value: Floats
+    group: Indices
+
+
+@dataclass(frozen=True)
+class Votes:
+    """Comparisons [v] of design rows `first` and `second`, and `ratings` by the name of their scale.
+
+    `share` is the share of voters for the first: 1 where the first won, 0 where the second did, between for a soft
+    label; a `tied` vote is a tie whatever its share. `weight` multiplies a vote's log-likelihood. A vote with a
+    `margin` (nats) asks that the winner lead by as much more: log P(winner) is taken at the difference less the margin.
+    Votes of one `group` (a context) are held out together. Where votes are numbered, ratings follow the comparisons.
+    """
+
+    first: Indices
+    second: Indices
+    share: Floats
+    tied: NDArray[np.bool_]
+    weight: Floats
+    margin: Floats
+    group: Indices
+    ratings: Mapping[str, Ratings] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        first: ArrayLike,
+        second: ArrayLike,
+        share: ArrayLike,
+        *,
+        tied: ArrayLike | None = None,
+        weight: ArrayLike | None = None,
+        margin: ArrayLike | None = None,
+        group: ArrayLike | None = None,
+        ratings: Mapping[str, Ratings] | None = None,
+    ) -> Votes:
+        """Votes that are untied, of weight 1, without margin, each a group by itself, unless given otherwise.
+
+        Raises InputError where lengths differ, shares lie outside [0, 1] or weights are negative.
+        """
+        v = len(np.asarray(first))
+        made = cls(
+            np.asarray(first, np.intp),
+            np.asarray(second, np.intp),
+            np.asarray(share, np.float64),
+            np.zeros(v, bool) if tied is None else np.asarray(tied, bool),
+            np.ones(v) if weight is None else np.asarray(weight, np.float64),
+            np.zeros(v) if margin is None else np.asarray(margin, np.float64),
+            np.arange(v) if group is None else np.asarray(group, np.intp),
+            ratings or {},
+        )
+        columns = (made.first, made.second, made.share, made.tied, made.weight, made.margin, made.group)
+        if any(column.shape != (v,) for column in columns):
+            raise InputError("every column of votes has one entry per vote", where="Votes")
+        if not ((made.share >= 0) & (made.share <= 1) & (made.weight >= 0)).all():
+            raise InputError("shares lie in [0, 1] and weights are not negative", where="Votes")
+        return made
+
+    @classmethod
+    def read(cls, observations: Observations, groups: Indices, *, findings: list[Finding] | None = None) -> Votes:
+        """The comparisons, ratings and labels of a table; `groups` are codes of its rows (contexts).
+
+        Degrees are read by their choice alone, and choices from sets not at all: both are reported as findings.
+        """
+        pairs = [votes for votes in observations.instruments.values() if isinstance(votes, Comparisons)]
+        grades = {name: votes for name, votes in observations.instruments.items() if isinstance(votes, Grades)}
+        rows, first, second, outcome, weight = (
+            np.concatenate([getattr(votes, name) for votes in pairs] or [np.zeros(0)])
+            for name in ("row", "first", "second", "outcome", "weight")
+        )
+        unread = [name for name in observations.instruments if name not in grades]
+        sets = sum(
+            len(votes.row) for votes in observations.instruments.values() if not isinstance(votes, Comparisons | Grades)
+        )
+        if findings is not None and sets:
+            message = f"{sets:,} choices from sets are not used: this head reads comparisons, ratings and labels."
+            findings.append(Finding("heads.sets_unread", "warning", message, "Use the linear utility.", sets))
+        degrees = int((np.abs(outcome) > 1).sum())
+        if findings is not None and degrees:
+            message = f"{degrees:,} comparisons have a degree that is not used, only who won ({', '.join(unread)})."
+            findings.append(Finding("heads.degrees_unread", "note", message, count=degrees))
+        return cls.of(
+            first,
+            second,
+            (outcome > 0).astype(np.float64),
+            tied=outcome == 0,
+            weight=weight,
+            group=groups[rows.astype(np.intp)],
+            ratings={name: Ratings(own.item, own.value, groups[own.row]) for name, own in grades.items()},
+        )
+
+    @cached_property
+    def groups(self) -> Indices:
+        """The group of every vote: of the comparisons, then of the ratings."""
+        return np.concatenate([self.group, *(own.group for own in self.ratings.values())])
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def take(self, kept: NDArray[np.bool_]) -> Votes:
+        """The votes where `kept` [len] is true, in the same order."""
+        v = len(self.first)
+        names = ("first", "second", "share", "tied", "weight", "margin", "group")
+        columns = {name: getattr(self, name)[kept[:v]] for name in names}
+        ratings, start = {}, v
+        for name, own in self.ratings.items():
+            mine = kept[start : start + len(own.item)]
+            start += len(own.item)
+            if mine.any():
+                ratings[name] = Ratings(own.item[mine], own.value[mine], own.group[mine])
+        return Votes(**columns, ratings=ratings)
+
+    def compact(self, design: Floats) -> tuple[Floats, Votes]:
+        """The rows of a design [n, d] that some vote is about, and the votes on them."""
+        rated = [own.item for own in self.ratings.values()]
+        used, place = np.unique(np.concatenate([self.first, self.second, *rated]), return_inverse=True)
+        v = len(self.first)
+        first, second, *items = np.split(place, np.cumsum([v, v, *map(len, rated)])[:-1])
+        ratings = {name: replace(own, item=item) for (name, own), item in zip(self.ratings.items(), items, strict=True)}
+        return design[used], replace(self, first=first, second=second, ratings=ratings)
+
+    def likelihoods(self, n: int) -> tuple[Likelihood, ...]:
+        """Davidson's model of the comparisons and cumulative logits of the ratings, over the n rows of a design.
+
+        Raises InputError where votes have margins, which are no part of a likelihood.
+        """
+        if self.margin.any():
+            raise InputError(
+                "margins change the loss, not the likelihood",
+                where="Votes.margin",
+                fix="use a head trained by loss (Networks), or soft labels (share) in place of margins",
+            )
+        built: list[Likelihood | None] = []
+        if len(self.first):
+            built.append(Pairs.of("comparison", self._entries(), n))
+        start = len(self.first)
+        for name, own in self.ratings.items():
+            row = start + np.arange(len(own.item))
+            start += len(row)
+            built.append(Scale.of(name, Grades(row, own.item, own.value), n))
+        return tuple(likelihood for likelihood in built if likelihood is not None)
+
+    def _entries(self) -> Comparisons:
+        """One entry a vote, two for a soft one; those of no weight are left out."""
+        row = np.arange(len(self.first))
+        parts = [
+            (row, np.where(self.tied, 0.0, 1.0), self.weight * np.where(self.tied, 1.0, self.share)),
+            (row, np.full(len(row), -1.0), self.weight * np.where(self.tied, 0.0, 1 - self.share)),
+        ]
+        rows, outcome, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
+        kept = weight > 0
+        rows = rows[kept]
+        return Comparisons(rows, self.first[rows], self.second[rows], outcome[kept], weight[kept])
+
+    @property
+    def clusters(self) -> Clusters:
+        """Votes of a group may be correlated."""
+        return Clusters({"context": self.groups}, bool((self.weight != 1).any() or (self.share % 1 != 0).any()))
+
+
+def folds(groups: Indices, count: int, rng: np.random.Generator) -> Indices:
+    """A fold in 0..count−1 for every vote [v], all votes of a group in one, groups dealt out evenly.
+
+    Raises InputError with fewer groups than folds.
+    """
+    names, code = np.unique(groups, return_inverse=True)
+    if len(names) < count:
+        raise InputError(f"{len(names)} groups cannot be parted into {count} folds", fix="give more contexts")
+    dealt = rng.permutation(len(names)) % count
+    return np.asarray(dealt[code], dtype=np.intp)
