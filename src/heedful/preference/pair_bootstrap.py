@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -90,14 +90,10 @@ def resampled(counts: Floats, k: int, rng: np.random.Generator) -> Floats:
 
 def _refitted(ratings: Ratings, drawn: Floats) -> Floats:
     """The maxima [n + p, k] for counts [3, m, k]; NaN where there is none."""
-    from heedful.preference.ratings import _split
-
-    fit = ratings.fit
-    assert fit is not None
-    inside = ratings.identified[ratings.counts.first] & ratings.identified[ratings.counts.second]
-    split = _split(ratings.model, fit.pairs.model)
-    counts = np.tensordot(split.T, drawn[:, inside] if not inside.all() else drawn, axes=1)
-    x, home = _stepped(fit, counts)
+    assert ratings.fit is not None
+    inside = ratings.inside
+    counts = np.tensordot(ratings.split.T, drawn if inside.all() else drawn[:, inside], axes=1)
+    x, home = _stepped(ratings.fit, counts)
     for column in np.flatnonzero(~home):
         x[:, column] = _alone(ratings, drawn[..., column])
     return x
@@ -129,12 +125,10 @@ def _stepped(fit: PairFit, counts: Floats) -> tuple[Floats, np.ndarray]:
 
 def _alone(ratings: Ratings, counts: Floats) -> Floats:
     """The maximum of one set [n + p]; NaN where it does not place all items."""
-    from heedful.preference.ratings import rate_counts
-
     old = ratings.counts
     met = counts.any(axis=0)
     drawn = PairCounts(old.items, old.first[met], old.second[met], counts[:, met], None, old.rows)
-    found = rate_counts(drawn, model=ratings.model, interval=None, start=replace(ratings, basis=None))
+    found = ratings.anew(drawn)
     assert ratings.fit is not None
     if found.fit is None or len(found.fit.x) != len(ratings.fit.x) or not np.isin(ratings.kept, found.kept).all():
         return np.full(len(ratings.fit.x), np.nan)

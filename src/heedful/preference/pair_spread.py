@@ -22,7 +22,7 @@ LARGEST_ERROR = 0.02
 
 
 @dataclass(frozen=True)
-class Comparisons:
+class Outcomes:
     """What was compared, pair by pair of a fit: `counts` and `squares` [t, m] of each outcome, and the `split` [t, o]
     of a comparison with that outcome into the outcomes of the fitted model (a tie into half a win for each)."""
 
@@ -31,7 +31,7 @@ class Comparisons:
     split: Floats
 
 
-def covariance(fit: PairFit, made: Comparisons | None) -> Floats:
+def covariance(fit: PairFit, made: Outcomes | None) -> Floats:
     """Covariance [n + p, n + p] of utilities, which sum to zero, and nuisance parameters; `made` None: H⁻¹ alone."""
     assert isinstance(fit.information, Dense)
     inverse = _centred(fit.information.inverse, fit.items)
@@ -50,7 +50,7 @@ def _centred(matrix: Floats, items: int) -> Floats:
     return moved
 
 
-def _middle(fit: PairFit, made: Comparisons, inverse: Floats | None) -> Derivatives:
+def _middle(fit: PairFit, made: Outcomes, inverse: Floats | None) -> Derivatives:
     """Σ_v s_v s_vᵀ pair by pair.
 
     Each score is divided by what its own comparison took from it, s (1 − leverage)⁻¹ (MacKinnon and White 1985, HC3),
@@ -67,7 +67,7 @@ def _middle(fit: PairFit, made: Comparisons, inverse: Floats | None) -> Derivati
     return Derivatives(0.0, np.zeros(scores.shape[1:]), middle)
 
 
-def _leverage(fit: PairFit, made: Comparisons, inverse: Floats | None) -> Floats:
+def _leverage(fit: PairFit, made: Outcomes, inverse: Floats | None) -> Floats:
     """What one comparison adds to the information, times H⁻¹, by Δ and the nuisance parameters [1 + p, 1 + p, m].
 
     Without H⁻¹ at hand, for very many items, its diagonal is taken for it.
@@ -106,7 +106,7 @@ class Variances:
     error: Floats
 
 
-def variances(fit: PairFit, made: Comparisons | None, rng: np.random.Generator) -> Variances:
+def variances(fit: PairFit, made: Outcomes | None, rng: np.random.Generator) -> Variances:
     """The diagonal of the covariance of very many items, without its matrix.
 
     By random signs v: E[v ∘ (A v)] is the diagonal of A (Bekas, Kokiopoulou and Saad 2007), of A less a part close to
@@ -125,7 +125,7 @@ def variances(fit: PairFit, made: Comparisons | None, rng: np.random.Generator) 
     return Variances(found[: fit.items], error[: fit.items])
 
 
-def variances_of(fit: PairFit, made: Comparisons | None, items: Indices) -> Floats:
+def variances_of(fit: PairFit, made: Outcomes | None, items: Indices) -> Floats:
     """The exact variances of a few of very many items: one linear system each."""
     bread = fit.information
     assert isinstance(bread, Sparse)

@@ -21,7 +21,7 @@ from heedful.preference.identification import Identified, identify
 from heedful.preference.observations import Indices
 from heedful.preference.pair_fit import DENSE_LIMIT, PairFit, most_likely
 from heedful.preference.pair_models import CumulativePairModel, PairLink, PairModel
-from heedful.preference.pair_spread import LARGEST_ERROR, Comparisons, covariance, variances, variances_of
+from heedful.preference.pair_spread import LARGEST_ERROR, Outcomes, covariance, variances, variances_of
 from heedful.preference.pairs import Pairs
 
 if TYPE_CHECKING:
@@ -128,7 +128,8 @@ class Ratings:
     def variance(self) -> Floats:
         """Of the strengths [n]; NaN where an item is not placed or no interval was asked for.
 
-        Beyond 3,000 items they are found without a matrix, to within 2 % of the standard error; NaN where that fails.
+        Beyond 3,000 items they are found without a matrix, by random signs of a fixed seed, to a standard error within
+        2 % or so; NaN where that fails.
         """
         if self.basis is None or self.fit is None:
             return np.full(self.counts.items, np.nan)
@@ -145,15 +146,25 @@ class Ratings:
         """Of the strengths [n]."""
         return np.sqrt(self.variance)
 
+    @property
+    def inside(self) -> np.ndarray:
+        """Which of the counted pairs are of two items placed [m]."""
+        return np.asarray(self.identified[self.counts.first] & self.identified[self.counts.second])
+
+    @property
+    def split(self) -> Floats:
+        """What a comparison of each outcome counts for in the fitted model [3, o]."""
+        return _split(self.model, self.fit.pairs.model if self.fit else _LINKS[self.model])
+
     @cached_property
-    def _made(self) -> Comparisons | None:
+    def _made(self) -> Outcomes | None:
         """What the sandwich needs of the comparisons; None for intervals by the model."""
         if self.basis != "sandwich" or self.fit is None:
             return None
-        inside = self.identified[self.counts.first] & self.identified[self.counts.second]
+        inside = self.inside
         counts = self.counts.counts[:, inside]
         squares = counts if self.counts.squares is None else self.counts.squares[:, inside]
-        return Comparisons(counts, squares, _split(self.model, self.fit.pairs.model))
+        return Outcomes(counts, squares, self.split)
 
     @property
     def promise(self) -> Promise:
@@ -188,8 +199,11 @@ class Ratings:
 
     def updated(self, counts: PairCounts) -> Ratings:
         """The same from counts."""
-        total = self.counts + counts
-        return rate_counts(total, names=self.names, model=self.model, interval=self.basis, start=self)
+        return self.anew(self.counts + counts)
+
+    def anew(self, counts: PairCounts) -> Ratings:
+        """The ratings that other counts of the same items give, starting from these."""
+        return rate_counts(counts, names=self.names, model=self.model, interval=self.basis, start=self)
 
     def bootstrap(self, k: int, rng: np.random.Generator | int) -> Bootstrap:
         """Refits to k sets of comparisons drawn with replacement; see `pair_bootstrap.bootstrap`."""
