@@ -13,7 +13,7 @@ from scipy import stats as scipy_stats
 from heedful.core import FitError, InputError
 from heedful.evaluation import compare, controls, learning_curve
 from heedful.evaluation.controls import logistic
-from heedful.feedback import Table
+from heedful.feedback import Candidate, Record, Table, Value
 
 from .common import Prediction, choices, comparisons, decided_by
 
@@ -204,3 +204,22 @@ def test_the_coin_knows_nothing_of_the_split_or_of_how_candidates_were_ordered()
         abs(controls(table, test, decided_by(np.full(len(test), 0.6), outcome), seed=0)["random"]["accuracy"] - 0.5)
         < 0.05
     )
+
+
+def test_brier_scores_of_shares_are_compared_as_they_are_scored() -> None:
+    table = Table.of(
+        Record(
+            kind="comparison",
+            context=f"q{row}",
+            candidates=[Candidate(output="a"), Candidate(output="b")],
+            value=Value(choice="first", share=share),
+        )
+        for row, share in enumerate([0.8, 0.5, 0.6])
+    )
+    ones = np.ones(3)
+    certain, right = (Prediction(np.log(p), p, ones) for p in (np.array([0.99, 0.99, 0.99]), np.array([0.8, 0.5, 0.6])))
+    brier = compare(certain, right, table)["brier"]
+    share, p, q = np.array([0.8, 0.5, 0.6]), certain.probability, right.probability
+    wanted = share * ((1 - p) ** 2 - (1 - q) ** 2) + (1 - share) * (p**2 - q**2)
+    assert brier["n"] == 3
+    assert brier["difference"] == pytest.approx(wanted.mean())

@@ -60,7 +60,6 @@ def agreement(
     prediction: Predicted | None = None,
     *,
     predicted: Table | None = None,
-    rng: np.random.Generator | None = None,
     level: float = 0.95,
     findings: list[Finding] | None = None,
 ) -> dict[str, Any]:
@@ -72,7 +71,7 @@ def agreement(
     up to 12 values, interval for others. Both intervals respect prompts that several questions share. `raters` has each
     rater's mean agreement with the others' votes on the same questions. A rater's repeated answers to a question count
     once, the first; votes without a rater count as by different raters. `prediction` is of the rows of `predicted`, by
-    default of `table`. Nothing is drawn at random, so `rng` may be left out.
+    default of `table`.
     """
     votes = _shared_votes(table)
     part: dict[str, Any] = {"between_raters": None, "with_model": None, "raters": []}

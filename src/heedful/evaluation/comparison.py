@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from heedful.core import Estimate, Floats
-from heedful.evaluation.rows import Dependence, Predicted, Rows, as_json, check_aligned, decided, with_note
+from heedful.evaluation.rows import Dependence, Predicted, Rows, as_json, check_aligned, decided, targets, with_note
 from heedful.feedback import Table
 from heedful.stats import accuracy, brier, paired_difference
 
@@ -23,14 +23,24 @@ def compare(first: Predicted, second: Predicted, table: Table, *, level: float =
         check_aligned(prediction, table)
     dependence = Dependence.of(table)
     voted = np.intersect1d(decided(first), decided(second))
+    aims = [targets(prediction, table) for prediction in (first, second)]
+    aimed = np.flatnonzero(
+        ~np.any([np.isnan(aims[i]) | np.isnan(p.probability) for i, p in enumerate((first, second))], 0)
+    )
     scored = np.flatnonzero(np.isfinite(first.log_prob) & np.isfinite(second.log_prob))
     return {
         "log_loss": difference(-first.log_prob[scored], -second.log_prob[scored], scored, dependence, level=level),
         "accuracy": difference(
-            _scored(accuracy, first, voted), _scored(accuracy, second, voted), voted, dependence, level=level
+            *(accuracy(one.probability[voted], one.outcome[voted]) for one in (first, second)),
+            voted,
+            dependence,
+            level=level,
         ),
         "brier": difference(
-            _scored(brier, first, voted), _scored(brier, second, voted), voted, dependence, level=level
+            *(brier(one.probability[aimed], aim[aimed]) for one, aim in zip((first, second), aims, strict=True)),
+            aimed,
+            dependence,
+            level=level,
         ),
     }
 
@@ -54,7 +64,3 @@ def _as_json(estimate: Estimate, p_value: float, note: str) -> dict[str, Any]:
         "n": estimate.n,
         "note": with_note(estimate, note),
     }
-
-
-def _scored(score: Any, prediction: Predicted, rows: Rows) -> Floats:
-    return np.asarray(score(prediction.probability[rows], prediction.outcome[rows]))

@@ -116,7 +116,7 @@ def decide(
     with clock.step("rank", "Ranking"):
         places = _ranked(fitter, posterior, table, findings, rng)
     with clock.step("agree", "Measuring agreement"):
-        agreed = agreement(table, prediction, predicted=test, rng=rng, findings=findings)
+        agreed = agreement(table, prediction, predicted=test, findings=findings)
     with clock.step("ask", "Choosing the next questions"):
         asked = next_questions(posterior, table, candidates, count=options.questions, seed=seed, findings=findings)
     with clock.step("pick", "Picking among candidates"):

@@ -128,6 +128,7 @@ class ReliabilityBin(_Part):
     predicted: float | None = None
     observed: float | None = None
     interval: MaybeInterval = None
+    note: str = ""
 
 
 class LearningPoint(_Part):
@@ -142,6 +143,7 @@ class Slice(_Part):
     n: float | None = None
     accuracy: float | None = None
     accuracy_interval: MaybeInterval = None
+    note: str = ""
 
 
 class HeldOut(_Part):
