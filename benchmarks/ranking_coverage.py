@@ -1,14 +1,16 @@
 """Do the intervals of a ranking hold what they promise? Coverage over simulated sets of feedback with known truth.
 
-Each cell is a way in which votes come about: comparisons with and without ties, rankings, ratings, yes/no labels, all
-on free items, independent or correlated through prompts (each item does better on some prompts) and raters (each likes
-some items more, and rates more or less kindly). The truth is what maximum likelihood tends to with ever more prompts
-and raters: the parameters themselves where votes are independent, else a fit to a very large sample.
+Each cell is a way in which votes come about: comparisons with and without ties, with degrees and shares, rankings, best
+of a set, ratings, yes/no labels, marks of steps, weighted signals, and people beside a judge, all on free items,
+independent or correlated through prompts (each item does better on some prompts) and raters (each likes some items
+more, and rates more or less kindly). The truth is what maximum likelihood tends to with ever more prompts and raters:
+the parameters themselves where votes are independent and as the model has them, else a fit to a very large sample.
 
 Of every set in which all items are identified, one item, one pair and one rank drawn at random are checked, so that
 checks are independent and a binomial test applies: two-sided for the intervals of items that promise `confidence` or
 `credible`; against under-coverage for those that promise `at least`, for ranks, and for the differences that they rest
-on. The identification rate stands beside. Weights of features are drawn from the prior, anew for each set.
+on. The identification rate stands beside. Weights of features, utilities under a prior, and what a judge wants beside
+people, are drawn anew for each set.
 
     python benchmarks/ranking_coverage.py [--quick] [--sets N] [--cells NAME ...] [--out FILE.json]
 """
@@ -41,7 +43,10 @@ class Cell:
     """One way in which votes come about. `votes`: per pair (comparisons), per item (others), in all (features)."""
 
     name: str
-    kind: Literal["comparison", "ranking", "rating", "label", "joint", "features"]
+    kind: Literal[
+        "comparison", "degree", "share", "half", "ranking", "best_of", "rating", "label", "steps", "implicit",
+        "joint", "judged", "prior", "features",
+    ]  # fmt: skip
     items: int  # or features
     votes: int
     tie: float = 0.0  # Davidson's ν, or δ_2 of a ranking
@@ -55,7 +60,16 @@ class Cell:
 
     @property
     def correlated(self) -> bool:
-        return self.prompt_sd > 0 or self.rater_sd > 0 or self.kindness_sd > 0
+        return self.prompt_sd > 0 or self.rater_sd > 0 or self.kindness_sd > 0 or self.kind == "half"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """How the votes are fitted."""
+        return {"ties": "half"} if self.kind == "half" else {}
+
+    @property
+    def in_pairs(self) -> bool:
+        return self.kind in ("comparison", "degree", "share", "half")
 
     def utilities(self) -> Floats:
         """The same truth for every set: normal quantiles, so that items are as spread as drawn ones."""
@@ -84,6 +98,18 @@ CELLS = (
     Cell("ratings, 30 prompts x 12 raters", "rating", 6, 60, 0.0, 30, 12, 0.6, 0.3, 0.6),
     Cell("labels, 20 prompts", "label", 6, 80, prompts=20, prompt_sd=0.7),
     Cell("comparisons and sharper ratings", "joint", 6, 10, tie=0.4),
+    Cell("three degrees, 5 votes a pair", "degree", 8, 5, tie=0.5),
+    Cell("three degrees, 40 prompts", "degree", 8, 8, tie=0.5, prompts=40, prompt_sd=0.7),
+    Cell("best of 4", "best_of", 8, 24),
+    Cell("best of 4, 40 prompts", "best_of", 8, 60, prompts=40, prompt_sd=0.7),
+    Cell("shares of five voters", "share", 6, 10),
+    Cell("shares of five voters, 40 prompts", "share", 8, 10, prompts=40, prompt_sd=0.7),
+    Cell("ties as half a win", "half", 6, 10, tie=1.0),
+    Cell("marks of four steps that go together", "steps", 6, 50),
+    Cell("signals by propensity", "implicit", 6, 150),
+    Cell("people beside a judge", "judged", 8, 5, tie=0.5),
+    Cell("items, prior given", "prior", 20, 3),
+    Cell("items, prior by evidence", "prior", 30, 3),
     Cell("features, prior given", "features", 12, 250, spread=0.3),
     Cell("features, prior by evidence", "features", 25, 400, spread=0.3),
 )
@@ -95,6 +121,8 @@ def simulate(cell: Cell, utilities: Floats, rng: np.random.Generator, votes: int
         # Ratings that read 1.8 u, four to each comparison of an item.
         pairs, ratings = replace(cell, kind="comparison"), replace(cell, kind="rating", votes=4 * cell.votes)
         return Table.concat([simulate(pairs, utilities, rng), simulate(ratings, 1.8 * utilities, rng)])
+    if cell.kind == "judged":
+        return Table.concat([_people(cell, utilities, rng), _judge(cell, utilities, rng)])
     sets = _sets(cell, rng, votes)
     number = len(sets)
     alone = votes is not None
@@ -105,7 +133,7 @@ def simulate(cell: Cell, utilities: Floats, rng: np.random.Generator, votes: int
     names = np.array([f"item {i:02d}" for i in range(cell.items)])
     columns: dict[str, Any] = {
         "id": np.arange(number).astype(str),
-        "kind": [cell.kind] * number,
+        "kind": ["comparison" if cell.in_pairs or cell.kind == "prior" else cell.kind] * number,
         "systems": pl.Series(names[sets].tolist(), dtype=pl.List(pl.String)),
         **_ANSWERS[cell.kind](cell, u, kindness, rng),
     }
@@ -113,17 +141,18 @@ def simulate(cell: Cell, utilities: Floats, rng: np.random.Generator, votes: int
         columns["context"] = [f"prompt {p}" for p in prompt]
     if cell.raters and not alone:
         columns["rater"] = [f"rater {r}" for r in rater]
-    return Table.shaped(pl.DataFrame(columns))
+    frame = pl.DataFrame(columns)
+    return Table.shaped(frame.drop_nulls("amount") if cell.kind == "implicit" else frame)
 
 
 def _sets(cell: Cell, rng: np.random.Generator, votes: int | None) -> Any:
     """The items of each vote [v, k], in random order."""
     n = cell.items
-    if cell.kind == "comparison":
+    if cell.in_pairs or cell.kind == "prior":
         pairs = np.stack(np.triu_indices(n, 1), axis=1)
         chosen = np.repeat(pairs, cell.votes, axis=0) if votes is None else pairs[rng.integers(len(pairs), size=votes)]
         return rng.permuted(chosen, axis=1)
-    if cell.kind == "ranking":
+    if cell.kind in ("ranking", "best_of"):
         number = cell.votes * n // 4 if votes is None else votes
         return rng.permuted(np.tile(np.arange(n), (number, 1)), axis=1)[:, :4]
     every = np.repeat(np.arange(n), cell.votes) if votes is None else rng.integers(n, size=votes)
@@ -149,6 +178,56 @@ def _comparisons(cell: Cell, u: Floats, kindness: Floats, rng: np.random.Generat
     half = (u[:, 0] - u[:, 1]) / 2
     weight = np.stack([np.exp(half), np.exp(-half), np.full(len(half), cell.tie)], axis=1)
     return {"choice": np.array(["first", "second", "tie"])[_drawn(weight, rng)]}
+
+
+def _degrees(cell: Cell, u: Floats, kindness: Floats, rng: np.random.Generator) -> dict[str, Any]:
+    """Adjacent categories: −3 to 3 with weights exp(k Δ / 2) and constants that make strong votes rare."""
+    scores, constant = np.arange(-3, 4), np.array([-1.6, -0.6, 0.0, np.log(cell.tie), 0.0, -0.6, -1.6])
+    outcome = scores[_drawn(np.exp(np.outer(u[:, 0] - u[:, 1], scores / 2) + constant), rng)]
+    choice = np.array(["second", "tie", "first"])[np.sign(outcome) + 1]
+    return {"choice": choice, "degree": [float(abs(k)) if k else None for k in outcome]}
+
+
+def _shares(cell: Cell, u: Floats, kindness: Floats, rng: np.random.Generator) -> dict[str, Any]:
+    share = rng.binomial(5, 1 / (1 + np.exp(u[:, 1] - u[:, 0]))) / 5
+    return {"choice": np.where(share > 0.5, "first", "second"), "share": share}
+
+
+def _best_of(cell: Cell, u: Floats, kindness: Floats, rng: np.random.Generator) -> dict[str, Any]:
+    return {"best": _drawn(np.exp(u), rng)}
+
+
+def _steps(cell: Cell, u: Floats, kindness: Floats, rng: np.random.Generator) -> dict[str, Any]:
+    """All four steps of an answer are right, or none is."""
+    right = u[:, 0] + rng.logistic(size=len(u)) > 0.3
+    return {"steps": pl.Series(np.repeat(right[:, None].astype(float), 4, axis=1).tolist(), dtype=pl.List(pl.Float64))}
+
+
+def _signals(cell: Cell, u: Floats, kindness: Floats, rng: np.random.Generator) -> dict[str, Any]:
+    """Likes, of which dislikes are recorded more often: `label` of those not recorded is null."""
+    liked = u[:, 0] + rng.logistic(size=len(u)) > 0.3
+    propensity = np.where(liked, 0.4, 0.8)
+    recorded = rng.random(len(u)) < propensity
+    amount = [float(value) if seen else None for value, seen in zip(liked, recorded, strict=True)]
+    return {"signal": ["like"] * len(u), "amount": amount, "propensity": propensity}
+
+
+def _people(cell: Cell, utilities: Floats, rng: np.random.Generator) -> Table:
+    return _told(simulate(replace(cell, kind="comparison"), utilities, rng), "person", rng)
+
+
+def _judge(cell: Cell, utilities: Floats, rng: np.random.Generator) -> Table:
+    """A model that wants something else, of 0.5 nats, with many votes and its own ties."""
+    wanted = utilities + 0.5 * rng.standard_normal(len(utilities))
+    return _told(simulate(replace(cell, kind="comparison", votes=8 * cell.votes, tie=0.2), wanted, rng), "model", rng)
+
+
+def _told(table: Table, kind: str, rng: np.random.Generator) -> Table:
+    """With raters: as many people as there are votes, or one model."""
+    n = len(table)
+    rater = [f"person {row}" for row in range(n)] if kind == "person" else ["model"] * n
+    frame = table.frame.with_columns(id=pl.lit(f"{kind} ") + table.column("id"), rater=pl.Series(rater))
+    return Table.shaped(frame.with_columns(rater_kind=pl.lit(kind)))
 
 
 def _rankings(cell: Cell, u: Floats, kindness: Floats, rng: np.random.Generator) -> dict[str, Any]:
@@ -187,6 +266,13 @@ def _drawn(weight: Floats, rng: np.random.Generator) -> Any:
 
 _ANSWERS: dict[str, Callable[..., dict[str, Any]]] = {
     "comparison": _comparisons,
+    "half": _comparisons,
+    "prior": _comparisons,
+    "degree": _degrees,
+    "share": _shares,
+    "best_of": _best_of,
+    "steps": _steps,
+    "implicit": _signals,
     "ranking": _rankings,
     "rating": _ratings,
     "label": _labels,
@@ -198,7 +284,7 @@ def population(cell: Cell, rng: np.random.Generator, votes: int) -> Floats:
     utilities = cell.utilities()
     if not cell.correlated:
         return utilities - utilities.mean()
-    return fit(simulate(cell, utilities, rng, votes), clusters="none", draws=2).mean
+    return fit(simulate(cell, utilities, rng, votes), clusters="none", draws=2, **cell.options).mean
 
 
 def check(posterior: FittedPosterior, truth: Floats, rng: np.random.Generator) -> dict[str, Any]:
@@ -278,16 +364,26 @@ def check_features(cell: Cell, rng: np.random.Generator) -> dict[str, Any]:
     }
 
 
+def check_prior(cell: Cell, rng: np.random.Generator) -> dict[str, Any]:
+    """Utilities drawn from the prior: whether the intervals of a random item, pair and rank hold them."""
+    utilities = cell.spread * rng.standard_normal(cell.items)
+    prior_sd: Any = cell.spread if "given" in cell.name else "evidence"
+    posterior = fit(simulate(cell, utilities, rng), prior_sd=prior_sd, draws=2)
+    return check(posterior, utilities, rng)
+
+
 def run(cell: Cell, sets: int, seed: int, truth_votes: int) -> list[dict[str, Any]]:
     """Coverage in one cell, a row per promise made."""
     rng = np.random.default_rng([seed, *cell.name.encode()])
     began, without = time.perf_counter(), 0
     if cell.kind == "features":
         return _rows(cell, sets, [check_features(cell, rng) for _ in range(sets)], 0, began)
+    if cell.kind == "prior":
+        return _rows(cell, sets, [check_prior(cell, rng) for _ in range(sets)], 0, began)
     checks = []
     truth = population(cell, rng, truth_votes)
     for _ in range(sets):
-        posterior = fit(simulate(cell, cell.utilities(), rng), draws=2)
+        posterior = fit(simulate(cell, cell.utilities(), rng), draws=2, **cell.options)
         if not posterior.identified.all():
             continue
         if posterior.covariance is None or np.isnan(posterior.covariance).any():
