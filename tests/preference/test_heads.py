@@ -174,6 +174,23 @@ def test_linear_through_a_table_is_heedful_fit() -> None:
     np.testing.assert_allclose(head.weights, posterior.mean, rtol=1e-10)
 
 
+def test_a_width_held_out_is_safer_than_evidence_where_votes_of_a_group_repeat() -> None:
+    """Ten equal votes on each pair: the evidence takes them for ten, held-out groups for what they are."""
+    x, votes, weights, _ = world(60, 30, size=0.2, seed=3)
+    copies = Votes.of(
+        *(np.repeat(own, 10) for own in (votes.first, votes.second, votes.share)), group=np.repeat(np.arange(60), 10)
+    )
+    fresh = np.random.default_rng(9).normal(size=(2000, 30))
+    truth = expit((fresh[::2] - fresh[1::2]) @ weights)
+    losses = []
+    for width in ("evidence", "held out"):
+        head = Linear(width=width, pairs=32)  # type: ignore[arg-type]
+        fitted = head.fit(x, copies, rng=np.random.default_rng(0))
+        losses.append(expected_loss(preferred(fitted, fresh[::2], fresh[1::2]), truth))
+    assert losses[1] < losses[0] - 0.1
+    assert losses[1] < np.log(2)
+
+
 # Calibration
 
 
@@ -315,7 +332,9 @@ def test_strength_by_voting_finds_flips_and_turning_them_round_helps() -> None:
     assert flip[changed].mean() > 4 * 0.15
     soft = mended(votes, mean, "soft", 0.1)
     moved = np.abs(soft.share - votes.share)
-    assert moved[flip].mean() > 3 * moved[~flip].mean()
+    toward_winner = np.where(votes.share == 1, soft.share, 1 - soft.share)
+    np.testing.assert_allclose(toward_winner, (1 + expit(mean)) / 2)
+    assert moved[flip].mean() > 2 * moved[~flip].mean()
     asked = mended(votes, mean, "margin", 0.1)
     np.testing.assert_array_equal(asked.margin, np.maximum(mean, 0))
     assert Voted(Linear(pairs=8), "flip", voters=5).fit(x, votes, rng=np.random.default_rng(0)).name == "linear"
@@ -423,6 +442,10 @@ class HeadContract(PosteriorContract):
 
 class TestLinear(HeadContract):
     pass
+
+
+class TestLinearHeldOut(HeadContract):
+    head = Linear(width="held out", pairs=16)
 
 
 class TestTemperature(HeadContract):
