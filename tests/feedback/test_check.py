@@ -413,3 +413,34 @@ def test_without_order_or_times_nothing_is_tested_but_said() -> None:
     findings = found(*(record(n) for n in range(60)))
     assert {"feedback.order_unknown", "feedback.no_times"} <= set(findings)
     assert not {"feedback.position", "feedback.drift", "feedback.constant_raters"} & set(findings)
+
+
+# Judges of the system's own family
+
+
+def by_judge(judge: str, *systems: str, kind: str = "model") -> list[Record]:
+    """One comparison of each pair of systems by a judge."""
+    return [
+        record(
+            number,
+            id=f"{judge} {number}",
+            candidates=[{"output": "4", "system": first}, {"output": "22", "system": second}],
+            rater={"id": judge, "kind": kind},
+        )
+        for number, (first, second) in enumerate(itertools.combinations(systems, 2))
+    ]
+
+
+def test_a_judge_of_its_own_family_is_named() -> None:
+    finding = found(*by_judge("openai/gpt-4-turbo", "gpt-3.5", "claude-2", "llama-2"))["feedback.own_family"]
+    assert finding.examples == ("openai/gpt-4-turbo: gpt-3.5",)
+    assert finding.count == 1
+
+
+def test_other_judges_are_not() -> None:
+    others = by_judge("gpt-4", "claude-2", "llama-2")
+    all_of_one = by_judge("gpt-4", "gpt-3.5", "gpt-4o")
+    people = by_judge("gpt fan", "gpt-3.5", "claude-2", kind="person")
+    short = by_judge("m1", "m1", "m2", "m3")
+    for records in (others, all_of_one, people, short):
+        assert "feedback.own_family" not in found(*records)
