@@ -186,7 +186,7 @@ def test_from_a_table() -> None:
     read = PairVotes.of(table)
     assert read.raters == ("x", "y")
     assert read.votes == 3
-    assert read.excluded == {"a comparison answered both bad": 1, "of a rater who is not known": 1}
+    assert read.excluded == {"a comparison answered both bad": 1, "of a rater that is not known": 1}
     assert read.utility.evaluate([Item(system="b")], np.arange(3.0)).tolist() == [1.0]
     counts = read.counts.toarray().reshape(2, 3, -1)
     pairs = list(zip(read.first.tolist(), read.second.tolist(), strict=True))

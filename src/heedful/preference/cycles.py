@@ -14,8 +14,9 @@ from heedful.preference.people.votes import PairVotes
 from heedful.preference.scalar_test import Clustering, by_cluster, gradients, scalar_fit
 from heedful.preference.utilities import FreeItems
 
-# A pair with fewer votes has no place in a cycle: its logit is too far from normal.
-MIN_VOTES = 10
+# A pair won fewer times than this by either side has no place in a cycle: its logit is too far from normal. Measured
+# with benchmarks/people.py.
+MIN_WINS = 5
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Cycle:
 
 @dataclass(frozen=True)
 class Intransitivity:
-    """The `cycles` with the strongest evidence, of `triangles` looked at; `pairs_left_out` have too few votes."""
+    """The `cycles` with the strongest evidence, of `triangles` looked at; `pairs_left_out` were won too rarely by one
+    side."""
 
     cycles: tuple[Cycle, ...]
     triangles: int
@@ -54,7 +56,7 @@ def strongest_cycles(
 
     Each pair has a logit of its own, half a vote being added to either side; standard errors are by clusters, and the
     critical value is the quantile of the greatest |t| over all triangles, with the clusters' parts given random signs.
-    Pairs with fewer than 10 votes are left out and counted. Free items only (UsageError).
+    Pairs that either side won fewer than 5 times are left out and counted. Free items only (UsageError).
     """
     if not isinstance(votes.utility, FreeItems):
         raise UsageError("cycles are named among free items", where="strongest_cycles")
@@ -62,7 +64,7 @@ def strongest_cycles(
     nuisance = x[votes.items :]
     counts = np.asarray(votes.counts.sum(axis=0)).reshape(-1, len(votes.first))
     difference, information = _pair_logits(votes, counts, nuisance)
-    enough = counts.sum(axis=0) >= MIN_VOTES
+    enough = np.minimum(counts[0], counts[-1]) >= MIN_WINS
     edges, orientation = _triangles(votes.first, votes.second, enough)
     left_out = int((~enough).sum())
     if not len(edges):

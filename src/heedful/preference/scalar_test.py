@@ -46,8 +46,9 @@ def scalar_is_enough(
     that of Σ_g ±S_g with random signs (Hemerik, Goeman & Finos 2020, "Robust testing in generalized linear models by
     sign flipping score contributions"). Votes of one rater may be dependent; `clusters="vote"` takes all as
     independent. Where raters differ in taste, the utility tested is that of the average of them, which need not be
-    scalar even if each one's is. Raises UsageError where there are fewer than 10 clusters, InputError where the votes
-    are on no cycle.
+    scalar even if each one's is. Where a pair is always asked about on the same prompts, what these prompts favour
+    counts as a taste for the pair, unless votes are clustered by them (`PairVotes.of(by="context")`). Raises UsageError
+    where there are fewer than 10 clusters, InputError where the votes are on no cycle.
     """
     problem, x = scalar_fit(votes)
     parts = _Parts.of(votes, x, clusters)

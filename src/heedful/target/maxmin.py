@@ -4,8 +4,8 @@
 
 is concave in π, so that maximum and minimum change places: with λ on the simplex of groups the inner maximum is the
 target of Σ_k λ_k u_k at strength 1/β, and λ minimises β log Σ base · exp(Σ_k λ_k u_k / β), which is convex. The
-objective is that of Chakraborty et al. 2024, "MaxMin-RLHF", the dual the usual one of minimax. What solves it is a target whose
-strengths λ_k / β are found rather than given.
+objective is that of Chakraborty et al. 2024, "MaxMin-RLHF", the dual the usual one of minimax. What solves it is a
+target whose strengths λ_k / β are found rather than given.
 """
 
 from __future__ import annotations

@@ -64,12 +64,12 @@ def _cross_products(votes: PairVotes, x: Floats, mixture: Mixture) -> float:
     metric = inverse_information(problem, x)[:d, :d]
     own = rater_scores(votes, x)[:, :d]
     differences = votes.dense_differences
-    reach = np.einsum("pd,de,pe->p", differences, metric, differences)
+    reach = ((differences @ metric) * differences).sum(axis=1)
     ones = np.eye(len(model.scores))[:, :, None]
     difference = differences @ x[:d]
     slope = np.stack([model.gradient(one, difference, x[d:])[0] for one in ones])
     counts = np.asarray(votes.counts.sum(axis=0)).reshape(slope.shape)
-    return float(np.einsum("rd,de,re->", own, metric, own) - (counts * slope**2 * reach).sum())
+    return float(((own @ metric) * own).sum() - (counts * slope**2 * reach).sum())
 
 
 @dataclass(frozen=True, eq=False)

@@ -79,18 +79,20 @@ class Positions:
 def nodes(rank: int, samples: int = 0) -> tuple[Floats, Floats]:
     """Standard normal nodes [S, q] and their log weights [S].
 
-    0 samples: a product of Gauss-Hermite rules; else a Sobol sequence and its negative, of equal weights.
+    0 samples: a product of Gauss-Hermite rules; else a Sobol sequence and its negative, of equal weights, with `samples`
+    a power of 2.
     """
     if not rank:
         return np.zeros((1, 0)), np.zeros(1)
     if samples:
-        uniform = qmc.Sobol(rank, seed=0).random(samples // 2)
-        half = special.ndtri(np.clip(uniform, 1e-6, 1 - 1e-6))
-        return np.concatenate([half, -half]), np.full(samples, -np.log(samples))
+        # Half a step on, so that no node is at 0, which is infinitely far out.
+        uniform = qmc.Sobol(rank, scramble=False).random(samples // 2) + 1 / samples
+        half = special.ndtri(uniform)
+        return np.concatenate([half, -half]), np.full(samples, -float(np.log(samples)))
     points, weights = np.polynomial.hermite_e.hermegauss(_POINTS.get(rank, 3))
     grid = np.stack(np.meshgrid(*[points] * rank, indexing="ij"), axis=-1).reshape(-1, rank)
     logs: Floats = np.stack(np.meshgrid(*[np.log(weights / weights.sum())] * rank, indexing="ij"), axis=-1)
-    return np.asarray(grid, np.float64), np.asarray(logs.reshape(-1, rank).sum(axis=1), np.float64)
+    return np.asarray(grid, np.float64), np.asarray(logs.reshape(-1, rank) @ np.ones(rank))
 
 
 def positions(cells: Cells, population: Population, samples: int = 0) -> Positions:
@@ -141,4 +143,4 @@ def _modes(cells: Cells, population: Population, reach: Floats, centre: Floats) 
                 break
             size[worse] /= 2
         z, now = z + size[:, None] * step, there
-    return z, np.linalg.inv(information)
+    return z, np.asarray(np.linalg.inv(information), dtype=np.float64)

@@ -121,7 +121,8 @@ def log_likelihood(answers: Answers, x: Floats) -> tuple[float, Floats, Floats]:
     p, total = np.exp(log_p), counts.sum(axis=0)
     mean = np.einsum("op,opx->px", p, through)
     gradient = np.einsum("op,opx->x", counts - total * p, through)
-    information = np.einsum("op,opx,opy->xy", total * p, through, through, optimize=True)
+    flat = through.reshape(-1, len(x))
+    information = flat.T @ ((total * p).reshape(-1, 1) * flat)
     return float(np.vdot(counts, log_p)), gradient, information - mean.T @ (total[:, None] * mean)
 
 

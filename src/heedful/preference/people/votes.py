@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from scipy import sparse
@@ -42,10 +42,18 @@ class PairVotes:
     criterion: str = "overall"
 
     @classmethod
-    def of(cls, table: Table, criterion: str = "overall", *, features: Encoder | None = None) -> Self:
+    def of(
+        cls,
+        table: Table,
+        criterion: str = "overall",
+        *,
+        features: Encoder | None = None,
+        by: Literal["rater", "context"] = "rater",
+    ) -> Self:
         """The comparisons of a table whose rater is known; items are systems, or texts where there are `features`.
 
-        Degrees are read by their choice alone. Raises FitError where nothing remains.
+        `by` "context" takes prompts for raters: the same models then say whether prompts differ. Degrees are read by
+        their choice alone. Raises FitError where nothing remains.
         """
         seen = observe(table, criterion, identity="system" if features is None else "content", soft_votes=False)
         parts = [votes for votes in seen.instruments.values() if isinstance(votes, Comparisons)]
@@ -58,12 +66,12 @@ class PairVotes:
             for name in ("row", "first", "second")
         )
         sign = np.sign(np.concatenate([np.zeros(0)] + [p.outcome for p in parts]))
-        column = table.column("rater").cast(str)
+        column = table.column(by).cast(str)
         known = (column.is_not_null() & (column != "")).fill_null(False).to_numpy()[row]
         if (~known).any():
-            excluded["of a rater who is not known"] = int((~known).sum())
+            excluded[f"of a {by} that is not known"] = int((~known).sum())
         if not known.any():
-            raise FitError("no comparison has a known rater", where="PairVotes", fix="give the rater of each vote")
+            raise FitError(f"no comparison has a known {by}", where="PairVotes", fix=f"give the {by} of each vote")
         names, rater = np.unique(column.to_numpy()[row[known]].astype(str), return_inverse=True)
         votes = cls.from_arrays(
             rater, first[known], second[known], sign[known], items=len(seen.names), raters=names.tolist()
