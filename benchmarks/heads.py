@@ -1,6 +1,6 @@
 """Reward heads on public feedback: held-out scores of each against words, length and a constant, on the same splits.
 
-    python benchmarks/heads.py [--quick] [--out FILE] [--splits N] [--data NAME] [--heads NAME,...]
+    python benchmarks/heads.py [--quick] [--out FILE] [--splits N] [--data NAME] [--heads NAME ...]
 
 Needs a sentence encoder's folder (HEEDFUL_ENCODER, or one installed under .peers/encoder) for all but `--quick`, and
 torch for the networks. Embeddings are made once and kept under .peers/cache. Ten splits, each a random fifth of the
@@ -35,6 +35,7 @@ from heedful.models.texts import output_texts
 from heedful.preference.heads.base import FittedHead, Head
 from heedful.preference.heads.calibration import Calibrated, cross_fit, preferred
 from heedful.preference.heads.linear import Linear
+from heedful.preference.heads.noise import FlipNoise, Voted
 from heedful.preference.heads.process import FittedProcess, GaussianProcess
 from heedful.preference.heads.votes import Votes, folds
 from heedful.preference.observations import observe
@@ -135,7 +136,9 @@ def entries(quick: bool, sentence: bool, torch: bool) -> list[Entry]:
             Entry("sentences", Aspects(), 3),
         ]
     process = Entry("sentences", GaussianProcess(exact=1000, inducing=400, search=200), 3)
-    return [*light, Entry("sentences", Linear(), 3), Entry(TEXT[2], Linear()), process, *deep]
+    wide = [Entry(kind, Linear(width="held out")) for kind in (TEXT[0], "sentences", TEXT[2])]
+    noisy = [Entry(TEXT[0], FlipNoise(Linear(), rounds=1, folds=3)), Entry(TEXT[0], Voted(Linear(), "soft", 6, 3))]
+    return [*light, Entry("sentences", Linear(), 3), Entry(TEXT[2], Linear()), *wide, *noisy, process, *deep]
 
 
 def scores(probability: Floats, votes: Votes, rng: np.random.Generator) -> dict[str, float]:
@@ -252,8 +255,7 @@ def measured(name: str, options: argparse.Namespace, progress: Callable[[str], N
         module.set_num_threads(1)
     compared = entries(options.quick, data.sentences is not None, torch)
     if options.heads:
-        wanted = options.heads.split(",")
-        compared = [entry for entry in compared if entry.head.name in wanted]
+        compared = [entry for entry in compared if entry.head.name in options.heads]
     rows: list[dict[str, Any]] = []
     for number in range(options.first, options.first + (1 if options.quick else options.splits)):
         rows += one_split(data, compared, number)
@@ -268,7 +270,7 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=10)
     parser.add_argument("--first", type=int, default=0, help="the number of the first split")
     parser.add_argument("--data", choices=list(SETS))
-    parser.add_argument("--heads", help="only these, by name")
+    parser.add_argument("--heads", nargs="+", help="only these, by name")
     options = parser.parse_args()
     if not DATA.is_dir():
         print(f"skipped: no data at {DATA} (set HEEDFUL_DATA)")

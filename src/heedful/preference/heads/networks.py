@@ -171,7 +171,7 @@ class FittedNetworks:
         moved = self.moves @ hidden.swapaxes(1, 2)
         centre = means.mean(axis=0)
         noise = np.concatenate([(means - centre)[:, None] + moved, (means - centre)[:, None] - moved], axis=1)
-        noise = noise.reshape(-1, len(features))
+        noise = noise.reshape(2 * moved.shape[0] * moved.shape[1], len(features))
         return np.concatenate([centre + noise, centre - noise])
 
     def aleatoric(self, features: Floats) -> Floats | None:

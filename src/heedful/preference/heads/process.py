@@ -39,7 +39,7 @@ class GaussianProcess:
     `lengthscale` in units of the root mean square distance between rows of the design, and `sd` in nats; what is None
     is set by the evidence, in up to `evaluations` fits with no more than `search` places of the process. With up to
     `exact` distinct rows every row is a place of the final fit; beyond, there are `inducing` places. Fewer places than
-    rows are chosen greedily by the variance the others leave (pivoted Cholesky); the share left is reported.
+    rows are drawn by the variance the others leave (pivoted Cholesky), and the share left is reported.
     `pairs` mirrored pairs of draws; away from the places they vary as the prior does, by `waves` random Fourier
     features (Wilson et al. 2020, "Efficiently sampling functions from Gaussian process posteriors", equation 13).
     """
@@ -61,7 +61,7 @@ class GaussianProcess:
             raise FitError("all judgements say the same, so no utility can be fitted", fix="collect others")
         unit = math.sqrt(2 * float(design.var(axis=0).sum())) or 1.0
         scaled = design / unit
-        few, chosen = self._places(scaled)
+        few, chosen = self._places(scaled, rng)
         coarse = _Process(likelihoods, scaled, few)
         scale, sd = coarse.best(self.lengthscale, self.sd, self.evaluations)
         fine = coarse if len(few) == len(chosen) else _Process(likelihoods, scaled, chosen)
@@ -83,13 +83,13 @@ class GaussianProcess:
         }
         return FittedProcess(places, unit, scale, mean, np.ascontiguousarray(spread.T), waves, facts)
 
-    def _places(self, scaled: Floats) -> tuple[Indices, Indices]:
+    def _places(self, scaled: Floats, rng: np.random.Generator) -> tuple[Indices, Indices]:
         """The places with which hyperparameters are sought, and those of the fit."""
         distinct = np.sort(np.unique(scaled, axis=0, return_index=True)[1])
         exact = len(distinct) <= self.exact
         if exact and len(distinct) <= self.search:
             return distinct, distinct
-        ordered = greedy_places(scaled, self.lengthscale or 1.0, self.search if exact else self.inducing)
+        ordered = chosen_places(scaled, self.lengthscale or 1.0, self.search if exact else self.inducing, rng)
         return ordered[: self.search], distinct if exact else ordered
 
 
@@ -221,17 +221,18 @@ def squared_distances(first: Floats, second: Floats) -> Floats:
     return np.asarray(np.maximum(norms - 2 * first @ second.T, 0.0))
 
 
-def greedy_places(scaled: Floats, scale: float, count: int) -> Indices:
-    """The rows [count] a pivoted Cholesky factorisation of the kernel takes first, in that order.
+def chosen_places(scaled: Floats, scale: float, count: int, rng: np.random.Generator) -> Indices:
+    """The rows [count] that a randomly pivoted Cholesky factorisation of the kernel takes first, in that order.
 
-    Each is the row whose value is least known given those before it.
+    Each is drawn in proportion to the variance that those before it leave (Chen, Epperly, Tropp and Webber 2023,
+    "Randomly pivoted Cholesky", algorithm 2.1): always taking the greatest would gather outliers.
     """
     n = len(scaled)
     left, rows, chosen = np.ones(n), np.zeros((n, count)), []
     for step in range(count):
-        pivot = int(np.argmax(left))
-        if left[pivot] < _JITTER:
+        if left.max() < _JITTER:
             break
+        pivot = int(rng.choice(n, p=left / left.sum()))
         chosen.append(pivot)
         column = np.exp(-squared_distances(scaled, scaled[pivot : pivot + 1])[:, 0] / (2 * scale**2))
         own = (column - rows[:, :step] @ rows[pivot, :step]) / math.sqrt(left[pivot])
