@@ -1,6 +1,7 @@
 """Rating items by comparisons, from integer arrays to strengths: time, memory and error beside other programs.
 
-    python benchmarks/ranking.py [--quick] [--rounds N] [--only PART ...] [--sets N] [--out FILE]
+    python benchmarks/ranking.py [--quick] [--part times|coverage] [--rounds N] [--only PART ...] [--sets N]
+        [--out FILE]
 
 Each run is a process of its own, each program in the virtual environment .peers/NAME (absent ones are skipped, and it
 says so); rounds alternate between programs. A run reports the median of its calls (as many as fit into two seconds,
@@ -17,7 +18,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -212,12 +212,19 @@ METHODS: dict[str, tuple[str, Callable[..., Any], tuple[str, ...], bool]] = {  #
 }
 
 
+def memory(what: str) -> float:
+    """VmRSS (held now) or VmHWM (held at most) of this process, in MB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(what)) * 1024 / 1e6
+
+
 def one(name: str, data: Path) -> dict[str, Any]:
     """Run a method in this process."""
     with np.load(data) as file:
         first, second, outcome, items = file["first"], file["second"], file["outcome"], int(file["items"])
     prepare, fit = METHODS[name][1](first, second, outcome, items)
-    held = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    held = memory("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # what was held at most until now does not count
     calls: list[tuple[float, float, float]] = []
     while not calls or (len(calls) < 5 and sum(prep + fit for prep, fit, _ in calls) < 2):
         begin, processor = time.perf_counter(), time.process_time()
@@ -226,8 +233,7 @@ def one(name: str, data: Path) -> dict[str, Any]:
         found = fit(prepared)
         calls.append((middle - begin, time.perf_counter() - middle, time.process_time() - processor))
     prep, seconds, processor = (statistics.median(column) for column in zip(*calls, strict=True))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    result = {"prepare": prep, "fit": seconds, "processor": processor, "megabytes": max(0, peak - held) / 1e6}
+    result = {"prepare": prep, "fit": seconds, "processor": processor, "megabytes": memory("VmHWM") - held}
     if found is not None:
         result["error"] = float(np.abs(found - found.mean() - np.load(data.with_suffix(".reference.npy"))).max())
     return result
@@ -305,33 +311,36 @@ def run(rounds: int, sizes: list[str], only: list[str] | None) -> list[dict[str,
     ]
 
 
-def total(rows: list[dict[str, Any]], name: str, size: str) -> float | None:
-    return next((r["prepare"] + r["fit"] for r in rows if (r["method"], r["data"]) == (name, size)), None)
+# As exact as was asked of us. Its counts are made for it here, so it is no way from comparisons to strengths.
+CORRECT = 1e-6
+COUNTED_FOR_IT = "choix, matrix of wins"
 
 
 def targets(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """What was asked of the sizes that were run."""
+    """What was asked of the sizes that were run, by wall time and by processor time."""
     found: dict[str, Any] = {}
-    for size in SIZES:
-        peers = {
-            r["method"]: r["prepare"] + r["fit"]
-            for r in rows
-            if r["data"] == size and r["method"].split(":")[0] != "heedful" and r.get("error", 1.0) < 1e-4
-        }
-        counted_for_it = peers.pop("choix, matrix of wins", None)
-        ours, point = (total(rows, f"heedful: strengths{part}", size) for part in (" + sandwich", ""))
-        loop = total(rows, "one compiled counting loop (numba)", size)
-        if peers and ours and point:
-            fastest = min(peers, key=lambda name: peers[name])
-            found[size] = {"fastest correct peer": fastest, "seconds": peers[fastest]}
-            found[size] |= {"times faster": peers[fastest] / point, "with intervals": peers[fastest] / ours}
-            if counted_for_it:
-                found[size]["with intervals than choix on a matrix counted for it"] = counted_for_it / ours
-            if "evalica" in peers:
-                found[size]["times faster than evalica"] = peers["evalica"] / point
-                found[size]["with intervals than evalica"] = peers["evalica"] / ours
-        if loop and ours:
-            found.setdefault(size, {})["milliseconds beyond three loops"] = 1e3 * (ours - 3 * loop)
+    for size in sorted({row["data"] for row in rows}):
+        own = {row["method"]: row for row in rows if row["data"] == size}
+        for clock in ("wall", "processor"):
+            times = {n: r["prepare"] + r["fit"] if clock == "wall" else r["processor"] for n, r in own.items()}
+            correct = {n: t for n, t in times.items() if n[:7] != "heedful" and own[n].get("error", 1.0) < CORRECT}
+            found[f"{size}, {clock}"] = _targets(times, correct)
+    return found
+
+
+def _targets(times: dict[str, float], correct: dict[str, float]) -> dict[str, Any]:
+    point, whole = (times.get(f"heedful: strengths{part}") for part in ("", " + sandwich"))
+    counted, loop = correct.pop(COUNTED_FOR_IT, None), times.get("one compiled counting loop (numba)")
+    found: dict[str, Any] = {}
+    if correct and point and whole:
+        fastest = min(correct, key=lambda name: correct[name])
+        found |= {"fastest correct peer": fastest, "its seconds": correct[fastest]}
+        found |= {"strengths, times faster": correct[fastest] / point}
+        found |= {"strengths and intervals, times faster": correct[fastest] / whole}
+    if counted and whole:
+        found["strengths and intervals, times faster than choix on a matrix counted for it"] = counted / whole
+    if loop and whole:
+        found["milliseconds beyond three counting loops"] = 1e3 * (whole - 3 * loop)
     return found
 
 
@@ -399,11 +408,19 @@ def coverage(sets: int) -> list[dict[str, Any]]:
     return rows
 
 
+def show(rows: list[dict[str, Any]]) -> None:
+    print(f"{'method':<42}{'data':<12}{'prepare':>9}{'fit':>9}{'CPU':>9}{'MB':>7}{'error':>10}")
+    for row in rows:
+        line = "".join(f"{row[key]:9.4f}" for key in ("prepare", "fit", "processor")) + f"{row['megabytes']:7.0f}"
+        print(f"{row['method']:<42}{row['data']:<12}{line}" + (f"{row['error']:10.1e}" if "error" in row else ""))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="100 items and 20,000 comparisons, one round, 20 sets")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sets", type=int, default=2000)
+    parser.add_argument("--part", choices=("times", "coverage"), help="one part; --out keeps what it has of the other")
     parser.add_argument("--only", nargs="*", help="parts of the names of methods")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -412,19 +429,21 @@ def main() -> None:
     if options.one:
         print(json.dumps(one(options.one, options.data)))
         return
-    sizes = list(SIZES)[:1] if options.quick else list(SIZES)[1:]
-    rows = run(1 if options.quick else options.rounds, sizes, options.only)
-    print(f"{'method':<42}{'data':<12}{'prepare':>9}{'fit':>9}{'CPU':>9}{'MB':>7}{'error':>10}")
-    for row in rows:
-        line = "".join(f"{row[key]:9.4f}" for key in ("prepare", "fit", "processor")) + f"{row['megabytes']:7.0f}"
-        print(f"{row['method']:<42}{row['data']:<12}{line}" + (f"{row['error']:10.1e}" if "error" in row else ""))
-    reached = targets(rows)
-    print(json.dumps(reached, indent=1))
-    covered = coverage(20 if options.quick else options.sets)
+    done: dict[str, Any] = {"rows": [], "coverage": []}
+    if options.out and options.out.exists():
+        done |= json.loads(options.out.read_text())
+    done |= {"python": platform.python_version(), "numpy": np.__version__, "processors": os.cpu_count()}
+    if options.part != "coverage":
+        sizes = list(SIZES)[:1] if options.quick else list(SIZES)[1:]
+        done["rows"] = run(1 if options.quick else options.rounds, sizes, options.only)
+        done |= {"date": str(date.today()), "load": os.getloadavg()[1], "targets": targets(done["rows"])}
+        show(done["rows"])
+        print(json.dumps(done["targets"], indent=1))
+    if options.part != "times":
+        done["coverage"] = coverage(20 if options.quick else options.sets)
     if options.out:
-        machine = {"python": platform.python_version(), "numpy": np.__version__, "processors": os.cpu_count()}
-        done = {"date": str(date.today()), "machine": machine, "rows": rows, "targets": reached, "coverage": covered}
         options.out.write_text(json.dumps(done, indent=1) + "\n")
+    rows, covered = done["rows"], done["coverage"]
     wrong = [row["method"] for row in rows if row["method"].startswith("heedful") and row.get("error", 0.0) > 1e-6]
     broken = [row for row in covered if row["p"] < 1e-4]
     if wrong or broken:

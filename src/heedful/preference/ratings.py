@@ -17,34 +17,21 @@ from scipy.special import ndtri
 
 from heedful.core import FitError, Floats, Promise, UsageError
 from heedful.preference.counting import PairCounts, count
-from heedful.preference.identification import Identified, identify
 from heedful.preference.observations import Indices
 from heedful.preference.pair_fit import DENSE_LIMIT, PairFit, most_likely
-from heedful.preference.pair_models import CumulativePairModel, PairLink, PairModel
+from heedful.preference.pair_placing import LINKS, Model, placed, split
 from heedful.preference.pair_spread import LARGEST_ERROR, Outcomes, covariance, variances, variances_of
 from heedful.preference.pairs import Pairs
 
 if TYPE_CHECKING:
     from heedful.preference.pair_bootstrap import Bootstrap
 
-Model = Literal["bradley_terry", "davidson", "rao_kupper", "thurstone"]
 Basis = Literal["sandwich", "model"]
 
-_LINKS: dict[str, PairLink] = {
-    "bradley_terry": PairModel(np.ones(1), False),
-    "davidson": PairModel(np.ones(1), True),
-    "rao_kupper": CumulativePairModel("logistic", True),
-    "thurstone": CumulativePairModel("normal", True),
-}
-# Outcomes as counted: the second won, a tie, the first won.
-_SIGNS = np.array([-1.0, 0.0, 1.0])
-_HALVES = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
 # With fewer comparisons of an item intervals cover more than their level (benchmarks/ranking.py --coverage).
 _CONFIDENCE_COMPARISONS = 40
 # Of very many items, those whose variances are solved for where random signs do not tell them.
 _EXACT = 64
-# How many others apart items may stand for the quick test that all meet.
-_ROUNDS = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +141,7 @@ class Ratings:
     @property
     def split(self) -> Floats:
         """What a comparison of each outcome counts for in the fitted model [3, o]."""
-        return _split(self.model, self.fit.pairs.model if self.fit else _LINKS[self.model])
+        return split(self.model, self.fit.pairs.model if self.fit else LINKS[self.model])
 
     @cached_property
     def _made(self) -> Outcomes | None:
@@ -254,58 +241,21 @@ def rate_counts(
     start: Ratings | None = None,
 ) -> Ratings:
     """Rate items by comparisons already counted. start: ratings by most of them, to start Newton's method from."""
-    if model not in _LINKS:
-        raise UsageError(f"{model!r} is no model of comparisons", where="model", fix=f"choose of {', '.join(_LINKS)}")
+    if model not in LINKS:
+        raise UsageError(f"{model!r} is no model of comparisons", where="model", fix=f"choose of {', '.join(LINKS)}")
     if interval not in (None, "sandwich", "model"):
         raise UsageError(f"{interval!r} is no interval", where="interval", fix="choose 'sandwich', 'model' or None")
     if names is not None and len(names) != counts.items:
         raise UsageError(f"{len(names)} names cannot name {counts.items} items", where="names")
     if not counts.counts.size:
         raise FitError("there are no comparisons to rate items by", fix="give at least one")
-    found = _placed(counts, model)
+    found = placed(counts, LINKS[model], split(model, LINKS[model]))
     fit = None
     if len(found.kept):
         pairs = found.likelihoods[0]
         assert isinstance(pairs, Pairs)
         fit = most_likely(pairs, len(found.kept), _warm(start, found.kept, pairs))
     return Ratings(counts, model, interval, None if names is None else tuple(names), found.kept, found.notes, fit)
-
-
-def _placed(counts: PairCounts, model: Model) -> Identified:
-    """The largest set of items that the comparisons place, and their likelihood."""
-    n, link = counts.items, _LINKS[model]
-    split = _split(model, link)
-    pairs = Pairs("comparison", link, counts.first, counts.second, split.T @ counts.counts).restrict(np.arange(n))
-    if pairs is not None and _all_meet(pairs, n):
-        return Identified(np.arange(n), (pairs,), ("",) * n)
-    return identify(() if pairs is None else (pairs,), n)
-
-
-def _all_meet(pairs: Pairs, n: int) -> bool:
-    """Whether every item beat every other through a few others at most: the common case, in a few sparse products.
-
-    Then all move alike along any direction in which no vote loses, and tie terms are settled by wins and ties among
-    them. False says nothing.
-    """
-    z = pairs.model.scores
-    won, lost = (pairs.above((pairs.counts[side].sum(axis=0) > 0).astype(float), n) for side in (z > 0, z < 0))
-    for forth, back in ((won, lost.T), (won.T, lost)):
-        reached = np.zeros(n)
-        reached[0] = 1.0
-        for _ in range(_ROUNDS):
-            before, reached = reached, ((forth @ reached + back @ reached + reached) > 0).astype(float)
-            if (before == reached).all():
-                break
-        if not reached.all():
-            return False
-    return pairs.settled(np.zeros(n, np.intp))
-
-
-def _split(model: Model, link: PairLink) -> Floats:
-    """What a comparison counts for [3, o] by its outcome: half a win for each at a tie, or the outcome itself."""
-    if model == "bradley_terry":
-        return _HALVES
-    return np.asarray(_SIGNS[:, None] == link.scores, dtype=np.float64)
 
 
 def _warm(start: Ratings | None, kept: Indices, pairs: Pairs) -> Floats | None:

@@ -1,0 +1,63 @@
+"""The models of ratings by name, and which items counted comparisons place under them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from heedful.core import Floats
+from heedful.preference.counting import PairCounts
+from heedful.preference.identification import Identified, identify
+from heedful.preference.pair_models import CumulativePairModel, PairLink, PairModel
+from heedful.preference.pairs import Pairs
+
+Model = Literal["bradley_terry", "davidson", "rao_kupper", "thurstone"]
+
+LINKS: dict[str, PairLink] = {
+    "bradley_terry": PairModel(np.ones(1), False),
+    "davidson": PairModel(np.ones(1), True),
+    "rao_kupper": CumulativePairModel("logistic", True),
+    "thurstone": CumulativePairModel("normal", True),
+}
+# Outcomes as counted: the second won, a tie, the first won.
+_SIGNS = np.array([-1.0, 0.0, 1.0])
+_HALVES = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
+# How many others apart items may stand for the quick test that all meet.
+_ROUNDS = 12
+
+
+def split(model: Model, link: PairLink) -> Floats:
+    """What a comparison counts for [3, o] by its outcome: half a win for each at a tie, or the outcome itself."""
+    if model == "bradley_terry":
+        return _HALVES
+    return np.asarray(_SIGNS[:, None] == link.scores, dtype=np.float64)
+
+
+def placed(counts: PairCounts, link: PairLink, parts: Floats) -> Identified:
+    """The largest set of items that comparisons, split by `parts` [3, o], place, and their likelihood."""
+    n = counts.items
+    whole = Pairs("comparison", link, counts.first, counts.second, parts.T @ counts.counts).restrict(np.arange(n))
+    if whole is not None and _all_meet(whole, n):
+        return Identified(np.arange(n), (whole,), ("",) * n)
+    return identify(() if whole is None else (whole,), n)
+
+
+def _all_meet(pairs: Pairs, n: int) -> bool:
+    """Whether every item beat every other through a few others at most: the common case, in a few sparse products.
+
+    Then all move alike along any direction in which no vote loses, and tie terms are settled by wins and ties among
+    them. False says nothing.
+    """
+    z = pairs.model.scores
+    won, lost = (pairs.above((pairs.counts[side].sum(axis=0) > 0).astype(float), n) for side in (z > 0, z < 0))
+    for forth, back in ((won, lost.T), (won.T, lost)):
+        reached = np.zeros(n)
+        reached[0] = 1.0
+        for _ in range(_ROUNDS):
+            before, reached = reached, ((forth @ reached + back @ reached + reached) > 0).astype(float)
+            if (before == reached).all():
+                break
+        if not reached.all():
+            return False
+    return pairs.settled(np.zeros(n, np.intp))
