@@ -30,7 +30,7 @@ def page() -> str:
     entries = [(entry(identity), result(identity)) for identity in ids()]
     rows = [f"| [{own.id}](#{own.id}) | {own.title} | {verdict_of(known)} |" for own, known in entries]
     parts = [_OPENING, "| id | work | verdict |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n"]
-    return "\n".join(parts + [_section(own, known) for own, known in entries])
+    return "\n".join(parts + [section(own, known) for own, known in entries])
 
 
 def verdict_of(known: Mapping[str, Any] | None) -> str:
@@ -38,7 +38,7 @@ def verdict_of(known: Mapping[str, Any] | None) -> str:
     return "not run yet" if known is None else str(known["verdict"])
 
 
-def _section(own: Entry, known: Mapping[str, Any] | None) -> str:
+def section(own: Entry, known: Mapping[str, Any] | None) -> str:
     lines = [f'## <a id="{own.id}"></a>{own.id}: {own.title}', "", f"{own.citation}; area {own.area}.", ""]
     lines += [f"**Claim.** {own.claim}", "", f"**Configuration.** {own.configuration}", ""]
     if own.beyond:

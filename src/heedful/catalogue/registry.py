@@ -17,8 +17,19 @@ from heedful.core import UsageError
 _MODULES = {
     "001-055": "ratings",
     "001-098": "transformed",
+    "002-011": "checklist",
+    "003-042": "domain",
+    "003-084": "label_noise",
+    "003-085": "relevance",
+    "003-086": "general",
+    "003-089": "principles",
     "004-023": "density",
+    "004-029": "plural",
     "004-032": "pessimism",
+    "004-112": "latent_user",
+    "004-151": "paradox",
+    "004-176": "maxmin",
+    "004-199": "assistant",
 }
 
 

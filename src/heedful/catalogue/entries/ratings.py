@@ -55,8 +55,8 @@ ENTRY = Entry(
     citation="Wang et al. 2024",
     claim=(
         "200 judgements of answers by 40 people who differ in taste and leniency, a linear utility of four criteria, "
-        "and the share of fresh pairs put in the wrong order: preferences in three degrees do better than plain ones, and "
-        "100 ratings with 100 preferences in degrees do better than 200 ratings and than 200 preferences in degrees."
+        "and the share of fresh pairs put in the wrong order: preferences in three degrees do better than plain ones, "
+        "and 100 ratings with 100 such preferences do better than 200 ratings and than 200 such preferences."
     ),
     configuration=(
         "preference.fit(utility='features') on comparisons, on comparisons with degrees (adjacent categories), on "
@@ -80,7 +80,7 @@ ENTRY = Entry(
         "The work multiplies the log-likelihood of a pair by its strength (scaled Bradley-Terry) and starts from a "
         "regression on ratings; here the strength has a likelihood of its own and both kinds are fitted at once. It "
         "uses both kinds on the same answers; here all arms cost the same number of judgements. A first version "
-        "measured the divergence of probabilities, by which degrees lose (the figures show it): a fit to degrees alone does not "
-        "know the scale of plain votes. The work itself measures accuracy, as the checks do now."
+        "measured the divergence of probabilities, by which degrees lose (the figures show it): a fit to degrees alone "
+        "does not know the scale of plain votes. The work itself measures accuracy, as the checks do now."
     ),
 )

@@ -77,8 +77,8 @@ ENTRY = Entry(
     citation="Wang et al. 2024",
     claim=(
         "Two rewards (to the point; pleasant) fitted to 400 votes each on 584 answers to 6 questions. Of the base "
-        "tilted to 1.5 nats of divergence, by the sum of log σ(r − r_ref) with r_ref the base's 85 % quantile or by the "
-        "sum of r: the former is more often preferred to the base on both criteria at once, and on the worse of the two."
+        "tilted to 1.5 nats of divergence, by the sum of log σ(r − r_ref) with r_ref the base's 85 % quantile or by "
+        "the sum of r: the former is more often preferred to the base on both criteria at once, and on the worse one."
     ),
     configuration=(
         "preference.fit(utility='features') per criterion; potential(scale='log_prob', reference=...) joined by "
