@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import gc
 import itertools
 import os
@@ -16,7 +15,9 @@ import typer
 import typer.core
 
 from heedful.cli import text
-from heedful.core import FitError, HeedfulError
+from heedful.cli.catalogue import catalogue
+from heedful.cli.guard import guarded
+from heedful.core import HeedfulError
 
 Arguments = ParamSpec("Arguments")
 
@@ -102,25 +103,9 @@ def _command(example: str) -> Callable[[Callable[Arguments, None]], Callable[Arg
     """Register a command whose errors become one clear line and an exit code."""
 
     def register(function: Callable[Arguments, None]) -> Callable[Arguments, None]:
-        @functools.wraps(function)
-        def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
-            try:
-                function(*args, **kwargs)
-            except KeyboardInterrupt:
-                typer.echo("heedful: interrupted; nothing was left half-written", err=True)
-                raise typer.Exit(130) from None
-            except HeedfulError as error:
-                typer.echo(f"heedful: {text.plain(text.error(error))}", err=True)
-                raise typer.Exit(1 if isinstance(error, FitError) else 2) from None
-            except BrokenPipeError:
-                raise
-            except OSError as error:
-                typer.echo(f"heedful: {error.filename or 'a file'}: {error.strerror or error}", err=True)
-                raise typer.Exit(2) from None
-
         name = function.__name__.rstrip("_")
-        app.command(name, epilog=f"Example: {example}  {EXIT_CODES}")(guarded)
-        return guarded
+        app.command(name, epilog=f"Example: {example}  {EXIT_CODES}")(guarded(function))
+        return function
 
     return register
 
@@ -406,6 +391,9 @@ def _print(as_json: bool, result: Any, human: Callable[[], str]) -> None:
     else:
         sys.stdout.buffer.write(text.plain(human()).encode(sys.stdout.encoding or "utf-8", "replace") + b"\n")
     sys.stdout.flush()
+
+
+app.add_typer(catalogue)
 
 
 if __name__ == "__main__":
