@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 from scipy import stats
+from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 import heedful
@@ -132,13 +133,14 @@ def entries(quick: bool, sentence: bool, torch: bool) -> list[Entry]:
             Entry("sentences", Networks("point"), 3),
             Entry("sentences", Networks("gaussian"), 3),
             Entry("sentences", Networks("quantiles", quantiles=5), 3),
-            Entry("sentences", Epinet(), 3),
-            Entry("sentences", Aspects(), 3),
+            Entry("sentences", Epinet()),
+            Entry("sentences", Aspects()),
+            Entry(TEXT[2], Networks("gaussian")),
         ]
     process = Entry("sentences", GaussianProcess(exact=1000, inducing=400, search=200), 3)
     wide = [Entry(kind, Linear(width="held out")) for kind in (TEXT[0], "sentences", TEXT[2])]
     noisy = [Entry(TEXT[0], FlipNoise(Linear(), rounds=1, folds=3)), Entry(TEXT[0], Voted(Linear(), "soft", 6, 3))]
-    return [*light, Entry("sentences", Linear(), 3), Entry(TEXT[2], Linear()), *wide, *noisy, process, *deep]
+    return [*light, Entry("sentences", Linear(), 3), Entry(TEXT[2], Linear()), *wide, *noisy, *process, *deep]
 
 
 def scores(probability: Floats, votes: Votes, rng: np.random.Generator) -> dict[str, float]:
@@ -256,11 +258,27 @@ def measured(name: str, options: argparse.Namespace, progress: Callable[[str], N
     compared = entries(options.quick, data.sentences is not None, torch)
     if options.heads:
         compared = [entry for entry in compared if entry.head.name in options.heads]
+    if options.features:
+        compared = [entry for entry in compared if entry.features in options.features]
     rows: list[dict[str, Any]] = []
     for number in range(options.first, options.first + (1 if options.quick else options.splits)):
         rows += one_split(data, compared, number)
         progress(f"{name}: split {number}")
     return rows
+
+
+def speed(n: int) -> str:
+    """How long a process takes on n points in 4 dimensions and 5 n comparisons, hyperparameters and all."""
+    rng = np.random.default_rng(0)
+    x, first = rng.normal(size=(n, 4)), rng.integers(n, size=5 * n)
+    second = (first + rng.integers(1, n, size=5 * n)) % n
+    utility = 2 * np.sin(x[:, 0]) * x[:, 1] + x[:, 2]
+    votes = Votes.of(first, second, (rng.random(5 * n) < expit(utility[first] - utility[second])).astype(float))
+    wall, cpu = time.perf_counter(), time.process_time()
+    with threadpool_limits(1):
+        GaussianProcess().fit(x, votes, rng=rng)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return f"process, {n} points, {5 * n} comparisons: {wall:.1f} s ({cpu:.1f} s of one core)"
 
 
 def main() -> None:
@@ -271,7 +289,13 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="the number of the first split")
     parser.add_argument("--data", choices=list(SETS))
     parser.add_argument("--heads", nargs="+", help="only these, by name")
+    parser.add_argument("--features", nargs="+", help="only on these, by name")
+    parser.add_argument("--speed", action="store_true", help="only time the Gaussian process on points in 4 dimensions")
     options = parser.parse_args()
+    if options.speed:
+        for n in (200,) if options.quick else (200, 1000, 2000):
+            print(speed(n))
+        return
     if not DATA.is_dir():
         print(f"skipped: no data at {DATA} (set HEEDFUL_DATA)")
         return
