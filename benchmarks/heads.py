@@ -117,7 +117,7 @@ def scaled(vectors: Floats, train: np.ndarray) -> Floats:
 
 
 def entries(quick: bool, sentence: bool, torch: bool) -> list[Entry]:
-    """What is compared. The first is what the others are compared with."""
+    """What is compared; the first is what the others are set against."""
     light = [Entry(TEXT[0], Linear(), 0 if quick else 3), Entry("length", Linear())]
     if quick:
         return [*light, Entry(TEXT[0], GaussianProcess(inducing=50, exact=50, evaluations=4))]
@@ -130,15 +130,16 @@ def entries(quick: bool, sentence: bool, torch: bool) -> list[Entry]:
         from heedful.preference.heads.networks import Networks
 
         deep = [
-            Entry("sentences", Networks("point"), 3),
+            Entry("sentences", Networks("point")),
             Entry("sentences", Networks("gaussian"), 3),
-            Entry("sentences", Networks("quantiles", quantiles=5), 3),
+            Entry("sentences", Networks("quantiles", quantiles=5)),
             Entry("sentences", Epinet()),
             Entry("sentences", Aspects()),
             Entry(TEXT[2], Networks("gaussian")),
         ]
-    process = Entry("sentences", GaussianProcess(exact=1000, inducing=400, search=200), 3)
-    wide = [Entry(kind, Linear(width="held out")) for kind in (TEXT[0], "sentences", TEXT[2])]
+    gaussian = GaussianProcess(exact=1000, inducing=400, search=200)
+    process = [Entry("sentences", gaussian, 3), Entry(TEXT[2], gaussian)]
+    wide = [Entry(kind, Linear(width="held out")) for kind in (TEXT[0], "sentences")]
     noisy = [Entry(TEXT[0], FlipNoise(Linear(), rounds=1, folds=3)), Entry(TEXT[0], Voted(Linear(), "soft", 6, 3))]
     return [*light, Entry("sentences", Linear(), 3), Entry(TEXT[2], Linear()), *wide, *noisy, *process, *deep]
 
@@ -236,15 +237,21 @@ def summarised(rows: list[dict[str, Any]], reference: str) -> list[dict[str, Any
 
 def printed(name: str, found: list[dict[str, Any]]) -> None:
     """One table, as Markdown."""
-    print(f"\n{name}\n\n| head | log loss | against the first | accuracy | against the first | Brier | ECE | seconds |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    head = ("head", "log loss", "against n-grams", "accuracy", "against n-grams, points", "Brier", "ECE", "seconds")
+    print(f"\n{name}\n\n| {' | '.join(head)} |\n|{' --- |' * len(head)}")
     for row in found:
-        loss, right = row["log loss difference"], row["accuracy difference"]
+        apart = [shown(row[f"{measure} difference"], scale) for measure, scale in (("log loss", 1), ("accuracy", 100))]
         print(
-            f"| {row['name']} | {row['log loss']:.4f} | {loss[0]:+.4f} [{loss[1]:+.4f}, {loss[2]:+.4f}] | "
-            f"{row['accuracy']:.1%} | {right[0]:+.1%} [{right[1]:+.1%}, {right[2]:+.1%}] | {row['Brier']:.4f} | "
-            f"{row['ECE']:.4f} | {row['seconds']:.1f} |"
+            f"| {row['name']} | {row['log loss']:.4f} | {apart[0]} | {row['accuracy']:.1%} | {apart[1]} | "
+            f"{row['Brier']:.4f} | {row['ECE']:+.3f} | {row['seconds']:.1f} |"
         )
+
+
+def shown(found: tuple[float, float, float], scale: float) -> str:
+    """A difference with its interval, where there are splits for one."""
+    mean, low, high = (scale * number for number in found)
+    digits = 1 if scale == 100 else 4
+    return f"{mean:+.{digits}f}" + ("" if math.isnan(low) else f" [{low:+.{digits}f}, {high:+.{digits}f}]")
 
 
 def measured(name: str, options: argparse.Namespace, progress: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -306,9 +313,8 @@ def main() -> None:
         old = kept.get(name, {}).get("rows", [])
         fresh = {(row["name"], row["split"]) for row in rows}
         rows = [row for row in old if (row["name"], row["split"]) not in fresh] + rows
-        found = summarised(
-            rows, f"linear, {TEXT[0]}" if any(TEXT[0] in row["name"] for row in rows) else rows[0]["name"]
-        )
+        names, reference = [row["name"] for row in rows], f"linear, {TEXT[0]}"
+        found = summarised(rows, reference if reference in names else names[0])
         kept[name] = {"summary": found, "rows": rows}
         printed(name, found)
         if options.out:
