@@ -46,6 +46,8 @@ ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("HEEDFUL_DATA", ROOT.parent / "shared" / "data"))
 CACHE = ROOT / ".peers" / "cache"
 SETS = {"HH-RLHF": "hh-rlhf", "PandaLM": "pandalm"}
+# A split holds out one part of this many of the contexts.
+PARTS = 5
 MEASURES = ("log loss", "accuracy", "Brier", "ECE")
 TEXT = ("style + n-grams", "length", "style + n-grams + sentences")
 
@@ -160,7 +162,7 @@ def scores(probability: Floats, votes: Votes, rng: np.random.Generator) -> dict[
 def one_split(data: Data, compared: list[Entry], number: int) -> list[dict[str, Any]]:
     """The scores of every entry, and of its calibrations, on one split."""
     rng = np.random.default_rng(number)
-    part = folds(data.votes.groups, 5, rng)
+    part = folds(data.votes.groups, PARTS, rng)
     train, test = data.votes.take(part != 0), data.votes.take((part == 0) & ~data.votes.tied)
     used = np.unique([train.first, train.second])
     rows = [{"name": "constant 1/2", **scores(np.full(len(test), 0.5), test, rng), "seconds": 0.0}]
@@ -204,7 +206,7 @@ def vars_of(report: Any) -> dict[str, float]:
 
 
 def interval(values: list[float], ratio: float) -> tuple[float, float, float]:
-    """Mean and 95 % interval of differences over J overlapping splits; `ratio` is n_test / n_train."""
+    """Mean and 95 % interval of differences over J overlapping splits; `ratio` is contexts held out to learnt from."""
     mean, count = float(np.mean(values)), len(values)
     if count < 2:
         return mean, math.nan, math.nan
@@ -221,12 +223,11 @@ def summarised(rows: list[dict[str, Any]], reference: str) -> list[dict[str, Any
     base = by_name[reference]
     for name, own in by_name.items():
         splits = sorted(set(own) & set(base))
-        ratio = float(np.mean([own[split]["test"] / own[split]["train"] for split in splits]))
         found: dict[str, Any] = {"name": name, "splits": len(splits)}
         for measure in MEASURES:
             found[measure] = float(np.mean([own[split][measure] for split in splits]))
             pairs = [own[split][measure] - base[split][measure] for split in splits]
-            found[f"{measure} difference"] = interval(pairs, ratio)
+            found[f"{measure} difference"] = interval(pairs, 1 / (PARTS - 1))
         found["seconds"] = float(np.median([own[split]["seconds"] for split in splits]))
         if "report" in next(iter(own.values())):
             reports = [own[split]["report"] for split in splits]
@@ -237,13 +238,13 @@ def summarised(rows: list[dict[str, Any]], reference: str) -> list[dict[str, Any
 
 def printed(name: str, found: list[dict[str, Any]]) -> None:
     """One table, as Markdown."""
-    head = ("head", "log loss", "against n-grams", "accuracy", "against n-grams, points", "Brier", "ECE", "seconds")
+    head = ("head", "splits", "log loss", "against n-grams", "accuracy", "against, points", "Brier", "ECE", "seconds")
     print(f"\n{name}\n\n| {' | '.join(head)} |\n|{' --- |' * len(head)}")
     for row in found:
         apart = [shown(row[f"{measure} difference"], scale) for measure, scale in (("log loss", 1), ("accuracy", 100))]
         print(
-            f"| {row['name']} | {row['log loss']:.4f} | {apart[0]} | {row['accuracy']:.1%} | {apart[1]} | "
-            f"{row['Brier']:.4f} | {row['ECE']:+.3f} | {row['seconds']:.1f} |"
+            f"| {row['name']} | {row['splits']} | {row['log loss']:.4f} | {apart[0]} | {row['accuracy']:.1%} | "
+            f"{apart[1]} | {row['Brier']:.4f} | {row['ECE']:+.3f} | {row['seconds']:.1f} |"
         )
 
 
