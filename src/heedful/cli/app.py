@@ -239,6 +239,25 @@ def rank(
     _print(as_json, result, lambda: text.ranking(result))
 
 
+@_command("heedful raters votes.csv")
+def raters(
+    feedback: Sources,
+    criterion: Criterion = None,
+    texts: Texts = None,
+    mapping: Mapping = None,
+    input_format: Format = None,
+    strict: Strict = False,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Say how far each rater of comparisons can be relied on, and who is careless or adversarial."""
+    from heedful.loops import rater_reliability
+
+    found = _read(feedback, texts, mapping, input_format, strict)
+    result = rater_reliability(found.table, criterion=criterion, seed=seed)
+    _print(as_json, result, lambda: text.reliability(result))
+
+
 @_command("heedful ask votes.csv --questions 20")
 def ask(
     feedback: Sources,

@@ -111,6 +111,25 @@ def ranking(result: Mapping[str, Any]) -> str:
     return _table(("rank", "item", "score", "95 % interval", "votes", ""), rows)
 
 
+def reliability(result: Mapping[str, Any]) -> str:
+    """Raters as a table, least reliable first, and what was found."""
+    unit = {"lapse": "attends to", "sharpness": "sharpness"}[result["model"]]
+    rows = [
+        (
+            _short(str(row["rater"]), 48),
+            f"{row['n']:,}",
+            _number(row["reliability"]),
+            _interval(row["interval"]),
+            f"{row['adversarial']:.2f}",
+            f"{row['careless']:.2f}",
+            row["note"],
+        )
+        for row in result["raters"]
+    ]
+    head = ("rater", "votes", unit, "95 % interval", "P(adversarial)", "P(careless)", "")
+    return "\n".join(part for part in (_table(head, rows), findings(result["findings"])) if part)
+
+
 def questions(asked: Sequence[Mapping[str, Any]]) -> str:
     """Questions, one block each."""
     blocks = []

@@ -23,25 +23,16 @@ def compare(first: Predicted, second: Predicted, table: Table, *, level: float =
         check_aligned(prediction, table)
     dependence = Dependence.of(table)
     voted = np.intersect1d(decided(first), decided(second))
-    aims = [targets(prediction, table) for prediction in (first, second)]
-    aimed = np.flatnonzero(
-        ~np.any([np.isnan(aims[i]) | np.isnan(p.probability) for i, p in enumerate((first, second))], 0)
-    )
     scored = np.flatnonzero(np.isfinite(first.log_prob) & np.isfinite(second.log_prob))
+    aims = [targets(prediction, table) for prediction in (first, second)]
+    known = [~np.isnan(aim) & ~np.isnan(one.probability) for one, aim in zip((first, second), aims, strict=True)]
+    aimed = np.flatnonzero(known[0] & known[1])
+    right = [accuracy(one.probability[voted], one.outcome[voted]) for one in (first, second)]
+    square = [brier(one.probability[aimed], aim[aimed]) for one, aim in zip((first, second), aims, strict=True)]
     return {
         "log_loss": difference(-first.log_prob[scored], -second.log_prob[scored], scored, dependence, level=level),
-        "accuracy": difference(
-            *(accuracy(one.probability[voted], one.outcome[voted]) for one in (first, second)),
-            voted,
-            dependence,
-            level=level,
-        ),
-        "brier": difference(
-            *(brier(one.probability[aimed], aim[aimed]) for one, aim in zip((first, second), aims, strict=True)),
-            aimed,
-            dependence,
-            level=level,
-        ),
+        "accuracy": difference(right[0], right[1], voted, dependence, level=level),
+        "brier": difference(square[0], square[1], aimed, dependence, level=level),
     }
 
 

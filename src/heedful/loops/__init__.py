@@ -2,6 +2,7 @@
 
 from heedful.loops.decide import Decision, Options, decide
 from heedful.loops.fitting import Fitter, choose_criterion, choose_fitter, described, fit_table
+from heedful.loops.reliability import rater_reliability
 from heedful.loops.steps import convert, next_questions, pick_best, plan_labels, rank_systems
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "pick_best",
     "plan_labels",
     "rank_systems",
+    "rater_reliability",
 ]

@@ -27,6 +27,7 @@ from heedful.loops.fitting import (
     described,
     items_recur,
 )
+from heedful.loops.reliability import reliability_of
 from heedful.loops.steps import next_questions, pick_best, ranked
 
 if TYPE_CHECKING:
@@ -117,11 +118,14 @@ def decide(
         places = _ranked(fitter, posterior, table, findings, rng)
     with clock.step("agree", "Measuring agreement"):
         agreed = agreement(table, prediction, predicted=test, findings=findings)
+    with clock.step("raters", "Looking at raters"):
+        reliability = reliability_of(table, criterion, seed=seed, findings=findings)
     with clock.step("ask", "Choosing the next questions"):
         asked = next_questions(posterior, table, candidates, count=options.questions, seed=seed, findings=findings)
     with clock.step("pick", "Picking among candidates"):
         picks = pick_best(posterior, candidates, findings=findings)
-    summary |= {"model": described(posterior), **evaluated, **places, "agreement": agreed, "ask": asked, "picks": picks}
+    summary |= {"model": described(posterior), **evaluated, **places, "agreement": agreed, "reliability": reliability}
+    summary |= {"ask": asked, "picks": picks}
     summary |= {
         "findings": [asdict(finding) for finding in dict.fromkeys(findings)],
         "versions": versions(),

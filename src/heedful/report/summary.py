@@ -223,6 +223,22 @@ class AgreementPart(_Part):
     raters: list[RaterAgreement] = []
 
 
+class Reliability(_Part):
+    rater: str = ""
+    n: float | None = None
+    reliability: float | None = None
+    interval: MaybeInterval = None
+    adversarial: float | None = None
+    careless: float | None = None
+    lean: float | None = None
+    note: str = ""
+
+
+class ReliabilityPart(_Part):
+    model: str = ""
+    raters: list[Reliability] = []
+
+
 class AskedItem(_Part):
     system: str | None = None
     context: str | None = None
@@ -274,6 +290,7 @@ class Summary(_Part):
     ranking: list[Ranked] = []
     win_rates: list[WinRate] = []
     agreement: AgreementPart = AgreementPart()
+    reliability: ReliabilityPart | None = None
     ask: list[Question] = []
     picks: list[Pick] = []
     findings: list[FindingPart] = []

@@ -5,10 +5,18 @@ from __future__ import annotations
 from heedful.report.lanes import LaneTable, Row
 from heedful.report.markup import Markup, join, name_of, tag
 from heedful.report.numerals import PERCENT, SCORE, count, counted, with_interval
-from heedful.report.scales import fractions
-from heedful.report.sections.common import dot, estimate_cell, missing, paragraph, promise_legend, section
+from heedful.report.scales import fractions, spanning
+from heedful.report.sections.common import dot, estimate_cell, missing, paragraph, promise_legend, reach, section
 from heedful.report.sections.verdicts import alpha_words
-from heedful.report.summary import BetweenRaters, IntervalPart, RaterAgreement, Summary, WithModel
+from heedful.report.summary import (
+    BetweenRaters,
+    IntervalPart,
+    RaterAgreement,
+    Reliability,
+    ReliabilityPart,
+    Summary,
+    WithModel,
+)
 
 
 def agreement(summary: Summary) -> Markup:
@@ -21,6 +29,7 @@ def agreement(summary: Summary) -> Markup:
         _between(summary, part.between_raters),
         _with_model(summary, part.with_model),
         None if nothing_between else _raters(summary, part.raters),
+        None if summary.reliability is None else _reliability(summary.reliability),
         promise_legend(_intervals(summary)),
     )
 
@@ -30,6 +39,8 @@ def _intervals(summary: Summary) -> list[IntervalPart | None]:
     found = [rater.interval for rater in part.raters]
     if part.between_raters is not None:
         found += [part.between_raters.percent_interval, part.between_raters.alpha_interval]
+    if summary.reliability is not None:
+        found += [rater.interval for rater in summary.reliability.raters]
     return [*found, part.with_model.accuracy_interval] if part.with_model is not None else found
 
 
@@ -89,3 +100,48 @@ def _raters(summary: Summary, raters: list[RaterAgreement]) -> Markup | None:
         noun="raters",
     )
     return join(tag("h3", "Rater by rater"), drawn.markup())
+
+
+_MEANING = {
+    "lapse": "the share of questions that a rater attends to, answering the others blindly",
+    "sharpness": "how sharply a rater tells items apart, as a multiple of the mean of all",
+}
+
+
+def _reliability(part: ReliabilityPart) -> Markup | None:
+    """Raters as a joint fit of items and raters sees them, least reliable first."""
+    if not part.raters:
+        return None
+    reach_of = reach((rater.reliability, rater.interval) for rater in part.raters)
+    unit = SCORE.uniform(rater.interval for rater in part.raters)
+    drawn = LaneTable(
+        key="reliability",
+        caption=f"{counted(len(part.raters), 'rater')}, least reliable first",
+        name_head="Rater",
+        lane_head="Reliability",
+        cell_heads=("Reliability", "Votes"),
+        scale=spanning([*reach_of, 0.0, 1.0]),
+        rows=[
+            Row(
+                name=name_of(rater.rater),
+                mark=dot(rater.reliability, rater.interval),
+                cells=(estimate_cell(rater.reliability, rater.interval, unit), count(rater.n)),
+                note=_suspicion(rater) or rater.note or None,
+            )
+            for rater in part.raters
+        ],
+        references=(0.0, 1.0),
+        noun="raters",
+    )
+    words = (
+        f"Fitted with the items, so that a rater who disagrees with careless ones is not blamed for it: "
+        f"{_MEANING.get(part.model, 'reliability')}. Below zero a rater answers against the others."
+    )
+    return join(tag("h3", "Who can be relied on"), paragraph(words), drawn.markup())
+
+
+def _suspicion(rater: Reliability) -> str:
+    for chance, word in ((rater.adversarial, "adversarial"), (rater.careless, "careless")):
+        if chance is not None and chance > 0.5:
+            return f"{word} with probability {chance:.0%}"
+    return ""
