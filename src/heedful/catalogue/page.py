@@ -14,8 +14,9 @@ Published methods as configurations of heedful's components, each with a miniatu
 anywhere, with a truth that is known or feedback that is real. A claim is written as inequalities before it is run. An
 inequality holds where its whole interval over seeds lies on the side claimed, fails where it lies on the other, and is
 open otherwise; the intervals of one entry together miss at most 5 % of the time. All must hold for *reproduced*, one
-that fails makes *not reproduced*. Each verdict is a result: none is tuned until it pleases. A verdict is about the
-miniature, which is far from the scale of the work itself.
+that fails makes *not reproduced*. Each verdict is a result: none is tuned until it pleases, and where a claim was
+changed after a first run, its entry says so and what came of the first. A verdict is about the miniature, which is far
+from the scale of the work itself.
 
     heedful catalogue list
     heedful catalogue show 004-032
@@ -39,7 +40,12 @@ def verdict_of(known: Mapping[str, Any] | None) -> str:
 
 
 def section(own: Entry, known: Mapping[str, Any] | None) -> str:
-    lines = [f'## <a id="{own.id}"></a>{own.id}: {own.title}', "", f"{own.citation}; area {own.area}.", ""]
+    lines = [
+        f'## <a id="{own.id}"></a>{own.id}: {own.title}',
+        "",
+        f"{own.citation + '; area' if own.citation else 'Area'} {own.area}.",
+        "",
+    ]
     lines += [f"**Claim.** {own.claim}", "", f"**Configuration.** {own.configuration}", ""]
     if own.beyond:
         lines += [f"**Beyond the abstract.** {own.beyond}", ""]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +15,8 @@ from scipy.special import rel_entr
 
 from heedful.core import Base, EnumerableBase, Floats, Item, Parts, Potential, Scale, Scores, UsageError
 from heedful.evidence import Expressible, Expression
+from heedful.models import NgramFeatures, Stacked, StyleFeatures
+from heedful.models.remembered import Remembered
 from heedful.target import Enumerated, Target, enumerate_exact
 from heedful.worlds import LanguageWorld, Questions, Shown
 
@@ -118,6 +121,17 @@ def tilts_at(
 def expected(tilted: Sequence[Enumerated], value: Mapping[Parts, Floats]) -> float:
     """The mean over contexts of the expectation under each tilt of the values [s] of its context's outputs."""
     return float(np.mean([own.expectation(value[own.items[0].context]) for own in tilted]))
+
+
+@cache
+def language_encoder(length: int) -> Remembered:
+    """Style and n-grams of every answer of the language world, whose texts are the same for all seeds. No judgement
+    enters, so one encoder serves all fits."""
+    world = LanguageWorld(length=length, prompts=6)
+    items = listed(world.base(), world.contexts)
+    encoder = Remembered(Stacked.of(style=StyleFeatures(), words=NgramFeatures(dimensions=16))).fit(items)
+    encoder.encode(items)
+    return encoder
 
 
 def fresh_pairs(world: LanguageWorld, count: int, rng: np.random.Generator) -> tuple[list[Item], list[Item]]:

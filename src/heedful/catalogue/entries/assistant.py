@@ -8,13 +8,12 @@ import numpy as np
 import polars as pl
 
 from heedful.catalogue.entry import Entry
-from heedful.catalogue.settings import fresh_pairs, listed
+from heedful.catalogue.settings import fresh_pairs, language_encoder
 from heedful.catalogue.verdicts import Check
 from heedful.core import Floats, Item, Scores
 from heedful.evidence import LogProb
 from heedful.feedback import Table
-from heedful.models import NgramFeatures, SequenceTable, Stacked, StyleFeatures
-from heedful.models.remembered import Remembered
+from heedful.models import SequenceTable
 from heedful.preference import fit
 from heedful.worlds import LanguageWorld, SimulatedRaters, collect
 
@@ -26,8 +25,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
     world = LanguageWorld(length=2 if quick else 3, prompts=6, seed=seed)
     table = collect(world, 150 if quick else _PAIRS, raters=SimulatedRaters(count=50), rng=rng)
     labelled = chosen_and_rejected(table)
-    items = listed(world.base(), world.contexts)
-    encoder = Remembered(Stacked.of(style=StyleFeatures(), words=NgramFeatures(dimensions=16)).fit(items))
+    encoder = language_encoder(world.length)
     ranked, binary = (
         fit(own, utility="features", features=encoder, prior_sd=0.3, clusters="none", draws=2)
         for own in (table, labelled)

@@ -44,7 +44,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
 def _data(quick: bool) -> tuple[Table, NDArray[np.intp], dict[str, Encoder]]:
     """The comparisons, the fold of each by its prompt, and encoders that have seen the texts and no judgement."""
     table = read([str(_file())]).table
-    table = table.take(np.arange(min(len(table), 160))) if quick else table
+    table = table.take(np.arange(min(len(table), 120))) if quick else table
     prompts = table.frame["context"].rank("dense").to_numpy().astype(np.intp) - 1
     fold = np.random.default_rng(342).permutation(prompts.max() + 1)[prompts] % len(SEEDS)
     rows = table.frame.select("context", pl.col("outputs")).explode("outputs")

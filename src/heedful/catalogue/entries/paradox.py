@@ -5,10 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from heedful.catalogue.entry import Entry
-from heedful.catalogue.settings import KnownScores, expected, fresh_pairs, listed, misordered, tilts, tilts_at
+from heedful.catalogue.settings import (
+    KnownScores,
+    expected,
+    fresh_pairs,
+    language_encoder,
+    listed,
+    misordered,
+    tilts,
+    tilts_at,
+)
 from heedful.catalogue.verdicts import Check
-from heedful.models import NgramFeatures, Stacked, StyleFeatures
-from heedful.models.remembered import Remembered
 from heedful.preference import fit
 from heedful.worlds import LanguageWorld, SimulatedRaters, collect
 
@@ -23,7 +30,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
     items = listed(base, contexts)
     gold = {context: world.truth(base.support(context)) for context in contexts}
     table = collect(world, max(_VOTES.values()), raters=SimulatedRaters(count=50), rng=rng)
-    encoder = Remembered(Stacked.of(style=StyleFeatures(), words=NgramFeatures(dimensions=16)).fit(items))
+    encoder = language_encoder(world.length)
     first, second = fresh_pairs(world, 500, rng)
     true = world.win_probability(first, second)
     figures: dict[str, float] = {}

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from heedful.catalogue.entry import Entry
-from heedful.catalogue.settings import KnownScores, listed
+from heedful.catalogue.settings import KnownScores, language_encoder, listed
 from heedful.catalogue.verdicts import Check
 from heedful.core import Floats, Item, Potential
 from heedful.evidence import Expression
-from heedful.models import NgramFeatures, Stacked, StyleFeatures
-from heedful.models.remembered import Remembered
+from heedful.models import StyleFeatures
 from heedful.preference import fit
 from heedful.sampling.best_of_n import best_of_n_law
 from heedful.target import Target
@@ -28,7 +27,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
     items = listed(base, contexts)
     raters = SimulatedRaters(count=50, length_bias=2.0, seed=seed)
     table = collect(world, 200 if quick else 500, raters=raters, rng=rng)
-    encoder = Remembered(Stacked.of(style=StyleFeatures(), words=NgramFeatures(dimensions=16)).fit(items))
+    encoder = language_encoder(world.length)
     learnt = fit(table, utility="features", features=encoder, prior_sd=0.3, clusters="none", draws=2)
     style = StyleFeatures(_PARTS).encode(items)
     relevance, length, variety = (

@@ -8,12 +8,10 @@ import numpy as np
 from scipy.special import expit
 
 from heedful.catalogue.entry import Entry
-from heedful.catalogue.settings import KnownScores, expected, listed, tilts_at
+from heedful.catalogue.settings import KnownScores, expected, language_encoder, listed, tilts_at
 from heedful.catalogue.verdicts import Check
 from heedful.core import Floats, Item
 from heedful.evidence import conjunction
-from heedful.models import NgramFeatures, Stacked, StyleFeatures
-from heedful.models.remembered import Remembered
 from heedful.preference import FittedPosterior, fit
 from heedful.worlds import LanguageWorld, SimulatedRaters, collect
 
@@ -49,7 +47,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
 def _fitted(world: LanguageWorld, votes: int, rng: np.random.Generator) -> FittedPosterior:
     """A reward from votes on one criterion, learnt from texts: near the truth, and not equal to it."""
     table = collect(world, votes, raters=SimulatedRaters(count=50), rng=rng)
-    encoder = Remembered(Stacked.of(style=StyleFeatures(), words=NgramFeatures(dimensions=16)))
+    encoder = language_encoder(world.length)
     return fit(table, utility="features", features=encoder, prior_sd=0.3, clusters="none", draws=2)
 
 
