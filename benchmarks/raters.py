@@ -7,7 +7,7 @@ near 0.87. Shown: the correlation of the accuracy fitted with the true one, over
 answer (share of right answers on the same votes); ranking and held-out log loss against equal raters, paired; how often
 intervals cover; who is named wrongly; crowd-kit's NoisyBradleyTerry, and its gradient against finite differences.
 
-    python benchmarks/raters.py [--quick] [--seeds N] [--peer PYTHON] [--out FILE.json]
+    python benchmarks/raters.py [--quick] [--seeds N] [--processes N] [--peer PYTHON] [--out FILE.json]
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing import Pool
 from pathlib import Path
 from typing import Any
 
@@ -255,19 +256,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--peer", type=Path, default=PEER)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     seeds = 2 if args.quick else args.seeds
-    sizes = [(200, 20)] if args.quick else [(200, 20), (400, 40)]
     shapes = ("spammers",) if args.quick else SHAPES
-    cells = [(law, shape, *size) for size in sizes for law in LAWS for shape in shapes]
-    cells += [("sharpness", "equal", *size) for size in sizes]
+    cells = [(law, shape, 200, 20) for law in LAWS for shape in shapes]
+    cells += [("sharpness", "equal", 200, 20)]
+    if not args.quick:
+        cells += [("rate", shape, 500, 40) for shape in SHAPES]
     rows = []
     print(HEADER)
-    for cell in cells:
-        rows.append(summary(cell, [run(*cell, seed) for seed in range(seeds)]))
-        show(rows[-1])
+    with Pool(args.processes) as pool:
+        for cell in cells:
+            rows.append(summary(cell, pool.starmap(run, [(*cell, seed) for seed in range(seeds)], chunksize=1)))
+            show(rows[-1])
     result: dict[str, Any] = {"votes per rater": VOTES, "cells": rows}
     if not args.quick:
         result["large"] = large(1000, 100_000, 100)

@@ -196,7 +196,7 @@ def estimates(model: Marginal, found: Known, placed: np.ndarray) -> tuple[RaterE
     )
 
 
-def findings(raters: tuple[RaterEstimate, ...], model: RaterModel) -> list[Finding]:
+def findings(raters: tuple[RaterEstimate, ...]) -> list[Finding]:
     """Who is adversarial or careless, and what the votes cannot tell."""
     told = [rater for rater in raters if rater.accuracy.identified]
     rate = f"of those named, {ERROR_RATE:.0%} are expected to be named wrongly"

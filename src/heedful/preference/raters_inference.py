@@ -41,12 +41,12 @@ class Mode:
         return self.decrement < TOLERANCE
 
 
-def maximise(model: Marginal, start: Floats | None = None) -> Mode:
+def maximise(model: Marginal, start: Floats | None = None, *, settled: bool = False) -> Mode:
     """The mode at the spread of most evidence; by default from all items alike and most raters reliable.
 
     Each round climbs by L-BFGS in coordinates whitened by the information (at first by that of known types) and ends
     with one step of Newton's method. The spread follows MacKay's (1992) update, the mean of û² + Var(u), under its
-    prior.
+    prior. `settled` keeps the spread and the tilt as the model has them.
     """
     x = model.start() if start is None else start
     metric, evaluations = model.complete(x), 0
@@ -56,6 +56,10 @@ def maximise(model: Marginal, start: Floats | None = None) -> Mode:
         evaluations += used
         metric = _positive(model, x)
         x, decrement = _newton(model, x, metric)
+        if settled:
+            if decrement < TOLERANCE:
+                break
+            continue
         following, tilt = search.following(model, x, metric), _tilt(model, x, metric)
         before = np.zeros(model.size) if model.tilt is None else model.tilt
         swerve = float(np.abs(cho_solve(cho_factor(metric), tilt - before) / _deviations(metric)).max())
@@ -73,7 +77,8 @@ def _upright(mode: Mode) -> Mode:
     if prior @ model.types.coordinate >= 0:
         return mode
     signs = np.concatenate([-np.ones(model.width), np.ones(len(model.shared)), model.types.parity])
-    return replace(mode, x=mode.x * signs, covariance=mode.covariance * np.outer(signs, signs))
+    turned = replace(model, tilt=None if model.tilt is None else model.tilt * signs)
+    return replace(mode, model=turned, x=mode.x * signs, covariance=mode.covariance * np.outer(signs, signs))
 
 
 def _climb(model: Marginal, start: Floats, metric: Floats) -> tuple[Floats, int]:
