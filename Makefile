@@ -6,7 +6,7 @@ VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types bench-quick clean
+.PHONY: demo test lint types bench-quick catalogue-tenth clean
 
 $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
@@ -25,10 +25,14 @@ types: $(VENV)/.installed
 
 test: lint types
 	$(BIN)/pytest
-	$(MAKE) bench-quick
+	$(MAKE) bench-quick catalogue-tenth
 
 bench-quick: $(VENV)/.installed
 	@set -e; for script in benchmarks/*.py; do echo "== $$script --quick"; $(BIN)/python $$script --quick; done
+
+# Each day another tenth of the catalogue in full: its verdicts must be the committed ones.
+catalogue-tenth: $(VENV)/.installed
+	$(BIN)/heedful catalogue run --tenth $$(date +%-j) --check
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache demo-report

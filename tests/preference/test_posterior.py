@@ -16,6 +16,7 @@ from heedful.core import InputError, Item, ScaleError
 from heedful.core.contracts import PosteriorContract, PotentialContract
 from heedful.feedback import Table
 from heedful.preference import FittedPosterior, fit, load
+from heedful.preference.pairs import PairModel
 from heedful.preference.persistence import VERSION
 
 from .votes import comparisons, drawn_comparisons, record
@@ -269,3 +270,19 @@ def test_a_posterior_with_values_that_are_not_finite_is_damaged(tmp_path: Path) 
     replace(fitted, mean=np.array([np.nan, 0.0])).save(tmp_path)
     with pytest.raises(InputError, match="mean hold values that are not finite"):
         load(tmp_path)
+
+
+def test_preferences_after_a_fit_to_degrees_are_those_of_its_decided_votes() -> None:
+    model = PairModel(np.array([1.0, 2.0, 3.0]), True)
+    nuisance, gap = np.array([-0.3, 0.4, -0.8]), 1.1
+    p = np.exp(model.log_prob(np.array([gap]), nuisance))[:, 0]
+    counts = np.round(20_000 * p).astype(int)
+    votes, degree = [], []
+    for score, number in zip(model.scores, counts, strict=True):
+        votes += [("a", "b", "first" if score > 0 else "second" if score < 0 else "tie")] * number
+        degree += [abs(score) or None] * number
+    fitted = fit(comparisons(votes, degree=degree), draws=2000)
+    a, b = (Item.of("", name, system=name) for name in "ab")
+    wanted = p[model.scores > 0].sum() / p[model.scores != 0].sum()
+    assert fitted.prefer([a], [b])[0] == pytest.approx(wanted, abs=0.002)
+    assert fitted.prefer([a], [b])[0] + fitted.prefer([b], [a])[0] == pytest.approx(1.0, abs=1e-12)

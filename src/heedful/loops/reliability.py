@@ -16,7 +16,7 @@ from heedful.preference.raters_estimates import RaterEstimate
 # Fewer raters with that many votes each say little of one another.
 _RATERS, _VOTES = 3, 5
 # More votes than this take longer than the rest of a decision; the command of its own takes any number.
-_MOST = 200_000
+_MOST = 50_000
 
 
 def rater_reliability(table: Table, *, criterion: str | None = None, seed: int = 0) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from heedful.preference.observations import Indices
 
 DEVIATION = "deviation"
 # Widths tried, in nats: from a judge that hardly deviates to one who wants something else altogether.
-WIDTHS = tuple(0.02 * 10 ** (step / 5) for step in range(11))
+WIDTHS = tuple(0.02 * 10 ** (step / 4) for step in range(9))
 START_SD = 0.5
 
 

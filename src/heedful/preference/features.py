@@ -25,7 +25,7 @@ GRID = tuple(10.0 ** (step / 6) for step in range(-15, 7))
 # Widths with less evidence than the best by this much (nats) are left out of the average.
 _NEGLIGIBLE = 6.0
 # Times that the width of the prior and those of judges' deviations are chosen in turn.
-_ROUNDS = 4
+_ROUNDS = 2
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def fit(
     """
     _check(utility, features, prior_sd, critiques)
     identity: Any = "system" if utility == "items" else "content"
-    apart = judges_beside_people(table, criterion) if judges == "apart" else ()
+    apart = judges_beside_people(table, criterion) if judges == "apart" else {}
     observations = observe(table, criterion, identity=identity, half_ties=ties == "half", apart=apart)
     if not observations.instruments:
         raise _nothing_to_fit(observations, criterion)
@@ -67,7 +67,7 @@ def fit(
         unread = {why: n for why, n in observations.excluded.items() if why != NO_LIKELIHOOD.format(CRITIQUE)}
         observations = replace(observations, excluded=unread)
     grouped = Clusters.of(table) if clusters == "auto" else Clusters({})
-    facts = {"criterion": criterion, "utility": utility, "ties": ties, "judges": list(apart), "seed": seed}
+    facts = {"criterion": criterion, "utility": utility, "ties": ties, "judges": apart, "seed": seed}
     task = _Task(
         observations,
         criterion,

@@ -19,7 +19,7 @@ DENSE_LIMIT = 3000
 _STEP_TOLERANCE = 1e-10
 _ITERATIONS = 200
 # Times that the widths of several judges are chosen in turn.
-_ROUNDS = 4
+_ROUNDS = 2
 _ROUND_TOLERANCE = 0.05
 
 

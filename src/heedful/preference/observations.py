@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import numpy as np
@@ -48,6 +48,9 @@ MAX_LEVELS = 12
 BINS = 10
 # Comparisons with more distinct degrees than this are read by their choice alone: each degree has a parameter.
 MAX_DEGREES = 7
+# Each judge read apart has as many deviations as there are items or features.
+MOST_JUDGES = 5
+OTHER_JUDGES = "other judges"
 NO_LIKELIHOOD = "of kind {}, which has no likelihood of its own"
 TOO_MANY_DEGREES = f"more than {MAX_DEGREES} distinct degrees"
 MISSING_DEGREES = "other votes under the same protocol have none"
@@ -60,33 +63,38 @@ def observe(
     identity: Identity = "system",
     half_ties: bool = False,
     soft_votes: bool = True,
-    apart: Collection[str] = (),
+    apart: Mapping[str, str] | None = None,
 ) -> Observations:
     """The votes of a table on one criterion.
 
     `identity` says what an item is: "system", the system that wrote the output where it is known and else the content;
     or "content", the output in its context. `half_ties` counts a tie as half a win for each; `soft_votes` counts a
     comparison with a share as that fraction of a win for the first, instead of by its choice. The raters in `apart` get
-    instruments of their own, named "<kind> by <rater>". Judgements that
+    instruments of their own, named "<kind> by <judge>" after the judge that `apart` takes them for. Judgements that
     contradict no model but say nothing about utilities (both bad, incomparable), of parts of outputs, of candidates
     that are not known, or of an item against itself are excluded and counted.
 
     Degrees are read where all decided votes of one source under one protocol have one: whether a question asked for a
     degree must not depend on how it was answered, and a tie never has one.
     """
-    return _Compilation(table, criterion, identity, half_ties, soft_votes).result(apart)
+    return _Compilation(table, criterion, identity, half_ties, soft_votes).result(apart or {})
 
 
-def judges_beside_people(table: Table, criterion: str) -> tuple[str, ...]:
-    """The models and rules that judged on a criterion, where people (or raters of unknown kind) did too."""
+def judges_beside_people(table: Table, criterion: str) -> dict[str, str]:
+    """The models and rules that judged on a criterion, where people (or raters of unknown kind) did too.
+
+    Each rater with the judge it is taken for: itself, or, where there are many, all but the most frequent as one.
+    """
     if not (table.has("rater") and table.has("rater_kind")):
-        return ()
+        return {}
     frame = table.frame.filter((pl.col("criterion") == criterion) & pl.col("kind").cast(pl.String).is_in(FITTED_KINDS))
     machine = pl.col("rater_kind").cast(pl.String).is_in(("model", "rule")).fill_null(False)
-    raters = frame.select("rater", machine=machine & pl.col("rater").is_not_null()).unique()
+    raters = frame.group_by("rater", machine=machine & pl.col("rater").is_not_null()).len()
     if raters["machine"].all():
-        return ()
-    return tuple(raters.filter("machine")["rater"].sort().to_list())
+        return {}
+    judges = raters.filter("machine").sort("len", "rater", descending=[True, False])["rater"].to_list()
+    kept = judges if len(judges) <= MOST_JUDGES else judges[: MOST_JUDGES - 1]
+    return {judge: judge for judge in kept} | dict.fromkeys(judges[len(kept) :], OTHER_JUDGES)
 
 
 class _Compilation:
@@ -109,7 +117,7 @@ class _Compilation:
         self.kind = self.frame["kind"].to_physical().to_numpy()
         self.table_row = self.frame["row"].to_numpy().astype(np.intp)
 
-    def result(self, apart: Collection[str]) -> Observations:
+    def result(self, apart: Mapping[str, str]) -> Observations:
         built: dict[str, Instrument] = {
             **self._comparisons(),
             **self._rankings(),
@@ -121,15 +129,16 @@ class _Compilation:
             **self._implicit(),
         }
         used = {name: instrument for name, instrument in built.items() if len(instrument.row)}
-        return self._compact(*self._by_judge(used, sorted(apart)))
+        return self._compact(*self._by_judge(used, apart))
 
     def _by_judge(
-        self, instruments: dict[str, Instrument], apart: Sequence[str]
+        self, instruments: dict[str, Instrument], apart: Mapping[str, str]
     ) -> tuple[dict[str, Instrument], dict[str, str]]:
         """Each instrument in parts: the votes of people and, in instruments of their own, of the judges `apart`."""
         if not apart or "rater" not in self.frame.columns:
             return instruments, {}
-        number = {judge: code for code, judge in enumerate(apart)}
+        judges = sorted(set(apart.values()))
+        number = {rater: judges.index(judge) for rater, judge in apart.items()}
         judge = np.full(int(self.table_row.max(initial=-1)) + 1, -1)
         judge[self.table_row] = self.frame["rater"].replace_strict(number, default=-1, return_dtype=pl.Int64).to_numpy()
         parts: dict[str, Instrument] = {}
@@ -137,10 +146,10 @@ class _Compilation:
         for name, votes in instruments.items():
             codes = judge[votes.row]
             for code in np.unique(codes).tolist():
-                own = name if code < 0 else f"{name} by {apart[code]}"
+                own = name if code < 0 else f"{name} by {judges[code]}"
                 parts[own] = taken(votes, codes == code)
                 if code >= 0:
-                    judged[own] = apart[code]
+                    judged[own] = judges[code]
         return dict(sorted(parts.items(), key=lambda part: part[0] in judged)), judged
 
     def _compact(self, instruments: dict[str, Instrument], judged: dict[str, str]) -> Observations:

@@ -12,6 +12,7 @@ from scipy.special import expit, log_expit
 
 from heedful.core import Finding, Floats, InputError, Item, Parts, Scale, ScaleError, Scores
 from heedful.core.algebra import Expressible
+from heedful.preference.pairs import PairModel
 from heedful.preference.prediction import Prediction, Reading, predict
 from heedful.preference.utilities import FreeItems, Utility
 
@@ -60,9 +61,24 @@ class FittedPosterior:
         """
         if len(first) != len(second):
             raise InputError(f"{len(first)} first and {len(second)} second items cannot be paired", where="prefer")
-        sharpness = np.mean([r.discrimination.mean() for r in self.readings if r.kind == "comparison"] or [1.0])
-        gap = sharpness * (self.utility.evaluate(first, self.draws) - self.utility.evaluate(second, self.draws))
-        return np.asarray(_mirrored_mean(gap))
+        gap = self.utility.evaluate(first, self.draws) - self.utility.evaluate(second, self.draws)
+        return np.asarray(_mirrored_mean(self._log_odds(gap)))
+
+    def _log_odds(self, gap: Floats) -> Floats:
+        """log P(first wins) / P(second wins) of a comparison, by differences of utility [k, n].
+
+        Of a plain one where there were any; else with the degrees that were asked for, whose sharpness differs.
+        """
+        asked = {reading.kind: reading for reading in self.readings}
+        reading = asked.get("comparison") or asked.get("comparison with degree")
+        if reading is None:
+            return gap
+        sharp = float(np.mean(reading.discrimination)) * gap
+        if reading.kind == "comparison":
+            return np.asarray(sharp)
+        assert isinstance(reading.model, PairModel)
+        log_p, signs = reading.model.log_prob(sharp, reading.nuisance), reading.model.scores
+        return np.asarray(np.logaddexp.reduce(log_p[signs > 0]) - np.logaddexp.reduce(log_p[signs < 0]))
 
     def potential(self, *, scale: Scale = "utility", reference: Sequence[Item] | None = None) -> PosteriorPotential:
         """The utility itself, or log P(the item beats the reference) = log σ(u − u_ref).

@@ -96,7 +96,7 @@ def predict(posterior: FittedPosterior, table: Table) -> Prediction:
     The log-probability of a vote with a share s for the first is, as in fitting, s log p + (1 − s) log(1 − p)
     with p = P(first wins | decided); its outcome is its choice.
     """
-    identity, apart = posterior.utility.identity, posterior.model.get("judges", ())
+    identity, apart = posterior.utility.identity, posterior.model.get("judges")
     seen = observe(table, posterior.criterion, identity=identity, soft_votes=False, apart=apart)
     result = _Rows(len(table), seen)
     drawn, known = _utilities(posterior, seen, posterior.draws)
