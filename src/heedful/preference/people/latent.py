@@ -79,8 +79,8 @@ class Positions:
 def nodes(rank: int, samples: int = 0) -> tuple[Floats, Floats]:
     """Standard normal nodes [S, q] and their log weights [S].
 
-    0 samples: a product of Gauss-Hermite rules; else a Sobol sequence and its negative, of equal weights, with `samples`
-    a power of 2.
+    0 samples: a product of Gauss-Hermite rules; else a Sobol sequence and its negative, of equal weights, where
+    `samples` is a power of 2.
     """
     if not rank:
         return np.zeros((1, 0)), np.zeros(1)
