@@ -129,6 +129,8 @@ def test_what_cannot_be_a_comparison_is_named_by_its_row(n: int, change: tuple[i
         count(*rows, n)
     with pytest.raises(UsageError, match=says):
         count_chunks([tuple(a[:50] for a in rows), tuple(a[50:] for a in rows)], n)
+    with pytest.raises(UsageError, match=says):
+        count(*rows, n, weight=np.zeros(200))
 
 
 def test_small_signed_types_do_not_hide_negative_items() -> None:

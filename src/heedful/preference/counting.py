@@ -94,6 +94,9 @@ def count_chunks(chunks: Iterable[Sequence[Any]], items: int) -> PairCounts:
             block = [array[begin : begin + _BLOCK] for array in arrays]
             _check(block, items, rows + begin)
             table.add(*block)
+        if table.compares_alike():
+            first, second = arrays[:2]
+            _refuse(first == second, rows, lambda row, first=first: f"item {first[row]} is compared with itself")
         rows += size
     return replace(table.result(), rows=rows)
 
@@ -120,6 +123,7 @@ class _Table:
     def __init__(self, items: int) -> None:
         self.items, self.plain = items, np.zeros(OUTCOMES * items * items, np.int64)
         self.weighted: Floats | None = None
+        self.alike = False
         self._short, self._long = np.empty((2, _BLOCK), np.int32), np.empty(_BLOCK, np.intp)
 
     def add(self, first: Any, second: Any, outcome: Any, weight: Any = None) -> None:
@@ -136,9 +140,15 @@ class _Table:
             return
         if self.weighted is None:
             self.weighted = np.zeros((2, len(self.plain)))
+        self.alike |= bool((first == second).any())
         values = weight.astype(np.float64)
         self.weighted[0] += np.bincount(long, values, len(self.plain))
         self.weighted[1] += np.bincount(long, values**2, len(self.plain))
+
+    def compares_alike(self) -> bool:
+        """Whether any item was compared with itself: told by the table, sooner than by the rows."""
+        same = np.arange(self.items)
+        return self.alike or bool(self.plain.reshape(self.items, self.items, OUTCOMES)[same, same].any())
 
     def result(self) -> PairCounts:
         n = self.items
@@ -161,10 +171,11 @@ class _Sorted:
 
     def __init__(self, items: int) -> None:
         self.items, self.parts, self.waiting = items, list[Cells](), list[tuple[Any, ...]]()
-        self.pending, self.weighted = 0, False
+        self.pending, self.weighted, self.alike = 0, False, False
 
     def add(self, first: Any, second: Any, outcome: Any, weight: Any = None) -> None:
         a, b = first.astype(np.int64), second.astype(np.int64)
+        self.alike |= bool((a == b).any())
         swapped = a > b
         low, high = np.minimum(a, b), np.maximum(a, b)
         score = (outcome.astype(np.int64) + 1) % OUTCOMES
@@ -174,6 +185,9 @@ class _Sorted:
         self.weighted |= weight is not None
         if self.pending >= _PENDING:
             self._merge()
+
+    def compares_alike(self) -> bool:
+        return self.alike
 
     def _merge(self) -> None:
         parts = [self._sorted()] if self.waiting else []
@@ -253,9 +267,6 @@ def _check(block: Sequence[NDArray[Any]], items: int, offset: int) -> None:
         limit = min(limit, np.iinfo(array.dtype).max + 1)
         if not unsigned.max() < limit:
             _refuse(unsigned >= limit, offset, lambda row, what=what, array=array: f"{what} {array[row]}")
-    itself = first == second
-    if itself.any():
-        _refuse(itself, offset, lambda row: f"item {first[row]} is compared with itself")
     for array in weight:
         if not (array.min() >= 0 and np.isfinite(array.max())):
             _refuse(~(np.isfinite(array) & (array >= 0)), offset, lambda row: f"weight {array[row]}")  # noqa: B023
