@@ -8,6 +8,7 @@ averaged over z, the latter less the spread of the scores (Louis 1982).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,7 +122,7 @@ class _MStep:
         shape = difference.shape
         many = np.repeat(cells.counts, shape[1], axis=1)
         sums = cells.votes.model.derivatives(many, difference.ravel(), population.nuisance)
-        self.gradients = sums.gradient.reshape(-1, *shape)
+        self.gradients = sums.gradient.reshape(len(sums.gradient), *shape)
         weight = found.weight[cells.rater]
         self.powers = np.concatenate([np.ones((*shape, 1)), z], axis=2)  # 1, z
         weighted = sums.information.reshape(*sums.information.shape[:2], *shape) * weight
@@ -132,8 +133,9 @@ class _MStep:
         self.nuisance_slope = (self.gradients[1:] * weight).sum(axis=(1, 2))
 
     def _to_pairs(self, by_cell: Floats) -> Floats:
-        flat = self.cells.by_pair @ by_cell.reshape(len(by_cell), -1)
-        return np.asarray(flat).reshape(-1, *by_cell.shape[1:])
+        shape = by_cell.shape[1:]
+        flat = self.cells.by_pair @ by_cell.reshape(len(by_cell), math.prod(shape))
+        return np.asarray(flat).reshape(len(flat), *shape)
 
     @property
     def gradient(self) -> Floats:

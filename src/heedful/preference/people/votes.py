@@ -168,7 +168,7 @@ class PairVotes:
         ).tocsr()
         own = slope @ self.differences
         own = own.toarray() if sparse.issparse(own) else np.asarray(own)
-        levels = np.swapaxes(gradient[:, 1:], 1, 2).reshape(-1, gradient.shape[1] - 1)
+        levels = np.swapaxes(gradient[:, 1:], 1, 2).reshape(len(gradient) * pairs, gradient.shape[1] - 1)
         return np.concatenate([own, np.asarray(self.counts @ levels)], axis=1)
 
     def of_raters(self, chosen: Indices) -> Self:
