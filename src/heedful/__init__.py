@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from heedful.elicitation import ExpectedInformationGain
     from heedful.feedback import Feedback, Record, Table, check, read, write
     from heedful.feedback.store import Store
-    from heedful.preference import FittedPosterior, fit, load
+    from heedful.preference import FittedPosterior, fit, fit_raters, load, rate
     from heedful.report import run
     from heedful.sampling import BestOfN, Exact
     from heedful.target import Target
@@ -27,7 +27,7 @@ _HOME = {
     "elicitation": ("ExpectedInformationGain",),
     "feedback": ("Feedback", "Record", "Table", "check", "read", "write"),
     "feedback.store": ("Store",),
-    "preference": ("FittedPosterior", "fit", "load"),
+    "preference": ("FittedPosterior", "fit", "fit_raters", "load", "rate"),
     "report": ("run",),
     "sampling": ("BestOfN", "Exact"),
     "target": ("Target",),
@@ -54,7 +54,9 @@ __all__ = [
     "__version__",
     "check",
     "fit",
+    "fit_raters",
     "load",
+    "rate",
     "read",
     "run",
     "write",

@@ -7,6 +7,7 @@ from heedful.preference.observations import FITTED_KINDS
 from heedful.preference.persistence import load
 from heedful.preference.posterior import FittedPosterior, PosteriorPotential
 from heedful.preference.prediction import Prediction
+from heedful.preference.raters import fit_raters
 from heedful.preference.ratings import Ratings, rate, rate_counts
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "count",
     "count_chunks",
     "fit",
+    "fit_raters",
     "load",
     "rate",
     "rate_counts",

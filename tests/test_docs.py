@@ -1,0 +1,64 @@
+"""What docs/preference.md shows runs as it stands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from heedful.feedback import Table
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def votes(n: int = 600) -> Table:
+    """Comparisons of six systems by twelve raters, each with texts, and two critiques."""
+    rng = np.random.default_rng(0)
+    first = rng.integers(6, size=n)
+    second = (first + rng.integers(1, 6, size=n)) % 6
+    won = rng.random(n) < 1 / (1 + np.exp((second - first) / 2))
+    outcome = np.where(rng.random(n) < 0.15, "tie", np.where(won, "first", "second"))
+    told = [
+        [f"Answer {row}. " + "More. " * int(k) for k in pair]
+        for row, pair in enumerate(zip(first, second, strict=True))
+    ]
+    columns = {
+        "id": [str(row) for row in range(n)],
+        "kind": ["comparison"] * (n - 2) + ["critique"] * 2,
+        "context": [f"question {row % 60}" for row in range(n)],
+        "outputs": [*told[:-2], ["Much too long. " * 9], ["Short."]],
+        "systems": [*([f"s{a}", f"s{b}"] for a, b in zip(first[:-2], second[:-2], strict=True)), ["s1"], ["s2"]],
+        "choice": [*outcome[:-2], None, None],
+        "text": [None] * (n - 2) + ["too long", "fine"],
+        "rater": [f"r{row % 12}" for row in range(n)],
+    }
+    return Table.shaped(pl.DataFrame(columns))
+
+
+def test_python_of_the_guide_to_preferences_runs() -> None:
+    rng = np.random.default_rng(1)
+    first = rng.integers(5, size=500)
+    scope: dict[str, object] = {
+        "votes": votes(),
+        "first": first,
+        "second": (first + rng.integers(1, 5, size=500)) % 5,
+        "outcome": rng.integers(0, 3, size=500),
+        "names": list("abcde"),
+        "design": rng.normal(size=(80, 3)),
+        "rows_first": np.arange(0, 80, 2),
+        "rows_second": np.arange(1, 80, 2),
+        "share": rng.integers(0, 2, size=40).astype(float),
+    }
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "preference.md").read_text("utf-8"), re.DOTALL)
+    assert len(blocks) == 6
+    for block in blocks:
+        exec(compile(block, "preference.md", "exec"), scope)
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for page in [DOCS.parent / "README.md", *DOCS.glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name} links to {target}"
