@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, cholesky, solve_triangular
-from scipy.optimize import minimize
 
 from heedful.core import Floats
 from heedful.preference.raters_likelihood import Marginal
@@ -82,6 +81,8 @@ def _upright(mode: Mode) -> Mode:
 
 
 def _climb(model: Marginal, start: Floats, metric: Floats) -> tuple[Floats, int]:
+    from scipy.optimize import minimize  # a tenth of a second that other fits need not wait for
+
     factor = cholesky(metric, lower=True)
 
     def down(z: Floats) -> tuple[float, Floats]:
