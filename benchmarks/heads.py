@@ -132,11 +132,11 @@ def entries(quick: bool, sentence: bool, torch: bool) -> list[Entry]:
         from heedful.preference.heads.networks import Networks
 
         deep = [
-            Entry("sentences", Networks("point")),
+            Entry("sentences", Networks("point"), 3),
             Entry("sentences", Networks("gaussian"), 3),
-            Entry("sentences", Networks("quantiles", quantiles=5)),
-            Entry("sentences", Epinet()),
-            Entry("sentences", Aspects()),
+            Entry("sentences", Networks("quantiles", quantiles=5), 3),
+            Entry("sentences", Epinet(), 3),
+            Entry("sentences", Aspects(), 3),
             Entry(TEXT[2], Networks("gaussian")),
         ]
     gaussian = GaussianProcess(exact=1000, inducing=400, search=200)

@@ -21,7 +21,8 @@ class Aspects:
 
     The inner layer of Quan 2024, "DMoERM: recipes of mixture-of-experts for effective reward modeling", with linear
     aspects on given features in place of adapted language models. Members differ by their starts, the Bayesian
-    bootstrap of groups and the fold of groups that stops each; they are the draws.
+    bootstrap of groups and the fold of groups that stops each; they are the draws. On sentence embeddings of HH-RLHF
+    and PandaLM not shown to beat one linear head with a width to suit; see docs/benchmarks.md.
     """
 
     aspects: int = 4

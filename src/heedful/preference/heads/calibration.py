@@ -218,6 +218,7 @@ class Calibrated:
 
     "temperature" divides utilities, draws and spread by one number; "isotonic" maps probabilities of comparisons by a
     rising curve and leaves utilities as they are; "flips" learns a temperature and a share of flipped votes.
+    On HH-RLHF isotonic curves lose with every head and a temperature changes nothing; see docs/benchmarks.md.
     """
 
     head: Head

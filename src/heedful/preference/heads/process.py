@@ -42,6 +42,9 @@ class GaussianProcess:
     rows are drawn by the variance the others leave (pivoted Cholesky), and the share left is reported.
     `pairs` mirrored pairs of draws; away from the places they vary as the prior does, by `waves` random Fourier
     features (Wilson et al. 2020, "Efficiently sampling functions from Gaussian process posteriors", equation 13).
+
+    On sentence embeddings of HH-RLHF not shown to differ from `Linear`, and on PandaLM too sure, as `Linear` is whose
+    prior is chosen by evidence: both take votes of one context for independent; see docs/benchmarks.md.
     """
 
     lengthscale: float | None = None
