@@ -89,7 +89,7 @@ def test_intervals_hold_beside_a_judge_who_deviates() -> None:
     covered = []
     for seed in range(100):
         deviation = np.random.default_rng([3, seed]).normal(size=10) * 0.5
-        fitted = fit(judged(400, 2000, deviation - deviation.mean(), seed=seed), draws=2, clusters="none")
+        fitted = fit(judged(400, 2000, deviation - deviation.mean(), seed=seed), draws=2)
         assert fitted.covariance is not None
         covered.append(np.abs(fitted.mean - PEOPLE) < 1.96 * np.sqrt(np.diag(fitted.covariance)))
     # 1,000 intervals, correlated within a set.

@@ -72,7 +72,7 @@ def fit(
         observations,
         criterion,
         None if prior_sd == "evidence" else prior_sd,
-        replace(grouped, by_records=observations.by_records),
+        replace(grouped.freed(observations.judged_rows), by_records=observations.by_records),
         -(-draws // 2),
         np.random.default_rng(seed),
         facts,

@@ -80,6 +80,11 @@ class Observations:
         return distinct([votes.row for votes in self.instruments.values()])
 
     @property
+    def judged_rows(self) -> Indices:
+        """The table rows of judges that are read apart."""
+        return distinct([votes.row for kind, votes in self.instruments.items() if kind in self.judged])
+
+    @property
     def by_records(self) -> bool:
         """Whether the variance is the records' to tell: votes are weighted (shares, half ties, propensities), or one
         record holds several votes (steps)."""

@@ -46,6 +46,14 @@ class Clusters:
         found = {"context": _codes(table, "context"), "rater": _codes(table, "rater")}
         return cls({name: codes for name, codes in found.items() if codes is not None})
 
+    def freed(self, rows: Indices) -> Clusters:
+        """Without the rater of some rows: given the deviations of a judge, its votes are independent."""
+        if "rater" not in self.codes or not len(rows):
+            return self
+        rater = self.codes["rater"].copy()
+        rater[rows] = -1
+        return replace(self, codes=self.codes | {"rater": rater})
+
     def within(self, rows: Indices) -> dict[str, Indices]:
         """The codes of some rows, by dimension, where a code recurs among them."""
         chosen = {name: codes[rows] for name, codes in self.codes.items()}
