@@ -193,6 +193,12 @@ def cycles(seeds: int) -> dict[str, Any]:
         out[f"{name}: log loss, scalar less general"] = interval(loss)
         out[f"{name}: scalar rejected"] = rate(np.array(p) <= 0.05)
         out[f"{name}: all triangles covered"] = rate(covered)
+    p = []
+    for seed in range(20 * seeds):
+        rng = np.random.default_rng(5000 + seed)
+        own = np.tile(rng.normal(size=N), (80, 1))
+        p.append(scalar_is_enough(asked(own, 20, rng), replicates=99, seed=seed).p_value)
+    out["scalar, more sets: scalar rejected"] = rate(np.array(p) <= 0.05)
     for name, clusters in (("rater", "rater"), ("vote", "vote")):
         p = [_leaning(seed, clusters) for seed in range(4 * seeds)]
         out[f"scalar, raters lean on pairs, clusters by {name}: rejected"] = rate(np.array(p) <= 0.05)
@@ -384,12 +390,13 @@ def main() -> None:
     for name in options.parts:
         begun = time.perf_counter()
         results[name] = PARTS[name](seeds)
+        results[name]["seeds"] = seeds
         results[name]["seconds"] = round(time.perf_counter() - begun, 1)
         print(f"{name} ({results[name]['seconds']} s, {seeds} sets)")
         print(json.dumps(results[name], indent=1))
         if options.out:
             machine = {"python": platform.python_version(), "cores": os.cpu_count(), "machine": platform.machine()}
-            options.out.write_text(json.dumps({"machine": machine, "seeds": seeds, "results": results}, indent=1))
+            options.out.write_text(json.dumps({"machine": machine, "results": results}, indent=1))
 
 
 if __name__ == "__main__":
