@@ -237,3 +237,36 @@ def test_saved_features_are_identical(tmp_path: Path) -> None:
     once, again = fitted(items), load(tmp_path)(items)
     np.testing.assert_array_equal(once.mean, again.mean)
     np.testing.assert_array_equal(once.draws, again.draws)
+
+
+def test_contexts_held_out_choose_a_narrower_prior_where_votes_share_more_than_the_features() -> None:
+    """Every pair is judged eight times, and each output has a worth of its own that no feature tells."""
+    rng = np.random.default_rng(11)
+    pairs, d = 60, 20
+    x = rng.normal(size=(2 * pairs, d))
+    gap = (x[::2] - x[1::2]) @ np.full(d, 0.1) + 2.0 * rng.normal(size=pairs)
+    records = [
+        Record(
+            kind="comparison",
+            context=f"question {row}",
+            candidates=[Candidate(output=" ".join(map(repr, map(float, x[2 * row + side])))) for side in (0, 1)],
+            value=Value(choice="first" if rng.random() < expit(gap[row]) else "second"),
+        )
+        for row in range(pairs)
+        for _ in range(8)
+    ]
+    told = {"utility": "features", "features": Numbers(d)}
+    chosen = fit(Table.of(records), **told)  # type: ignore[arg-type]
+    by_evidence = fit(Table.of(records), prior_sd="evidence", **told)  # type: ignore[arg-type]
+    assert chosen.model["prior"]["sd_was"] == "chosen on contexts held out"
+    assert chosen.model["prior"]["sd"] < 0.5 * by_evidence.model["prior"]["sd"]
+    fresh = rng.normal(size=(2000, d))
+    truth = expit(fresh @ np.full(d, 0.1) * x.std() + 2.0 * rng.normal(size=2000))
+
+    def loss(weights: np.ndarray) -> float:
+        p = expit(fresh @ weights)
+        return float(-(truth * np.log(p) + (1 - truth) * np.log1p(-p)).mean())
+
+    assert loss(chosen.mean) < loss(by_evidence.mean) - 0.02
+    alone = fit(Table.of(records[::8]), **told)  # type: ignore[arg-type]
+    assert alone.model["prior"]["sd_was"].startswith("averaged by evidence")

@@ -106,7 +106,7 @@ def decide(
         train, test = hold_out(table, seed=seed)
         fitter = choose_fitter(
             train, criterion=criterion, utility=options.utility, features=options.features, seed=seed
-        )
+        ).settled(train)
     with clock.step("evaluate", "Predicting held-out votes"):
         # First of all fits, so that the encoder learns from training texts only.
         prediction = _prediction(fitter, train, test, findings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -15,6 +15,7 @@ from heedful.models import Encoder
 from heedful.models.defaults import default_encoder
 from heedful.models.remembered import Remembered
 from heedful.preference import FITTED_KINDS, FittedPosterior, fit
+from heedful.preference.features import HELD_OUT
 
 if TYPE_CHECKING:
     from heedful.feedback import Table
@@ -29,16 +30,34 @@ _VALIDATION = 0.25
 
 @dataclass(frozen=True)
 class Fitter:
-    """How to fit any part of a table: the same criterion, utility, encoder and seed for all."""
+    """How to fit any part of a table: the same criterion, utility, encoder, prior and seed for all."""
 
     criterion: str
     utility: Utility
     encoder: Encoder
     seed: int = 0
+    prior_sd: float | None = None
 
     def __call__(self, table: Table) -> FittedPosterior:
         features = self.encoder if self.utility == "features" else None
-        return fit(table, criterion=self.criterion, utility=self.utility, features=features, seed=self.seed)
+        return fit(
+            table,
+            criterion=self.criterion,
+            utility=self.utility,
+            features=features,
+            prior_sd=self.prior_sd,
+            seed=self.seed,
+        )
+
+    def settled(self, table: Table) -> Fitter:
+        """With the prior that contexts held out from this table choose, where they do, for all fits to come."""
+        if self.utility != "features" or self.prior_sd is not None:
+            return self
+        try:
+            prior = self(table).model["prior"]
+        except FitError:
+            return self
+        return replace(self, prior_sd=prior["sd"]) if prior["sd_was"] == HELD_OUT else self
 
 
 def fit_table(

@@ -13,6 +13,8 @@ from heedful.loops.fitting import choose_criterion
 from heedful.preference.raters import fit_raters
 from heedful.preference.raters_estimates import RaterEstimate
 
+# What the fit says of items, which a ranking has its own fit for.
+_OF_ITEMS = ("intervals.raters_fit", "fit.not_used")
 # Fewer raters with that many votes each say little of one another.
 _RATERS, _VOTES = 3, 5
 # More votes than this take longer than the rest of a decision; the command of its own takes any number.
@@ -31,7 +33,7 @@ def rater_reliability(table: Table, *, criterion: str | None = None, seed: int =
     return {
         "model": fitted.model["rater_model"],
         "raters": [_row(rater) for rater in ordered],
-        "findings": [asdict(finding) for finding in fitted.findings],
+        "findings": [asdict(finding) for finding in fitted.findings if finding.code not in _OF_ITEMS],
     }
 
 

@@ -13,15 +13,18 @@ from heedful.core import Finding, FitError, Floats
 from heedful.preference import findings as say
 from heedful.preference.deviations import deviating, widths
 from heedful.preference.identification import separates
-from heedful.preference.inference import Optimum, Problem, log_evidence, maximise, with_widths
+from heedful.preference.inference import Optimum, log_evidence, maximise, with_widths
 from heedful.preference.information import Singular
+from heedful.preference.instruments import Indices
 from heedful.preference.likelihoods import Likelihood
 from heedful.preference.prediction import Reading, readings
 from heedful.preference.sandwich import Clusters, Covariance, mirrored, penalised_covariance
 from heedful.preference.sandwich import Dense as Noise
+from heedful.preference.widths import climb, held_out_width, penalised
 
 # Prior standard deviations tried: six to a decade, in nats per standard deviation of a feature.
 GRID = tuple(10.0 ** (step / 6) for step in range(-15, 7))
+HELD_OUT = "chosen on contexts held out"
 # Widths with less evidence than the best by this much (nats) are left out of the average.
 _NEGLIGIBLE = 6.0
 # Times that the width of the prior and those of judges' deviations are chosen in turn.
@@ -49,22 +52,27 @@ def fit_features(
     pairs: int,
     rng: np.random.Generator,
     judged: Collection[str] = (),
+    context: Indices | None = None,
 ) -> FeaturesFit:
-    """Fit θ to utilities design [n, d] @ θ; `prior_sd` None is averaged over by evidence. 2 · `pairs` draws.
+    """Fit θ to utilities design [n, d] @ θ; 2 · `pairs` draws.
 
-    The likelihoods of the kinds `judged` may deviate by weights of their own.
+    `prior_sd` None is averaged over by evidence or, where `context` [table rows] codes are given, chosen on contexts
+    held out. The likelihoods of the kinds `judged` may deviate by weights of their own.
     Raises FitError where no vote says anything, or where there is no prior and the votes do not identify θ.
     """
     if not likelihoods:
         raise FitError("all judgements say the same, so no utility can be fitted", fix="collect judgements that differ")
     likelihoods = _linked(likelihoods, design, prior_sd, judged)
+    how = "given"
+    if prior_sd is None and context is not None:
+        prior_sd, how = held_out_width(likelihoods, design, context, GRID, rng), HELD_OUT
     if prior_sd is None:
         tried = explore(likelihoods, design)
         best = max(tried, key=lambda width: width.evidence)
         how = f"averaged by evidence over {len(tried)} widths"
     else:
         best = Width(prior_sd, 0.0, _fitted(likelihoods, design, prior_sd))
-        tried, how = [best], "given"
+        tried = [best]
     weights = np.exp([width.evidence - best.evidence for width in tried])
     x, spread = _averaged([width.optimum for width in tried], weights / weights.sum(), clusters)
     drawn = mirrored(x, spread.noise.sample(pairs, rng))
@@ -96,7 +104,7 @@ def _linked(
         return likelihoods
     sd = GRID[len(GRID) // 2] if prior_sd is None else prior_sd
     for _ in range(_ROUNDS):
-        linked = with_widths(_problem(linked, design, sd)).point.problem.likelihoods
+        linked = with_widths(penalised(linked, design, sd)).point.problem.likelihoods
         if prior_sd is not None:
             break
         following = max(explore(linked, design), key=lambda width: width.evidence).sd
@@ -123,24 +131,17 @@ def explore(likelihoods: tuple[Likelihood, ...], design: Floats) -> list[Width]:
     """
     tried: dict[int, Width] = {}
 
-    def at(step: int, near: int) -> float:
+    def at(step: int) -> float:
         if step not in tried:
-            start = tried[near].optimum.point.x if near in tried else None
-            optimum = maximise(_problem(likelihoods, design, GRID[step]), start)
+            start = tried[min(tried, key=lambda known: abs(known - step))].optimum.point.x if tried else None
+            optimum = maximise(penalised(likelihoods, design, GRID[step]), start)
             tried[step] = Width(GRID[step], log_evidence(optimum), optimum)
         return tried[step].evidence
 
-    best = len(GRID) // 2
-    for stride in (4, 1):
-        while True:
-            beside = [step for step in (best - stride, best + stride) if 0 <= step < len(GRID)]
-            better = max([best, *beside], key=lambda step: at(step, best))
-            if better == best:
-                break
-            best = better
+    best = climb(at, len(GRID))
     for direction in (-1, 1):
         step = best
-        while 0 <= step < len(GRID) and at(step, step - direction) > at(best, best) - _NEGLIGIBLE:
+        while 0 <= step < len(GRID) and at(step) > at(best) - _NEGLIGIBLE:
             step += direction
     return [tried[step] for step in sorted(tried) if tried[step].evidence > tried[best].evidence - _NEGLIGIBLE]
 
@@ -157,15 +158,6 @@ def _averaged(fits: list[Optimum], weights: Floats, clusters: Clusters) -> tuple
     return mean, replace(spreads[int(np.argmax(weights))], noise=Noise(matrix))
 
 
-def _problem(likelihoods: tuple[Likelihood, ...], design: Floats, prior_sd: float) -> Problem:
-    problem = Problem(likelihoods, len(design), design)
-    if math.isinf(prior_sd):
-        return problem
-    d = design.shape[1]
-    precision = np.append(np.full(d, prior_sd**-2), np.zeros(problem.size - d))
-    return Problem(likelihoods, len(design), design, precision)
-
-
 def _fitted(likelihoods: tuple[Likelihood, ...], design: Floats, prior_sd: float) -> Optimum:
     if math.isinf(prior_sd) and separates(likelihoods, design):
         raise FitError(
@@ -174,7 +166,7 @@ def _fitted(likelihoods: tuple[Likelihood, ...], design: Floats, prior_sd: float
             fix="give a prior: prior_sd=None chooses its width by the evidence",
         )
     try:
-        return maximise(_problem(likelihoods, design, prior_sd))
+        return maximise(penalised(likelihoods, design, prior_sd))
     except Singular:
         raise FitError(
             "the judgements do not determine the weights of these features: some are constant or repeat others",

@@ -17,7 +17,7 @@ from heedful.preference.critiques import CRITIQUE, Extractor, votes_of_critiques
 from heedful.preference.features import FeaturesFit, fit_features
 from heedful.preference.grades import Scale
 from heedful.preference.identification import identify
-from heedful.preference.instruments import Comparisons, Instrument, Observations, Selections, distinct
+from heedful.preference.instruments import Comparisons, Indices, Instrument, Observations, Selections, distinct
 from heedful.preference.items import ItemsFit, fit_items
 from heedful.preference.likelihoods import Likelihood
 from heedful.preference.observations import FITTED_KINDS, NO_LIKELIHOOD, judges_beside_people, observe
@@ -25,6 +25,8 @@ from heedful.preference.pairs import Pairs
 from heedful.preference.posterior import FittedPosterior
 from heedful.preference.sandwich import Clusters
 from heedful.preference.utilities import FreeItems, Linear, Utility
+from heedful.preference.widths import FEWEST_CONTEXTS
+from heedful.stats import Grouping
 
 
 def fit(
@@ -33,7 +35,7 @@ def fit(
     criterion: str = "overall",
     utility: Literal["items", "features"] = "items",
     features: Encoder | None = None,
-    prior_sd: float | Literal["evidence"] | None = None,
+    prior_sd: float | Literal["evidence", "held out"] | None = None,
     ties: Literal["free", "half"] = "free",
     clusters: Literal["auto", "none"] = "auto",
     judges: Literal["apart", "pooled"] = "apart",
@@ -46,10 +48,11 @@ def fit(
     utility: "items", one free utility per item (a system, or an output where its system is not known); or "features",
     u = θ · features of the output. features: the encoder for "features"; it is fitted on the items judged and its
     columns are standardised. prior_sd: standard deviation of a Gaussian prior on each utility, or on each of θ, around
-    zero; "evidence" averages over widths by the Laplace approximation of their evidence; `math.inf` is no prior. None
-    is no prior for items (maximum likelihood), and "evidence" for features. ties: "free" fits a tie term (Davidson),
-    "half" counts a tie as half a win for each. clusters: "auto" lets votes that share a prompt or a rater be
-    correlated; "none" takes them as independent. judges: "apart" reads models and rules that judged beside people as
+    zero; "evidence" averages over widths by the Laplace approximation of their evidence; "held out" takes the width by
+    which contexts held out are best predicted (features only); `math.inf` is no prior. None is no prior for items
+    (maximum likelihood); for features "held out" where contexts recur, else "evidence". ties: "free" fits a tie term
+    (Davidson), "half" counts a tie as half a win for each. clusters: "auto" lets votes that share a prompt or a rater
+    be correlated; "none" takes them as independent. judges: "apart" reads models and rules that judged beside people as
     judges who may want something else, so that the utilities are people's; "pooled" takes their votes for people's.
     critiques: for "features", what reads the features that a critique asks more or less of from its text, for example
     `heedful.preference.style_critiques`; None leaves critiques aside. seed, draws: of the posterior draws, rounded up
@@ -71,14 +74,17 @@ def fit(
     task = _Task(
         observations,
         criterion,
-        None if prior_sd == "evidence" else prior_sd,
+        None if isinstance(prior_sd, str) else prior_sd,
         replace(grouped.freed(observations.judged_rows), by_records=observations.by_records),
         -(-draws // 2),
         np.random.default_rng(seed),
         facts,
     )
     if features is not None:
-        return task.by_features(features, table, critiques)
+        context = task.contexts() if prior_sd in (None, "held out") else None
+        if prior_sd == "held out" and context is None:  # each vote is a context of its own
+            context = np.full(len(table), -1, np.intp)
+        return task.by_features(features, table, critiques, context)
     return task.by_items() if prior_sd in (None, math.inf) else task.by_items_with_prior()
 
 
@@ -124,7 +130,16 @@ class _Task:
         names = self.observations.names
         return self._posterior(FreeItems(names), names, likelihoods, fitted, counts, notes, found, None)
 
-    def by_features(self, features: Encoder, table: Table, extract: Extractor | None) -> FittedPosterior:
+    def contexts(self) -> Indices | None:
+        """Codes of contexts by table row, where they recur among the votes and are enough to hold some out."""
+        codes = self.clusters.within(self.observations.rows).get("context")
+        if codes is None or Grouping.of(codes).groups < FEWEST_CONTEXTS:
+            return None
+        return self.clusters.codes["context"]
+
+    def by_features(
+        self, features: Encoder, table: Table, extract: Extractor | None, context: Indices | None
+    ) -> FittedPosterior:
         likelihoods, items = build(self.observations), self.observations.items()
         encoder = (features if isinstance(features, Standardised) else Standardised(features)).fit(items)
         names, design, found = encoder.names, encoder.encode(items), list[Finding]()
@@ -136,7 +151,7 @@ class _Task:
                 asked = _likelihood(CRITIQUE, votes, len(design))
                 likelihoods += (asked,) if asked is not None else ()
         fitted = fit_features(
-            likelihoods, design, self.prior_sd, self.clusters, self.pairs, self.rng, self.observations.judged
+            likelihoods, design, self.prior_sd, self.clusters, self.pairs, self.rng, self.observations.judged, context
         )
         counts, notes = np.full(len(names), float(len(self.observations.rows))), ("",) * len(names)
         described = encoder.describe()
@@ -211,8 +226,10 @@ def _check(utility: str, features: Encoder | None, prior_sd: float | str | None,
         raise UsageError("a utility of features needs an encoder", where="features", fix="give features=encoder")
     if utility == "items" and (features is not None or critiques is not None):
         raise UsageError("free items have no features", where="utility", fix="use utility='features'")
-    if isinstance(prior_sd, str) and prior_sd != "evidence":
-        raise UsageError(f"{prior_sd!r} is no width of a prior", where="prior_sd", fix="give a number, or 'evidence'")
+    chosen = ("evidence", "held out") if utility == "features" else ("evidence",)
+    if isinstance(prior_sd, str) and prior_sd not in chosen:
+        fix = f"give a number, or {' or '.join(map(repr, chosen))}"
+        raise UsageError(f"{prior_sd!r} is no width of a prior here", where="prior_sd", fix=fix)
     if isinstance(prior_sd, float | int) and not prior_sd > 0:
         raise UsageError(f"a standard deviation is above 0, not {prior_sd}", where="prior_sd")
 
