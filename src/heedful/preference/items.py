@@ -78,6 +78,9 @@ def _maximum_likelihood(
         return ItemsFit(np.zeros(0), np.zeros((0, 0)), np.zeros((2 * pairs, 0)), found.notes, np.inf, (), [], facts)
     optimum, sharpness, contradicting = _most_likely(found.likelihoods, m, judged)
     spread = covariance(optimum, clusters, fewest)
+    if widths(optimum.point.problem.likelihoods):
+        # The width of a judge's deviations is told by as many of them as there are items, less one.
+        spread = replace(spread, df=min(spread.df, max(m - 1.0, 1.0)), promise="at least")
     drawn = mirrored(optimum.point.x, heavy_tailed(spread.noise.sample(pairs, rng), spread.df, rng))
     facts = {
         "prior": None,
