@@ -8,6 +8,7 @@ groups     10 items, 100 raters x 20 votes (Davidson ties), two groups of confli
 differ     how often "people differ" is said where they do not, and where they do; coverage of the shares' intervals
 cycles     scalar against general preferences on scalar and on cyclic data: log loss on raters held out; false positives
            and power of the test, coverage of the intervals of cycles
+leaning    coverage of the intervals of all cycles together, of few or unequal raters who lean on pairs
 persons    log loss on a new person's votes after 0 to 32 comparisons: population, latent person, oracle; coverage of
            the person's utilities; questions chosen by information against questions at random
 worst-off  gain of the minority and of the mean over the base, for the target of the mean and for max-min
@@ -205,14 +206,61 @@ def cycles(seeds: int) -> dict[str, Any]:
     return out
 
 
+def leaning(seeds: int) -> dict[str, Any]:
+    """6 items, raters with leanings N(0, sd²) of their own on every pair: coverage of all 20 triangles at once.
+
+    The truth is log odds of a decided vote, averaged over raters. Where intervals are withheld, that is counted.
+    """
+    crowds = {
+        "20 raters x 80": (np.full(20, 80), 0.0),
+        "10 raters x 80, lean 1": (np.full(10, 80), 1.0),
+        "20 raters x 80, lean 1": (np.full(20, 80), 1.0),
+        "60 raters x 40, lean 1": (np.full(60, 40), 1.0),
+        "60 raters x 40, lean 0.5": (np.full(60, 40), 0.5),
+        "2 raters x 230 and 18 x 40, lean 1": (np.r_[np.full(2, 230), np.full(18, 40)], 1.0),
+        "2 raters x 300 and 18 x 25, lean 1": (np.r_[np.full(2, 300), np.full(18, 25)], 1.0),
+    }
+    out: dict[str, Any] = {}
+    for row, (name, (each, sd)) in enumerate(crowds.items()):
+        covered, printed, single = [], [], []
+        for seed in range(4 * seeds):
+            rng = np.random.default_rng((row, seed))
+            utility = rng.normal(size=6)
+            truth = _decided(utility[:, None] - utility, sd)
+            cycles = strongest_cycles(_of_leaning(utility, each, sd, rng), most=20, replicates=199, seed=seed).cycles
+            known = [cycle for cycle in cycles if cycle.curl.interval is not None]
+            printed.append(bool(known))
+            hits = [_covers(cycle, truth) for cycle in known]
+            covered += [all(hits)] if known else []
+            single += [float(np.mean(hits))] if known else []
+        out[name] = {"all triangles covered": rate(covered) if covered else None, "intervals printed": rate(printed)}
+        if single:
+            out[name]["one triangle covered"] = interval(single)
+    return out
+
+
+def _decided(margin: Floats, sd: float) -> Floats:
+    """Log odds of a decided vote at each margin, averaged over people with a N(0, 2 sd²) leaning."""
+    z, weight = np.polynomial.hermite_e.hermegauss(61)
+    one = margin[..., None] + np.sqrt(2) * sd * z
+    total = np.exp(one / 2) + np.exp(-one / 2) + TIE
+    return np.log((np.exp(one / 2) / total @ weight) / (np.exp(-one / 2) / total @ weight))
+
+
+def _of_leaning(utility: Floats, each: Any, sd: float, rng: np.random.Generator) -> PairVotes:
+    """Votes of raters, `each` [R] many, with a leaning of its own on every pair."""
+    n = len(utility)
+    lean, rater = sd * rng.normal(size=(len(each), n, n)), np.repeat(np.arange(len(each)), each)
+    first = rng.integers(n, size=len(rater))
+    second = (first + rng.integers(1, n, size=len(rater))) % n
+    margin = utility[first] - utility[second] + lean[rater, first, second] - lean[rater, second, first]
+    return PairVotes.from_arrays(rater, first, second, answered(margin, rng), items=n, ties=True)
+
+
 def _leaning(seed: int, clusters: Any) -> float:
     """p-value where each of 60 raters votes 40 times on 6 items, with a leaning of its own on every pair."""
     rng = np.random.default_rng(seed)
-    utility, lean = rng.normal(size=6), rng.normal(size=(60, 6, 6))
-    rater, first = np.repeat(np.arange(60), 40), rng.integers(6, size=2400)
-    second = (first + rng.integers(1, 6, size=2400)) % 6
-    margin = utility[first] - utility[second] + lean[rater, first, second] - lean[rater, second, first]
-    votes = PairVotes.from_arrays(rater, first, second, answered(margin, rng), items=6, ties=True)
+    votes = _of_leaning(rng.normal(size=6), np.full(60, 40), 1.0, rng)
     return scalar_is_enough(votes, clusters=clusters, replicates=99, seed=seed).p_value
 
 
@@ -371,6 +419,7 @@ PARTS: dict[str, Callable[[int], dict[str, Any]]] = {
     "groups": groups,
     "differ": differ,
     "cycles": cycles,
+    "leaning": leaning,
     "persons": persons,
     "worst-off": worst_off,
 }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
+from scipy import sparse
 from scipy.special import expit, logit
 
 from heedful.core import Estimate, Floats, Interval, UsageError
@@ -17,6 +19,8 @@ from heedful.preference.utilities import FreeItems
 # A pair with fewer decided votes has no place in a cycle. They count whoever won: leaving out pairs that one side
 # hardly ever won brought the coverage of 95 % intervals down to 89 %.
 MIN_VOTES = 10
+# Intervals want clusters as unequal as at least so many equal ones: with 20 raters worth 6 they covered 57 % for 95 %.
+MIN_EFFECTIVE = 9.0
 
 
 @dataclass(frozen=True)
@@ -58,11 +62,14 @@ def strongest_cycles(
     A curl's interval is of its profile likelihood (as Heinze & Schemper 2002 have it for such penalised ones), which
     is right also where one side always won; it is widened by as much as votes vary more between clusters than votes
     by themselves. Its critical value is the quantile of the greatest |t| over all triangles, with the clusters' parts
-    given random signs. Pairs with fewer than 10 decided votes are left out and counted. Free items only (UsageError).
+    given random signs and each t studentised anew: without, |t| cannot exceed √(clusters − 1), which the truth does.
+    No interval (and a note) where decided votes n are so unequal between clusters that (Σ n)² / Σ n², which is how many
+    they are worth, is below 9. Pairs with fewer than 10 decided votes are left out and counted. Free items only
+    (UsageError).
     """
     if not isinstance(votes.utility, FreeItems):
         raise UsageError("cycles are named among free items", where="strongest_cycles")
-    wins, residual = _pair_wins(votes, clusters)
+    wins, residual, effective = _pair_wins(votes, clusters)
     difference, information = np.log(wins[1] / wins[0]), wins[0] * wins[1] / wins.sum(axis=0)
     enough = wins.sum(axis=0) >= MIN_VOTES + 1
     edges, orientation = _triangles(votes.first, votes.second, enough)
@@ -70,18 +77,13 @@ def strongest_cycles(
     if not len(edges):
         return Intransitivity((), 0, left_out)
     curl = (difference[edges] * orientation).sum(axis=1)
-    variance = np.zeros(len(edges))
-    for row in residual:
-        variance += (row[edges] * orientation).sum(axis=1) ** 2
-    clusters_seen = len(residual)
-    error = np.sqrt(np.maximum(variance * clusters_seen / (clusters_seen - 1), 1e-300))
+    squares, groups = _squares(residual, edges, orientation), residual.shape[0]
     alone = np.sqrt((1 / information[edges]).sum(axis=1))  # of independent votes
-    rng, greatest = np.random.default_rng(seed), np.empty(replicates)
-    for b in range(replicates):
-        moved = rng.choice([-1.0, 1.0], size=clusters_seen) @ residual
-        greatest[b] = np.abs((moved[edges] * orientation).sum(axis=1) / error).max()
+    widened = np.maximum(np.sqrt(squares * groups / (groups - 1)), alone)
+    greatest = _greatest(residual, edges, orientation, squares, replicates, np.random.default_rng(seed))
     reach = float(np.quantile(greatest, level, method="higher"))
-    widened = np.maximum(error, alone)
+    lopsided = effective < MIN_EFFECTIVE
+    note = f"decided votes so unequal that they tell as {effective:.1f} clusters would" if lopsided else ""
     order = np.argsort(-np.abs(curl) / widened)[:most]
     found = []
     for t in order:
@@ -91,10 +93,34 @@ def strongest_cycles(
             abs(float(curl[t])),
             int(votes.counts[:, _columns(votes, edges[t])].sum()),
             float(widened[t] ** 2),
-            Interval(low, high, "at least", level),
+            None if lopsided else Interval(low, high, "at least", level),
+            note=note,
         )
         found.append(_cycle(votes, edges[t], difference[edges[t]] * sign, float(curl[t]) > 0, value))
     return Intransitivity(tuple(found), len(edges), left_out)
+
+
+def _squares(residual: Any, edges: Indices, orientation: Floats) -> Floats:
+    """Σ over clusters of the square of their part of each triangle's curl [t]."""
+    together = (residual.T @ residual).tocsr()
+    total = np.zeros(len(edges))
+    for i in range(3):
+        for j in range(3):
+            total += orientation[:, i] * orientation[:, j] * np.asarray(together[edges[:, i], edges[:, j]]).ravel()
+    return np.maximum(total, 1e-300)
+
+
+def _greatest(
+    residual: Any, edges: Indices, orientation: Floats, squares: Floats, replicates: int, rng: np.random.Generator
+) -> Floats:
+    """The greatest |t| of all triangles in each replicate, t being that of a mean of the parts with random signs."""
+    groups, back, found = residual.shape[0], residual.T.tocsr(), np.empty(replicates)
+    for b in range(replicates):
+        moved = back @ rng.choice([-1.0, 1.0], size=groups)
+        t = float((np.abs((moved[edges] * orientation).sum(axis=1)) / np.sqrt(squares)).max())
+        # The variance about the replicate's own mean; what is greatest before is greatest after, as t grows with t.
+        found[b] = t * np.sqrt((groups - 1) / max(groups - t**2, 1e-9))
+    return found
 
 
 def _limit(wins: Floats, sign: Floats, side: int, threshold: float) -> float:
@@ -147,11 +173,15 @@ def _triangles(first: Indices, second: Indices, enough: np.ndarray) -> tuple[Ind
     return np.array(edges, dtype=np.intp).reshape(-1, 3), np.tile([1.0, 1.0, -1.0], (len(edges), 1))
 
 
-def _pair_wins(votes: PairVotes, clusters: Clustering) -> tuple[Floats, Floats]:
-    """Wins of second and first [2, P], with half a vote on either side, and the parts of Δ̂ by cluster [G, P]."""
+def _pair_wins(votes: PairVotes, clusters: Clustering) -> tuple[Floats, Any, float]:
+    """Wins of second and first [2, P], with half a vote on either side, the parts of Δ̂ by cluster (sparse [G, P]),
+    and how many clusters of equal numbers of decided votes would vary as these do."""
     counts = np.asarray(votes.counts.sum(axis=0)).reshape(-1, len(votes.first))
     wins = counts[[0, -1]] + 0.5
     p = wins[1] / wins.sum(axis=0)
-    slope = np.zeros((len(counts), 1, len(p)))
+    slope, ones = np.zeros((len(counts), 1, len(p))), np.zeros((len(counts), 1, len(p)))
     slope[0, 0], slope[-1, 0] = -p, 1 - p
-    return wins, by_cluster(votes, clusters, slope)[0].toarray() / (wins.sum(axis=0) * p * (1 - p))
+    ones[[0, -1]] = 1.0
+    decided = np.asarray(by_cluster(votes, clusters, ones)[0].sum(axis=1)).ravel()
+    parts = by_cluster(votes, clusters, slope)[0] @ sparse.diags_array(1 / (wins.sum(axis=0) * p * (1 - p)))
+    return wins, parts.tocsr(), float(decided.sum() ** 2 / max(float((decided**2).sum()), 1.0))
