@@ -290,6 +290,21 @@ def test_what_is_not_fitted_is_counted() -> None:
     assert found.count == 1
 
 
+def test_degrees_are_said_to_be_unread_and_their_votes_are_used() -> None:
+    """Sources that ask for degrees give votes of their own kind, or are read by choice: all are counted together."""
+    table, _, _ = crowd(np.full(6, 0.8), items=4)
+    rows = np.arange(len(table.frame))
+    plain = fit_raters(table)
+    for degree in (1.0 + rows % 2, 1.0 + rows % 2 + 0.001 * rows):
+        graded = Table.shaped(table.frame.with_columns(degree=pl.Series(degree)))
+        fitted = fit_raters(graded)
+        np.testing.assert_allclose(fitted.items.mean, plain.items.mean, atol=1e-6)
+        codes = {finding.code: finding for finding in fitted.findings}
+        assert "fit.not_used" not in codes
+        assert codes["raters.degrees_unread"].count == len(rows)
+        assert not fitted.predict(graded).unpredicted
+
+
 def test_what_cannot_be_fitted_is_refused() -> None:
     with pytest.raises(FitError, match="names its rater"):
         fit_raters(comparisons([("a", "b", "first"), ("b", "a", "first")]))

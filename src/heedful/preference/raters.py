@@ -259,7 +259,11 @@ def _without_intervals(votes: RaterVotes) -> list[Finding]:
 
 
 def _unused(votes: RaterVotes) -> list[Finding]:
-    return [
+    found = [
         Finding("fit.not_used", "note", f"{count:,} judgements are not used by the raters' fit: {reason}.", count=count)
         for reason, count in votes.excluded.items()
     ]
+    if votes.degrees:
+        message = f"{votes.degrees:,} comparisons have a degree that the raters' fit does not use, only who won."
+        found.append(Finding("raters.degrees_unread", "note", message, count=votes.degrees))
+    return found

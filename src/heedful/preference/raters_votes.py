@@ -16,7 +16,6 @@ from heedful.models import Encoder
 from heedful.preference.likelihoods import summed
 from heedful.preference.observations import Comparisons, Indices, Observations, observe
 
-_DEGREES = "the degree of a comparison, of which raters' types read the choice alone"
 _OTHER = "of a sort of which the reliability of raters is not modelled"
 
 
@@ -30,7 +29,7 @@ class RaterVotes:
     measured. `counts` [r + singles, e], sparse: votes without a rater's id are raters of one answer, after those named;
     `multiplicity` [r + singles] says how many.
     Of each vote: its table `row`, `answer`, whether the answer has the candidates `turned` round, `rater` (−1: none)
-    and `weight` [v].
+    and `weight` [v]. `degrees` counts the votes whose degree is not read, only who won.
     """
 
     names: tuple[str, ...]
@@ -50,6 +49,7 @@ class RaterVotes:
     rater: Indices
     weight: Floats
     excluded: dict[str, int] = field(default_factory=dict)
+    degrees: int = 0
 
     @property
     def ties(self) -> bool:
@@ -104,7 +104,7 @@ def rater_votes(table: Table, criterion: str, style: Encoder | None, scale: Floa
     return RaterVotes(
         observations.names, raters, names, first[one], second[one], outcome[one].astype(np.float64),
         shown[one].astype(np.float64), covariates[one], scale, counts, multiplicity, votes.row, answer, turned, rater,
-        votes.weight, excluded,
+        votes.weight, excluded, _degrees(observations),
     )  # fmt: skip
 
 
@@ -116,13 +116,21 @@ def _merged(observations: Observations) -> tuple[Comparisons | None, dict[str, i
         if not isinstance(votes, Comparisons):
             excluded[f"{_OTHER} ({kind})"] = len(np.unique(votes.row))
             continue
-        if kind != "comparison":
-            excluded[_DEGREES] = len(np.unique(votes.row))
         kept.append(votes)
     if not kept:
         return None, excluded
     names = ("row", "first", "second", "outcome", "weight")
     return Comparisons(*(np.concatenate([getattr(votes, name) for votes in kept]) for name in names)), excluded
+
+
+def _degrees(observations: Observations) -> int:
+    """How many comparisons have a degree, of which raters' types read the choice alone."""
+    graded = [
+        len(np.unique(votes.row[votes.outcome != 0]))
+        for kind, votes in observations.instruments.items()
+        if isinstance(votes, Comparisons) and kind != "comparison"
+    ]
+    return sum(graded) + sum(observations.by_choice.values())
 
 
 def _raters(table: Table, rows: Indices) -> tuple[tuple[str, ...], Indices]:
