@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from scipy.special import expit
 from scipy.stats import rankdata
 
-from heedful.core import Finding, InputError, Item, ScaleError, UsageError
+from heedful.core import Finding, InputError, Item, MissingExtraError, ScaleError, UsageError
 from heedful.core.contracts import PosteriorContract
 from heedful.feedback import Candidate, Record, Table, Value
 from heedful.preference import fit
@@ -34,6 +35,7 @@ from heedful.preference.heads.linear import FittedLinear, Linear
 from heedful.preference.heads.noise import FlipNoise, Voted, meant, mended, strengths
 from heedful.preference.heads.posterior import HeadPosterior
 from heedful.preference.heads.process import GaussianProcess
+from heedful.preference.heads.training import torch_module
 from heedful.preference.heads.votes import Ratings, Votes, folds
 from heedful.preference.observations import observe
 from heedful.stats import log_loss
@@ -74,8 +76,59 @@ def assert_alike(one: FittedHead, other: FittedHead, x: np.ndarray) -> None:
 def test_votes_are_checked() -> None:
     with pytest.raises(InputError, match="one entry per vote"):
         Votes.of([0, 1], [1, 2], [1.0])
+    with pytest.raises(InputError, match="one entry per vote"):
+        Votes.of(0, 1, 1.0)
     with pytest.raises(InputError, match="shares"):
         Votes.of([0], [1], [1.5])
+    with pytest.raises(InputError, match="with itself"):
+        Votes.of([0, 2], [1, 2], [1, 1])
+
+
+@pytest.mark.parametrize("wrong", [[0.7, 1.9], [-1, 0], [np.nan, 0], [1e300, 0], ["a", "b"], [True, False]])
+def test_rows_of_votes_are_whole_numbers_from_zero(wrong: Sequence[Any]) -> None:
+    for columns in ((wrong, [2, 3]), ([2, 3], wrong)):
+        with pytest.raises(InputError, match=r"whole numbers|numbered from 0") as raised:
+            Votes.of(*columns, [1, 0])
+        assert raised.value.fix
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("weight", np.inf), ("weight", np.nan), ("weight", -1), ("margin", np.nan), ("margin", np.inf), ("group", 0.5)],
+)
+def test_weights_margins_and_groups_of_votes_are_numbers(name: str, value: float) -> None:
+    with pytest.raises(InputError, match=name if name != "group" else "whole"):
+        Votes.of([0], [1], [1], **{name: [value]})  # type: ignore[arg-type]
+
+
+def test_ratings_are_checked() -> None:
+    one = np.array([1])
+    for ratings in (Ratings(-one, one, one), Ratings(one, np.array([np.nan]), one), Ratings(one, np.ones(2), one)):
+        with pytest.raises(InputError, match="ratings"):
+            Votes.of([0], [1], [1], ratings={"stars": ratings})
+
+
+@pytest.mark.parametrize("head", [Linear(), Linear(prior_sd=1.0), GaussianProcess(), Calibrated(Linear())])
+def test_votes_beyond_a_design_and_features_that_are_not_finite_are_refused(head: Head) -> None:
+    x, votes, *_ = world(30, 2)
+    beyond = replace(votes, second=votes.second + 40)
+    with pytest.raises(InputError, match="row 99, and the design has 60 rows"):
+        head.fit(x, beyond, rng=np.random.default_rng(0))
+    with pytest.raises(InputError, match="row 99"):
+        beyond.likelihoods(60)
+    rated = replace(votes, ratings={"stars": Ratings(np.array([60]), np.ones(1), np.zeros(1, int))})
+    with pytest.raises(InputError, match="row 60"):
+        rated.likelihoods(60)
+    x[7, 1] = np.nan
+    with pytest.raises(InputError, match="1 of 60 rows of the design have features that are not finite"):
+        head.fit(x, votes, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan])
+def test_widths_are_above_zero(wrong: float) -> None:
+    for head, name in ((Linear, "prior_sd"), (GaussianProcess, "lengthscale"), (GaussianProcess, "sd")):
+        with pytest.raises(UsageError, match=f"{name} is above 0"):
+            head(**{name: wrong})  # type: ignore[arg-type]
 
 
 def test_taking_and_compacting_keep_votes_on_the_same_features() -> None:
@@ -141,6 +194,12 @@ def test_a_soft_vote_is_its_parts_and_margins_have_no_likelihood() -> None:
         replace(votes, margin=np.ones(30)).likelihoods(60)
 
 
+def test_torch_is_asked_for_by_the_extra_of_the_heads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match=r"heedful\[heads\]"):
+        torch_module()
+
+
 # The linear head
 
 
@@ -153,25 +212,45 @@ def test_linear_is_the_fit_of_the_package() -> None:
     np.testing.assert_allclose(fitted.draws(x).mean(axis=0), fitted.mean(x), atol=1e-9)
 
 
+def judged(context: str, numbers: np.ndarray, won: bool) -> Record:
+    """A comparison of two outputs that are the rows of `numbers` [2, d], written out."""
+    return Record(
+        kind="comparison",
+        context=context,
+        candidates=[Candidate(output=" ".join(map(repr, map(float, own)))) for own in numbers],
+        value=Value(choice="first" if won else "second"),
+    )
+
+
 def test_linear_through_a_table_is_heedful_fit() -> None:
     rng = np.random.default_rng(3)
     numbers = rng.normal(size=(160, 2))
     won = rng.random(80) < expit(numbers[::2, 0] - numbers[1::2, 0])
-    records = [
-        Record(
-            kind="comparison",
-            context=f"q{row}",
-            candidates=[Candidate(output=" ".join(map(repr, map(float, numbers[2 * row + side])))) for side in (0, 1)],
-            value=Value(choice="first" if won[row] else "second"),
-        )
-        for row in range(80)
-    ]
-    table = Table.of(records)
+    table = Table.of([judged(f"q{row}", numbers[2 * row : 2 * row + 2], won[row]) for row in range(80)])
     posterior = fit(table, utility="features", features=Numbers())
     seen = observe(table, "overall", identity="content")
     encoder = posterior.utility.encoder  # type: ignore[attr-defined]
     head = Linear().fit(encoder.encode(seen.items()), Votes.read(seen, np.arange(80)), rng=np.random.default_rng(0))
     np.testing.assert_allclose(head.weights, posterior.mean, rtol=1e-10)
+
+
+def test_linear_held_out_through_a_table_is_heedful_fit() -> None:
+    """Contexts recur, so that `heedful.fit` holds them out by itself."""
+    rng = np.random.default_rng(4)
+    numbers = rng.normal(size=(160, 2))
+    won = rng.random(80) < expit(numbers[::2, 0] - numbers[1::2, 0])
+    table = Table.of([judged(f"q{row // 4}", numbers[2 * row : 2 * row + 2], won[row]) for row in range(80)])
+    posterior = fit(table, utility="features", features=Numbers())
+    assert posterior.model["prior"]["sd_was"] == "chosen on contexts held out"
+    seen = observe(table, "overall", identity="content")
+    encoder = posterior.utility.encoder  # type: ignore[attr-defined]
+    votes = Votes.read(seen, np.arange(80) // 4)
+    head = Linear(width="held out").fit(encoder.encode(seen.items()), votes, rng=np.random.default_rng(0))
+    np.testing.assert_allclose(head.weights, posterior.mean, rtol=1e-10)
+    with pytest.raises(InputError, match="too few"):
+        Linear(width="held out").fit(
+            encoder.encode(seen.items()), replace(votes, group=votes.group % 14), rng=np.random.default_rng(0)
+        )
 
 
 def test_a_width_held_out_is_safer_than_evidence_where_votes_of_a_group_repeat() -> None:

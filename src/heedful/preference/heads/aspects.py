@@ -36,7 +36,8 @@ class Aspects:
             raise UsageError("there are at least 2 aspects and 2 members", where="Aspects")
 
     def fit(self, design: Floats, votes: Votes, *, rng: np.random.Generator) -> FittedMembers:
-        """Raises MissingExtraError without torch, InputError with fewer groups than folds."""
+        """Raises MissingExtraError without torch, InputError with fewer groups than folds or features not finite."""
+        votes.check(design)
         unit, d, m = unit_of(design), design.shape[1], self.members
         mine = folds(votes.groups, self.folds, rng) == (np.arange(m) % self.folds)[:, None]
         weights = np.where(mine, 0.0, bootstrap(votes.groups, m, rng))

@@ -75,7 +75,11 @@ class OutOfFold:
 
 
 def cross_fit(head: Head, design: Floats, votes: Votes, *, count: int = 5, rng: np.random.Generator) -> OutOfFold:
-    """Every decided comparison predicted by a fit to the other folds. Raises InputError with too few groups."""
+    """Every decided comparison predicted by a fit to the other folds.
+
+    Raises InputError with too few groups, or where votes and design do not go together.
+    """
+    votes.check(design)
     fold, decided = folds(votes.groups, count, rng), np.flatnonzero(~votes.tied)
     where = fold[decided]
     gaps, places = [], []

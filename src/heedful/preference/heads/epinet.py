@@ -37,7 +37,8 @@ class Epinet:
     name: str = "epinet"
 
     def fit(self, design: Floats, votes: Votes, *, rng: np.random.Generator) -> FittedMembers:
-        """Raises MissingExtraError without torch, InputError with fewer groups than folds."""
+        """Raises MissingExtraError without torch, InputError with fewer groups than folds or features not finite."""
+        votes.check(design)
         unit = unit_of(design)
         index = rng.standard_normal((self.indices, self.dimensions))
         held = folds(votes.groups, self.folds, rng) == 0

@@ -63,7 +63,8 @@ class Networks:
         return Reward(self.kind, self.quantiles)
 
     def fit(self, design: Floats, votes: Votes, *, rng: np.random.Generator) -> FittedNetworks:
-        """Raises MissingExtraError without torch, InputError with fewer groups than folds."""
+        """Raises MissingExtraError without torch, InputError with fewer groups than folds or features not finite."""
+        votes.check(design)
         reward, d = self.reward, design.shape[1]
         unit = unit_of(design)
         x = design / unit

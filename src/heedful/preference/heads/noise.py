@@ -70,12 +70,12 @@ def meant(p: Floats, share: Floats, rate: float) -> Floats:
 class Voted:
     """A head fitted to votes mended by their strength, the mean margin that `voters` fits to other votes give them.
 
-        After Wang et al. 2024, "Secrets of RLHF in large language models part II", sections 2.2 and 2.3, with margins from
-        fits that have not seen the vote (repeated cross-fitting). "flip": votes whose margin is below zero, at most
-        `share` of all and the most negative first, are turned round. "soft": each label is averaged with the probability
+    After Wang et al. 2024, "Secrets of RLHF in large language models part II", sections 2.2 and 2.3, with margins from
+    fits that have not seen the vote (repeated cross-fitting). "flip": votes whose margin is below zero, at most
+    `share` of all and the most negative first, are turned round. "soft": each label is averaged with the probability
     the others give it. "margin": a vote the others agree with is asked to be won by their margin (Networks only).
 
-        On HH-RLHF and PandaLM "soft" is not shown to help a linear head; see docs/benchmarks.md.
+    On HH-RLHF and PandaLM "soft" is not shown to help a linear head; see docs/benchmarks.md.
     """
 
     head: Head

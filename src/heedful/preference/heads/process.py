@@ -20,6 +20,7 @@ from scipy.optimize import minimize
 from heedful.core import FitError, Floats
 from heedful.models.encoders import Arrays
 from heedful.preference.heads.base import Gap, gaussian_gap
+from heedful.preference.heads.checks import check_positive
 from heedful.preference.heads.votes import Votes
 from heedful.preference.inference import Optimum, Problem, log_evidence, maximise
 from heedful.preference.likelihoods import Likelihood
@@ -57,8 +58,13 @@ class GaussianProcess:
     evaluations: int = 30
     name: str = "process"
 
+    def __post_init__(self) -> None:
+        check_positive(self.lengthscale, "lengthscale")
+        check_positive(self.sd, "sd")
+
     def fit(self, design: Floats, votes: Votes, *, rng: np.random.Generator) -> FittedProcess:
-        """Raises FitError where no vote says anything, InputError where votes have margins."""
+        """Raises FitError where no vote says anything, InputError where votes have margins or features are NaN."""
+        votes.check(design)
         likelihoods = votes.likelihoods(len(design))
         if not likelihoods:
             raise FitError("all judgements say the same, so no utility can be fitted", fix="collect others")

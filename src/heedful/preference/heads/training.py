@@ -45,7 +45,7 @@ def torch_module() -> Any:
     try:
         import torch
     except ImportError as error:
-        raise MissingExtraError("torch", "encoder") from error
+        raise MissingExtraError("torch", "heads") from error
     return torch
 
 

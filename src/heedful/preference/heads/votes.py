@@ -11,10 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from heedful.core import Finding, Floats, InputError
 from heedful.preference.grades import Scale
+from heedful.preference.heads.checks import rows_of, whole
 from heedful.preference.likelihoods import Likelihood
 from heedful.preference.observations import Comparisons, Grades, Indices, Observations
 from heedful.preference.pairs import Pairs
 from heedful.preference.sandwich import Clusters
+
+_EQUAL_LENGTHS = "give arrays of one dimension and equal length"
+_ONE_ROW = "give a design with one row of features for each output that votes name"
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,17 @@ class Ratings:
     item: Indices
     value: Floats
     group: Indices
+
+    def checked(self, name: str) -> Ratings:
+        """Themselves, as arrays. Raises InputError where lengths differ, or entries are not rows, finite, whole."""
+        where = f"Votes.ratings[{name!r}]"
+        value = np.asarray(self.value, np.float64)
+        made = Ratings(rows_of(self.item, where), value, whole(self.group, where))
+        if value.ndim != 1 or any(column.shape != value.shape for column in (made.item, made.group)):
+            raise InputError("every column of ratings has one entry per rating", where=where, fix=_EQUAL_LENGTHS)
+        if not np.isfinite(value).all():
+            raise InputError("ratings are finite numbers", where=where, fix="leave out ratings that are missing")
+        return made
 
 
 @dataclass(frozen=True)
@@ -60,24 +75,20 @@ class Votes:
     ) -> Votes:
         """Votes that are untied, of weight 1, without margin, each a group by itself, unless given otherwise.
 
-        Raises InputError where lengths differ, shares lie outside [0, 1] or weights are negative.
+        Raises InputError where lengths differ, rows are no whole numbers from 0 or one is compared with itself, shares
+        lie outside [0, 1], weights are negative or infinite, or margins or ratings are not finite.
         """
-        v = len(np.asarray(first))
         made = cls(
-            np.asarray(first, np.intp),
-            np.asarray(second, np.intp),
+            rows_of(first, "first"),
+            rows_of(second, "second"),
             np.asarray(share, np.float64),
-            np.zeros(v, bool) if tied is None else np.asarray(tied, bool),
-            np.ones(v) if weight is None else np.asarray(weight, np.float64),
-            np.zeros(v) if margin is None else np.asarray(margin, np.float64),
-            np.arange(v) if group is None else np.asarray(group, np.intp),
-            ratings or {},
+            np.zeros(np.shape(first), bool) if tied is None else np.asarray(tied, bool),
+            np.ones(np.shape(first)) if weight is None else np.asarray(weight, np.float64),
+            np.zeros(np.shape(first)) if margin is None else np.asarray(margin, np.float64),
+            np.arange(np.size(first)) if group is None else whole(group, "group"),
+            {name: own.checked(name) for name, own in (ratings or {}).items()},
         )
-        columns = (made.first, made.second, made.share, made.tied, made.weight, made.margin, made.group)
-        if any(column.shape != (v,) for column in columns):
-            raise InputError("every column of votes has one entry per vote", where="Votes")
-        if not ((made.share >= 0) & (made.share <= 1) & (made.weight >= 0)).all():
-            raise InputError("shares lie in [0, 1] and weights are not negative", where="Votes")
+        _check_columns(made)
         return made
 
     @classmethod
@@ -135,19 +146,21 @@ class Votes:
         return Votes(**columns, ratings=ratings)
 
     def compact(self, design: Floats) -> tuple[Floats, Votes]:
-        """The rows of a design [n, d] that some vote is about, and the votes on them."""
-        rated = [own.item for own in self.ratings.values()]
-        used, place = np.unique(np.concatenate([self.first, self.second, *rated]), return_inverse=True)
-        v = len(self.first)
-        first, second, *items = np.split(place, np.cumsum([v, v, *map(len, rated)])[:-1])
+        """The rows of a design [n, d] that some vote is about, and the votes on them. Raises InputError as `check`."""
+        self.check(design)
+        rows = self._all_rows()
+        used, place = np.unique(np.concatenate(rows), return_inverse=True)
+        first, second, *items = np.split(place, np.cumsum([len(own) for own in rows])[:-1])
         ratings = {name: replace(own, item=item) for (name, own), item in zip(self.ratings.items(), items, strict=True)}
         return design[used], replace(self, first=first, second=second, ratings=ratings)
 
     def likelihoods(self, n: int) -> tuple[Likelihood, ...]:
         """Davidson's model of the comparisons and cumulative logits of the ratings, over the n rows of a design.
 
-        Raises InputError where votes have margins, which are no part of a likelihood.
+        Raises InputError where a vote is about a row beyond n, and where votes have margins, which are no part of a
+        likelihood.
         """
+        self._check_rows(n)
         if self.margin.any():
             raise InputError(
                 "margins change the loss, not the likelihood",
@@ -176,6 +189,25 @@ class Votes:
         rows = rows[kept]
         return Comparisons(rows, self.first[rows], self.second[rows], outcome[kept], weight[kept])
 
+    def check(self, design: Floats) -> None:
+        """Raises InputError where a design [n, d] is not of finite numbers, or a vote is about a row beyond it."""
+        if np.ndim(design) != 2:
+            raise InputError(f"a design has two dimensions, not {np.ndim(design)}", where="design", fix=_ONE_ROW)
+        wrong = int((~np.isfinite(design).all(axis=1)).sum())
+        if wrong:
+            what = f"{wrong:,} of {len(design):,} rows of the design have features that are not finite"
+            raise InputError(what, where="design", fix="leave such outputs out, or give their features a number")
+        self._check_rows(len(design))
+
+    def _check_rows(self, n: int) -> None:
+        greatest = max(int(rows.max(initial=-1)) for rows in self._all_rows())
+        if greatest >= n:
+            what = f"a vote is about row {greatest:,}, and the design has {n:,} rows, from 0 to {n - 1:,}"
+            raise InputError(what, where="Votes", fix=_ONE_ROW)
+
+    def _all_rows(self) -> list[Indices]:
+        return [self.first, self.second, *(own.item for own in self.ratings.values())]
+
     @property
     def clusters(self) -> Clusters:
         """Votes of a group may be correlated."""
@@ -192,3 +224,19 @@ def folds(groups: Indices, count: int, rng: np.random.Generator) -> Indices:
         raise InputError(f"{len(names)} groups cannot be parted into {count} folds", fix="give more contexts")
     dealt = rng.permutation(len(names)) % count
     return np.asarray(dealt[code], dtype=np.intp)
+
+
+def _check_columns(votes: Votes) -> None:
+    columns = (votes.second, votes.share, votes.tied, votes.weight, votes.margin, votes.group)
+    if votes.first.ndim != 1 or any(column.shape != votes.first.shape for column in columns):
+        raise InputError("every column of votes has one entry per vote", where="Votes", fix=_EQUAL_LENGTHS)
+    alone = int((votes.first == votes.second).sum())
+    if alone:
+        raise InputError(f"{alone:,} votes compare a row with itself", where="Votes", fix="leave them out")
+    if not ((votes.share >= 0) & (votes.share <= 1)).all():
+        fix = "give the share of voters for the first: 1 where it won, 0 where the second did"
+        raise InputError("shares lie in [0, 1]", where="Votes.share", fix=fix)
+    if not ((votes.weight >= 0) & np.isfinite(votes.weight)).all():
+        raise InputError("weights are finite and not negative", where="Votes.weight", fix="a vote of no weight has 0")
+    if not np.isfinite(votes.margin).all():
+        raise InputError("margins are finite (nats)", where="Votes.margin", fix="a vote without a margin has 0")
