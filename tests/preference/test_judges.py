@@ -38,8 +38,8 @@ def test_judges_get_instruments_of_their_own_only_beside_people() -> None:
     table = judged(50, 50, np.zeros(10))
     assert judges_beside_people(table, "overall") == {"gpt": "gpt"}
     seen = observe(table, "overall", apart={"gpt": "gpt"})
-    assert list(seen.instruments) == ["comparison", "comparison by gpt"]
-    assert seen.judged == {"comparison by gpt": "gpt"}
+    assert list(seen.instruments) == ["comparison", "comparison, judged by gpt"]
+    assert seen.judged == {"comparison, judged by gpt": "gpt"}
     judge_alone = Table(table.frame.filter(table.column("rater") == "gpt"))
     assert judges_beside_people(judge_alone, "overall") == {}
 
@@ -53,7 +53,7 @@ def test_many_judges_are_one_but_for_the_most_frequent() -> None:
     assert [taken[f"judge {number}"] for number in range(4)] == [f"judge {number}" for number in range(4)]
     assert {taken[f"judge {number}"] for number in range(4, 8)} == {"other judges"}
     seen = observe(table, "overall", apart=taken)
-    assert len(seen.instruments["comparison by other judges"].row) == 4 + 3 + 2 + 1
+    assert len(seen.instruments["comparison, judged by other judges"].row) == 4 + 3 + 2 + 1
 
 
 def test_a_judge_who_agrees_helps_as_much_as_people_and_one_who_deviates_does_not_mislead() -> None:
@@ -79,10 +79,10 @@ def test_the_width_and_the_sharpness_of_a_judge_are_recovered() -> None:
     deviation -= PEOPLE * (PEOPLE @ deviation) / (PEOPLE @ PEOPLE)  # what lies along u reads as sharpness
     fitted = fit(judged(40_000, 40_000, deviation, sharpness=2.0))
     # Deviations are in the judge's own units. The width is a mean over what nine of them leave open.
-    assert fitted.model["deviations"]["comparison by gpt"] == pytest.approx(2 * deviation.std(), rel=0.4)
-    assert fitted.model["discrimination"]["comparison by gpt"] == pytest.approx(2.0, rel=0.1)
+    assert fitted.model["deviations"]["comparison, judged by gpt"] == pytest.approx(2 * deviation.std(), rel=0.4)
+    assert fitted.model["discrimination"]["comparison, judged by gpt"] == pytest.approx(2.0, rel=0.1)
     alike = fit(judged(40_000, 40_000, np.zeros(10)))
-    assert alike.model["deviations"]["comparison by gpt"] < 0.1
+    assert alike.model["deviations"]["comparison, judged by gpt"] < 0.1
 
 
 def test_intervals_hold_beside_a_judge_who_deviates() -> None:

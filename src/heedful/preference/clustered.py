@@ -26,6 +26,7 @@ _SHARE = 0.04
 _REPEATS = 0.05
 # The eigenvalue of A_g H⁻¹ from which a contrast counts as resting on the cluster alone.
 _ALONE = 1 - 1e-6
+_ROUNDING = 1e-8
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ def one_way(evidence: Evidence, group: Grouping, rows: Indices) -> Spread:
     alone = np.zeros(n, bool)
     adjusted, contrasts = _adjusted(evidence, group, rows, sums, chosen)
     for contrast in contrasts:
+        if np.abs(contrast).max() < _ROUNDING:  # it rests on nuisance parameters alone
+            continue
         alone |= np.abs(contrast) > np.abs(contrast).max() / 2
     rest = sums[np.flatnonzero(largest < _SHARE)]
     matrix = evidence.between(adjusted) + evidence.between(rest) + evidence.penalty

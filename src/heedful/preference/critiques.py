@@ -54,12 +54,16 @@ def style_critiques(text: str) -> dict[str, int]:
 def votes_of_critiques(
     table: Table, criterion: str, extract: Extractor, names: Sequence[str], items: int
 ) -> tuple[Comparisons | None, int, int]:
-    """The votes of a table's critiques, how many critiques there are, and in how many nothing was found.
+    """The votes of people's critiques of whole outputs, how many these are, and in how many nothing was found.
 
     Item `items` is no feature at all, item `items` + 1 + f one standard deviation of feature f (see `with_features`).
     Raises UsageError where the extractor names a feature that there is not, or a sign other than +1 and -1.
     """
     rows = table.frame.with_row_index("row").filter((pl.col("kind") == CRITIQUE) & (pl.col("criterion") == criterion))
+    if "address" in rows.columns:
+        rows = rows.filter(pl.col("address").is_null())
+    if "rater_kind" in rows.columns:
+        rows = rows.filter(~pl.col("rater_kind").cast(pl.String).is_in(("model", "rule")).fill_null(False))
     if not rows.height or "text" not in rows.columns:
         return None, rows.height, rows.height
     number = {name: place for place, name in enumerate(names)}

@@ -24,6 +24,8 @@ from heedful.preference.observations import Indices
 LOG_DISCRIMINATION = "log discrimination"
 # Beyond e^±3 an instrument is pure noise beside the other, or the other beside it: they contradict each other.
 LARGEST_LOG = 3.0
+# Where the search for the maximum turns back.
+_FARTHEST = 20.0
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Discriminating:
         With y the scaled arguments, g and H the inner gradient and information, and w the part of y that scales with a,
         J = [S, w] with S = dy/d(u, c). Terms in g are left out: in expectation they are zero.
         """
+        if abs(nuisance[-1]) > _FARTHEST:
+            return Terms.outside(len(utility), len(nuisance))
         u, c, a, factor = self._scaled(utility, nuisance)
         inner = self.inner.terms(u, c)
         moves = self.inner.shift != 0

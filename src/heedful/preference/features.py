@@ -123,6 +123,12 @@ class Width:
     optimum: Optimum
 
 
+def _log_hyperprior(sd: float) -> float:
+    """log of a half-Cauchy density of scale 1 nat on the width, in its logarithm (Gelman 2006): a width of nearly
+    nothing is not what a few votes that differ little should be taken for."""
+    return math.log(sd / (1 + sd**2))
+
+
 def explore(likelihoods: tuple[Likelihood, ...], design: Floats) -> list[Width]:
     """The fits under all prior widths of `GRID` that have evidence worth counting, narrow to wide.
 
@@ -135,7 +141,7 @@ def explore(likelihoods: tuple[Likelihood, ...], design: Floats) -> list[Width]:
         if step not in tried:
             start = tried[min(tried, key=lambda known: abs(known - step))].optimum.point.x if tried else None
             optimum = maximise(penalised(likelihoods, design, GRID[step]), start)
-            tried[step] = Width(GRID[step], log_evidence(optimum), optimum)
+            tried[step] = Width(GRID[step], log_evidence(optimum) + _log_hyperprior(GRID[step]), optimum)
         return tried[step].evidence
 
     best = climb(at, len(GRID))

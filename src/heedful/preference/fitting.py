@@ -17,6 +17,7 @@ from heedful.preference.critiques import CRITIQUE, Extractor, votes_of_critiques
 from heedful.preference.features import FeaturesFit, fit_features
 from heedful.preference.grades import Scale
 from heedful.preference.identification import identify
+from heedful.preference.inference import DENSE_LIMIT
 from heedful.preference.instruments import Comparisons, Indices, Instrument, Observations, Selections, distinct
 from heedful.preference.items import ItemsFit, fit_items
 from heedful.preference.likelihoods import Likelihood
@@ -27,6 +28,8 @@ from heedful.preference.sandwich import Clusters
 from heedful.preference.utilities import FreeItems, Linear, Utility
 from heedful.preference.widths import FEWEST_CONTEXTS
 from heedful.stats import Grouping
+
+MANY_EFFECTS = "by a judge, of whom there would be more deviations from people than can be fitted"
 
 
 def fit(
@@ -61,6 +64,9 @@ def fit(
     Raises FitError where no vote has a likelihood, UsageError where the arguments do not go together.
     """
     _check(utility, features, prior_sd, critiques)
+    _check_options(ties=ties, clusters=clusters, judges=judges)
+    if draws < 2 or seed < 0:
+        raise UsageError(f"draws are 2 or more and a seed 0 or more, not {draws} and {seed}", where="draws, seed")
     identity: Any = "system" if utility == "items" else "content"
     apart = judges_beside_people(table, criterion) if judges == "apart" else {}
     observations = observe(table, criterion, identity=identity, half_ties=ties == "half", apart=apart)
@@ -69,6 +75,10 @@ def fit(
     if critiques is not None:
         unread = {why: n for why, n in observations.excluded.items() if why != NO_LIKELIHOOD.format(CRITIQUE)}
         observations = replace(observations, excluded=unread)
+    if observations.judged and _effects(observations, features) > DENSE_LIMIT:
+        observations = observations.without_judges(MANY_EFFECTS)
+        if not observations.instruments:
+            raise _nothing_to_fit(observations, criterion)
     grouped = Clusters.of(table) if clusters == "auto" else Clusters({})
     facts = {"criterion": criterion, "utility": utility, "ties": ties, "judges": apart, "seed": seed}
     task = _Task(
@@ -86,6 +96,11 @@ def fit(
             context = np.full(len(table), -1, np.intp)
         return task.by_features(features, table, critiques, context)
     return task.by_items() if prior_sd in (None, math.inf) else task.by_items_with_prior()
+
+
+def _effects(observations: Observations, features: Encoder | None) -> int:
+    """How many utilities and deviations of judges a fit would have; weights of features are few enough."""
+    return len(observations.names) * (1 + len(observations.judged)) if features is None else 0
 
 
 @dataclass(frozen=True)
@@ -231,7 +246,18 @@ def _check(utility: str, features: Encoder | None, prior_sd: float | str | None,
         fix = f"give a number, or {' or '.join(map(repr, chosen))}"
         raise UsageError(f"{prior_sd!r} is no width of a prior here", where="prior_sd", fix=fix)
     if isinstance(prior_sd, float | int) and not prior_sd > 0:
-        raise UsageError(f"a standard deviation is above 0, not {prior_sd}", where="prior_sd")
+        fix = "give a number above 0, or None"
+        raise UsageError(f"a standard deviation is above 0, not {prior_sd}", where="prior_sd", fix=fix)
+
+
+_OPTIONS = {"ties": ("free", "half"), "clusters": ("auto", "none"), "judges": ("apart", "pooled")}
+
+
+def _check_options(**given: str) -> None:
+    for name, value in given.items():
+        if value not in _OPTIONS[name]:
+            choices = " or ".join(map(repr, _OPTIONS[name]))
+            raise UsageError(f"{value!r} is no choice for {name}", where=name, fix=f"choose {choices}")
 
 
 def _nothing_to_fit(observations: Observations, criterion: str) -> FitError:

@@ -18,6 +18,8 @@ from heedful.preference.likelihoods import Likelihood, Terms, dense_information,
 DENSE_LIMIT = 3000
 _STEP_TOLERANCE = 1e-10
 _ITERATIONS = 200
+# Newton steps taken for each width tried.
+_SEARCH = 25
 # Times that the widths of several judges are chosen in turn.
 _ROUNDS = 2
 _ROUND_TOLERANCE = 0.05
@@ -177,14 +179,16 @@ class Optimum:
     converged: bool
 
 
-def maximise(problem: Problem, start: Floats | None = None, *, tolerance: float = _STEP_TOLERANCE) -> Optimum:
+def maximise(
+    problem: Problem, start: Floats | None = None, *, tolerance: float = _STEP_TOLERANCE, limit: int = _ITERATIONS
+) -> Optimum:
     """The maximum of a concave log-posterior by Newton's method with backtracking.
 
     Converged where a full step would move no parameter by more than `tolerance` (nats of utility). Raises Singular
     where the information has no inverse; identification rules that out beforehand.
     """
     point = problem.at(problem.start() if start is None else start)
-    for iteration in range(1, _ITERATIONS + 1):
+    for iteration in range(1, limit + 1):
         step = problem.centred(point.information.solve(problem.across(point.gradient)))
         if np.abs(step).max(initial=0.0) < tolerance:
             last = problem.at(problem.centred(point.x + step))
@@ -194,7 +198,7 @@ def maximise(problem: Problem, start: Floats | None = None, *, tolerance: float 
             # No step along the Newton direction gains beyond rounding: the maximum up to floating point.
             return Optimum(point, iteration, bool(np.abs(step).max() < 1e-6))
         point = following
-    return Optimum(point, _ITERATIONS, False)
+    return Optimum(point, limit, False)
 
 
 def _line_search(point: Point, step: Floats) -> Point | None:
@@ -236,7 +240,7 @@ def _mean_width(optimum: Optimum, kind: str) -> float:
         likelihoods = resized(optimum.point.problem.likelihoods, {kind: sd})
         # The evidence is flat at its maximum: an error of ε in the parameters is one of ε² in it.
         problem = replace(optimum.point.problem, likelihoods=likelihoods)
-        optimum = maximise(problem, optimum.point.x, tolerance=1e-4)
+        optimum = maximise(problem, optimum.point.x, tolerance=1e-4, limit=_SEARCH)
         evidences.append(log_evidence(optimum))
     weights = np.exp(np.array(evidences) - max(evidences))
     return float(np.sqrt(weights @ np.square(WIDTHS) / weights.sum()))

@@ -79,6 +79,12 @@ class Observations:
         """The table rows used, ascending."""
         return distinct([votes.row for votes in self.instruments.values()])
 
+    def without_judges(self, reason: str) -> Observations:
+        """The votes of people alone; those of judges are counted as excluded."""
+        left = {kind: votes for kind, votes in self.instruments.items() if kind not in self.judged}
+        count = len(self.judged_rows)
+        return replace(self, instruments=left, judged={}, excluded=self.excluded | {reason: count})
+
     @property
     def judged_rows(self) -> Indices:
         """The table rows of judges that are read apart."""
@@ -104,6 +110,20 @@ def distinct(parts: Sequence[Indices]) -> Indices:
     for part in parts:
         seen[part] = True
     return np.flatnonzero(seen)
+
+
+_BY_JUDGE = ", judged by "
+
+
+def judged_kind(kind: str, judge: str) -> str:
+    """The name of an instrument of a judge that is read apart."""
+    return f"{kind}{_BY_JUDGE}{judge}"
+
+
+def sort_of(kind: str) -> tuple[str, str]:
+    """What sort of votes an instrument holds, and the judge that it is of ("": people)."""
+    sort, _, judge = kind.partition(_BY_JUDGE)
+    return sort, judge
 
 
 def is_weighted(votes: Instrument) -> bool:

@@ -111,11 +111,10 @@ def _most_likely(
     where the problem then still fits into a dense matrix.
     """
 
-    plain, linked = Problem(likelihoods, m), Problem(deviating(likelihoods, judged, m), m)
-    optimum = with_widths(linked if linked.is_dense else plain)
+    optimum = with_widths(Problem(deviating(likelihoods, judged, m), m))
     likelihoods = optimum.point.problem.likelihoods
     unit = {likelihood.kind: 1.0 for likelihood in likelihoods}
-    freed = discriminating(likelihoods, m) if plain.is_dense else None
+    freed = discriminating(likelihoods, m) if optimum.point.problem.is_dense else None
     if freed is None:
         return optimum, unit, []
     try:

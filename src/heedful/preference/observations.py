@@ -22,6 +22,7 @@ from heedful.preference.instruments import (
     Selections,
     distinct,
     item_arrays,
+    judged_kind,
     renumbered,
     taken,
 )
@@ -50,7 +51,8 @@ BINS = 10
 MAX_DEGREES = 7
 # Each judge read apart has as many deviations as there are items or features.
 MOST_JUDGES = 5
-OTHER_JUDGES = "other judges"
+OTHER_JUDGES, UNNAMED_JUDGE = "other judges", "judges without a name"
+SEVERAL_SORTS = "by a judge of whom more judgements of another sort are used"
 NO_LIKELIHOOD = "of kind {}, which has no likelihood of its own"
 TOO_MANY_DEGREES = f"more than {MAX_DEGREES} distinct degrees"
 MISSING_DEGREES = "other votes under the same protocol have none"
@@ -69,10 +71,10 @@ def observe(
 
     `identity` says what an item is: "system", the system that wrote the output where it is known and else the content;
     or "content", the output in its context. `half_ties` counts a tie as half a win for each; `soft_votes` counts a
-    comparison with a share as that fraction of a win for the first, instead of by its choice. The raters in `apart` get
-    instruments of their own, named "<kind> by <judge>" after the judge that `apart` takes them for. Judgements that
-    contradict no model but say nothing about utilities (both bad, incomparable), of parts of outputs, of candidates
-    that are not known, or of an item against itself are excluded and counted.
+    comparison with a share as that fraction of a win for the first, instead of by its choice. Models and rules in
+    `apart` get instruments of their own, named after the judge that `apart` takes them for; of each judge the sort with
+    most votes is used. Judgements that contradict no model but say nothing about utilities (both bad, incomparable), of
+    parts of outputs, of candidates that are not known, or of an item against itself are excluded and counted.
 
     Degrees are read where all decided votes of one source under one protocol have one: whether a question asked for a
     degree must not depend on how it was answered, and a tie never has one.
@@ -85,16 +87,23 @@ def judges_beside_people(table: Table, criterion: str) -> dict[str, str]:
 
     Each rater with the judge it is taken for: itself, or, where there are many, all but the most frequent as one.
     """
-    if not (table.has("rater") and table.has("rater_kind")):
+    if not table.has("rater_kind"):
         return {}
     frame = table.frame.filter((pl.col("criterion") == criterion) & pl.col("kind").cast(pl.String).is_in(FITTED_KINDS))
-    machine = pl.col("rater_kind").cast(pl.String).is_in(("model", "rule")).fill_null(False)
-    raters = frame.group_by("rater", machine=machine & pl.col("rater").is_not_null()).len()
-    if raters["machine"].all():
+    judge = _judge(frame)
+    if not judge.null_count():
         return {}
-    judges = raters.filter("machine").sort("len", "rater", descending=[True, False])["rater"].to_list()
+    counted = judge.drop_nulls().value_counts().sort("count", "rater", descending=[True, False])
+    judges = counted["rater"].to_list()
     kept = judges if len(judges) <= MOST_JUDGES else judges[: MOST_JUDGES - 1]
     return {judge: judge for judge in kept} | dict.fromkeys(judges[len(kept) :], OTHER_JUDGES)
+
+
+def _judge(frame: pl.DataFrame) -> pl.Series:
+    """The model or rule that gave each judgement, null for people and raters of unknown kind."""
+    machine = pl.col("rater_kind").cast(pl.String).is_in(("model", "rule")).fill_null(False)
+    rater = pl.col("rater") if "rater" in frame.columns else pl.lit(None, pl.String)
+    return frame.select(rater=pl.when(machine).then(rater.fill_null(UNNAMED_JUDGE))).to_series()
 
 
 class _Compilation:
@@ -135,22 +144,28 @@ class _Compilation:
         self, instruments: dict[str, Instrument], apart: Mapping[str, str]
     ) -> tuple[dict[str, Instrument], dict[str, str]]:
         """Each instrument in parts: the votes of people and, in instruments of their own, of the judges `apart`."""
-        if not apart or "rater" not in self.frame.columns:
+        if not apart or "rater_kind" not in self.frame.columns:
             return instruments, {}
         judges = sorted(set(apart.values()))
         number = {rater: judges.index(judge) for rater, judge in apart.items()}
         judge = np.full(int(self.table_row.max(initial=-1)) + 1, -1)
-        judge[self.table_row] = self.frame["rater"].replace_strict(number, default=-1, return_dtype=pl.Int64).to_numpy()
-        parts: dict[str, Instrument] = {}
-        judged = {}
+        told = _judge(self.frame).replace_strict(number, default=-1, return_dtype=pl.Int64)
+        judge[self.table_row] = told.fill_null(-1).to_numpy()
+        people: dict[str, Instrument] = {}
+        by_judge: dict[int, dict[str, Instrument]] = {}
         for name, votes in instruments.items():
             codes = judge[votes.row]
             for code in np.unique(codes).tolist():
-                own = name if code < 0 else f"{name} by {judges[code]}"
-                parts[own] = taken(votes, codes == code)
-                if code >= 0:
-                    judged[own] = judges[code]
-        return dict(sorted(parts.items(), key=lambda part: part[0] in judged)), judged
+                own = people if code < 0 else by_judge.setdefault(code, {})
+                own[name] = taken(votes, codes == code)
+        judged = {}
+        for code, sorts in sorted(by_judge.items()):
+            # One judge has one set of deviations, which votes of several sorts would each count for themselves.
+            chosen = max(sorts, key=lambda name: len(sorts[name].row))
+            self._count(SEVERAL_SORTS, sum(len(distinct([v.row])) for name, v in sorts.items() if name != chosen))
+            people[kind := judged_kind(chosen, judges[code])] = sorts[chosen]
+            judged[kind] = judges[code]
+        return people, judged
 
     def _compact(self, instruments: dict[str, Instrument], judged: dict[str, str]) -> Observations:
         """Only the items that some vote is about, renumbered."""

@@ -16,6 +16,7 @@ from heedful.preference.deviations import DEVIATION
 from heedful.preference.discrimination import LOG_DISCRIMINATION
 from heedful.preference.grades import GradeModel
 from heedful.preference.inference import Optimum
+from heedful.preference.instruments import judged_kind, sort_of
 from heedful.preference.likelihoods import Likelihood
 from heedful.preference.observations import Comparisons, Grades, Indices, Instrument, Observations, Selections, observe
 from heedful.preference.pairs import PairModel
@@ -178,7 +179,7 @@ class _Rows:
             [np.zeros((0, len(reading.model.upper)))]
             + [np.exp(reading.model.log_prob(utilities[:, block], thresholds)).mean(axis=0) for block in _blocks(items)]
         )
-        if reading.kind.startswith("label"):
+        if sort_of(reading.kind)[0] == "label":
             self.outcome[votes.row] = votes.value
             self.probability[row] = p[place, -1]
         level = reading.model.level(value)
@@ -260,10 +261,9 @@ def _reading(posterior: FittedPosterior, kind: str, votes: Instrument) -> Readin
     if kind in fitted:
         return fitted[kind]
     none, draws = np.zeros(0), np.zeros((len(posterior.draws), 0))
-    sort, _, judge = kind.partition(" by ")
+    sort, judge = sort_of(kind)
     beside = "comparison with degree" if sort == "comparison" else "comparison"
-    by_judge = f" by {judge}" if judge else ""
-    other = fitted.get(beside + by_judge) or fitted.get(sort) or fitted.get(beside)
+    other = fitted.get(judged_kind(beside, judge)) or fitted.get(sort) or fitted.get(beside)
     if isinstance(votes, Comparisons):
         return other or Reading(kind, PairModel(np.ones(1), False), none, draws)
     if isinstance(votes, Selections):

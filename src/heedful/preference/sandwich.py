@@ -172,16 +172,23 @@ def covariance(optimum: Optimum, clusters: Clusters, fewest: float) -> Covarianc
     if clusters.by_records:
         records = one_way(evidence, Grouping.of(np.arange(len(rows))), rows)
         if not ways:
-            return Covariance(Dense(records.matrix), float("inf"), "records", promise, records.alone, counts, notes)
+            df = _typical(records)
+            widened = Dense(_widened(records, records.matrix, df))
+            return Covariance(widened, df, "records", promise, records.alone, counts, notes)
         evidence = replace(evidence, independent=records.matrix)
     spread = one_way(evidence, ways[0], rows) if len(ways) == 1 else two_way(evidence, (ways[0], ways[1]), rows)
-    telling = spread.df[~spread.alone & (spread.df >= 1)]
-    df = float(np.median(telling)) if len(telling) else 1.0
+    df = _typical(spread)
     if spread.least < CONFIDENCE_DF[len(ways) - 1]:
         promise = "at least"
     return Covariance(
         Dense(_widened(spread, evidence.independent, df)), df, "clustered", promise, spread.alone, counts, notes
     )
+
+
+def _typical(spread: Spread) -> float:
+    """The degrees of freedom in the middle of those of the items."""
+    telling = spread.df[~spread.alone & (spread.df >= 1)]
+    return float(np.median(telling)) if len(telling) else 1.0
 
 
 def _widened(spread: Spread, independent: Floats, df: float) -> Floats:
