@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from scipy.special import expit, logit
-from scipy.stats import kendalltau
+from scipy.stats import kendalltau, t
 
 from heedful.core import Floats
 from heedful.feedback import Table
@@ -37,6 +37,7 @@ from heedful.preference.raters_estimates import ADVERSARIAL_EDGE, CARELESS_EDGE,
 VOTES, HELD_OUT = 50, 20
 LAWS = ("rate", "lapse", "sharpness")
 SHAPES = ("uniform", "spammers", "high")
+ALIKE = "equal"
 PEER = Path(".peers/crowdkit/bin/python")
 
 # Runs in the peer's own environment: its fit of votes in a file, and its gradient against finite differences.
@@ -135,9 +136,14 @@ def _chance(law: str, p: Any, sharp: Any, gap: Floats) -> Floats:
     return np.asarray(expit(sharp * gap))
 
 
+def generator(law: str, shape: str, raters: int, items: int, seed: int) -> np.random.Generator:
+    """A generator of its own for each crowd of each cell, so that rows are independent of one another."""
+    return np.random.default_rng([seed, LAWS.index(law), (*SHAPES, ALIKE).index(shape), raters, items])
+
+
 def run(law: str, shape: str, raters: int, items: int, seed: int) -> dict[str, float]:
     """One crowd: how well raters and items come out, by the raters' fit and with equal raters."""
-    made = crowd(law, shape, raters, items, np.random.default_rng([seed, raters, items]))
+    made = crowd(law, shape, raters, items, generator(law, shape, raters, items, seed))
     begin = time.process_time()
     fitted = fit_raters(made.table)
     seconds = time.process_time() - begin
@@ -155,7 +161,7 @@ def run(law: str, shape: str, raters: int, items: int, seed: int) -> dict[str, f
         "converged": float(bool(fitted.model["converged"])),
         "lapse": float(fitted.model["rater_model"] == "lapse"),
     }
-    if shape != "equal":
+    if shape != ALIKE:
         mine, oracle = (np.corrcoef(one, made.accuracy)[0, 1] for one in (accuracy, made.oracle))
         result |= {"correlation": mine, "oracle": oracle, "ratio": mine / oracle}
         result |= _named(fitted, made) | _covered(fitted, made, law)
@@ -184,7 +190,7 @@ def _covered(fitted: Any, made: Crowd, law: str) -> dict[str, float]:
 
 
 def summary(cell: tuple[str, str, int, int], runs: Sequence[dict[str, float]]) -> dict[str, Any]:
-    """Means over seeds; paired differences with 95 % intervals (normal, over seeds)."""
+    """Means over seeds; paired differences with 95 % t intervals over seeds."""
     law, shape, raters, items = cell
     row: dict[str, Any] = {"law": law, "shape": shape, "raters": raters, "items": items, "seeds": len(runs)}
     both = {name: np.array([one[name] for one in runs]) for name in runs[0]}
@@ -195,9 +201,15 @@ def summary(cell: tuple[str, str, int, int], runs: Sequence[dict[str, float]]) -
             row[f"{trait}, wrong share"] = _share(both[f"{trait}, wrongly"], both[trait])
     for name in ("tau", "log loss"):
         gain = both[name] - both[f"{name}, equal"]
-        half = 1.96 * gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else float("nan")
-        row[f"{name}, difference"] = [float(gain.mean()), float(gain.mean() - half), float(gain.mean() + half)]
+        row[f"{name}, difference"] = interval(gain)
     return row
+
+
+def interval(values: Floats) -> list[float]:
+    """Mean and 95 % t interval of independent values."""
+    mean, count = float(values.mean()), len(values)
+    half = float(t.ppf(0.975, count - 1) * values.std(ddof=1) / np.sqrt(count)) if count > 1 else float("nan")
+    return [mean, mean - half, mean + half]
 
 
 def _share(part: Floats, whole: Floats) -> float | None:
@@ -206,7 +218,7 @@ def _share(part: Floats, whole: Floats) -> float | None:
 
 def peer(python: Path, shape: str, raters: int, items: int, seed: int, folder: Path) -> dict[str, Any]:
     """crowd-kit's fit to the same votes (law "rate"), and its gradient's errors."""
-    made = crowd("rate", shape, raters, items, np.random.default_rng([seed, raters, items]))
+    made = crowd("rate", shape, raters, items, generator("rate", shape, raters, items, seed))
     left, right = (made.table.frame["systems"].list.get(side).to_numpy().astype(str) for side in (0, 1))
     first = (made.table.frame["choice"] == "first").to_numpy()
     file = folder / "votes.npz"
@@ -263,7 +275,7 @@ def main() -> None:
     seeds = 2 if args.quick else args.seeds
     shapes = ("spammers",) if args.quick else SHAPES
     cells = [(law, shape, 200, 20) for law in LAWS for shape in shapes]
-    cells += [("sharpness", "equal", 200, 20)]
+    cells += [("sharpness", ALIKE, 200, 20)]
     if not args.quick:
         cells += [("rate", shape, 500, 40) for shape in SHAPES]
     rows = []
