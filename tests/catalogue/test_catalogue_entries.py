@@ -83,6 +83,17 @@ def test_the_page_is_that_of_the_committed_results() -> None:
     assert (ROOT / "docs" / "catalogue.md").read_text("utf-8") == page()
 
 
+def test_the_page_promises_a_joint_level_of_checks_alone() -> None:
+    """The checks of an entry share 5 %; its figures are at 95 % each."""
+    said = " ".join(page().split())
+    assert "all checks of one entry together miss at most 5 %" in said
+    assert "the intervals of one entry together" not in said
+    for known in map(result, ids()):
+        checks = [own["level"] for own in known["checks"] if own["level"] is not None]
+        assert sum(1 - level for level in checks) <= 0.05 + 1e-5  # written to six digits
+        assert {own["level"] for own in known["figures"].values()} <= {0.95, None}
+
+
 def toy(effect: float) -> Entry:
     def miniature(seed: int, quick: bool) -> dict[str, float]:
         noise = np.random.default_rng(seed).normal(size=2)
@@ -132,4 +143,10 @@ def test_the_command_lists_shows_and_runs() -> None:
     assert json.loads(ran.stdout)[0]["verdict"] is None
     assert time.process_time() - begin < 10
     assert call(catalogue, ["run"]).exit_code == 2
+    both = call(catalogue, ["run", "004-032", "--check", "--quick"])
+    assert both.exit_code == 2
+    assert "no verdict to check" in both.stderr
+    area = json.loads(call(catalogue, ["list", "--json", "--area", listed[0]["area"].split("/")[0]]).stdout)
+    assert listed[0] in area
+    assert json.loads(call(catalogue, ["list", "--json", "--area", listed[0]["area"][:3]]).stdout) == []
     assert call(catalogue, ["show", "999-999"]).exit_code == 2

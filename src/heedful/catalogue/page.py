@@ -13,10 +13,10 @@ _OPENING = """# Catalogue
 Published methods as configurations of heedful's components, each with a miniature of its claim: small enough to run
 anywhere, with a truth that is known or feedback that is real. A claim is written as inequalities before it is run. An
 inequality holds where its whole interval over seeds lies on the side claimed, fails where it lies on the other, and is
-open otherwise; the intervals of one entry together miss at most 5 % of the time. All must hold for *reproduced*, one
-that fails makes *not reproduced*. Each verdict is a result: none is tuned until it pleases, and where a claim was
-changed after a first run, its entry says so and what came of the first. A verdict is about the miniature, which is far
-from the scale of the work itself.
+open otherwise. The intervals of all checks of one entry together miss at most 5 % of the time; those of its other
+figures miss that often one by one. All must hold for *reproduced*, one that fails makes *not reproduced*. Each verdict
+is a result: none is tuned until it pleases, and where a claim was changed after a first run, its entry says so and what
+came of the first. A verdict is about the miniature, which is far from the scale of the work itself.
 
     heedful catalogue list
     heedful catalogue show 004-032

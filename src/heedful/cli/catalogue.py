@@ -29,7 +29,9 @@ catalogue = typer.Typer(
 @catalogue.command("list", epilog="Example: heedful catalogue list --json")
 @guarded
 def list_(
-    area: Annotated[str | None, typer.Option(help="Only entries whose area holds this word.")] = None,
+    area: Annotated[
+        str | None, typer.Option(help="Only entries with this whole word between slashes of the area.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """List the entries with their verdicts."""
@@ -69,6 +71,9 @@ def run(
     from heedful.catalogue import entry, ids, result, write_result
     from heedful.catalogue import run as run_one
 
+    if check and quick:
+        fix = "leave out one of them"
+        raise UsageError("a quick run has no verdict to check", where="heedful catalogue run --check --quick", fix=fix)
     chosen = list(identities or []) + (list(ids()) if every else [])
     if tenth is not None:
         chosen += [identity for place, identity in enumerate(ids()) if place % 10 == tenth % 10]
