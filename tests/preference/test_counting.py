@@ -186,3 +186,11 @@ def test_memory_does_not_grow_with_the_rows() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8e6
+
+
+def test_a_scan_says_which_file_or_column_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot read"):
+        list(scan(tmp_path / "none.parquet", ("a", "b", "y")))
+    pl.DataFrame({"a": [0], "b": [1]}).write_parquet(tmp_path / "votes.parquet")
+    with pytest.raises(UsageError, match="no column 'y'"):
+        list(scan(tmp_path / "votes.parquet", ("a", "b", "y")))

@@ -166,13 +166,42 @@ def test_items_that_cannot_be_placed_get_no_number() -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_nothing_but_ties_or_one_sided_wins_places_nobody_or_all_alike(model: Any) -> None:
+def test_nothing_but_ties_or_one_sided_wins_places_nobody(model: Any) -> None:
     ratings = rate(np.array([0]), np.array([1]), np.array([1]), model=model)
     assert not ratings.identified.any()
     assert np.isnan(ratings.strengths).all()
     ties = rate(np.array([0, 1]), np.array([1, 2]), np.array([0, 0]), model=model)
-    # Half a win each makes equal items; with a tie term nothing says how often they would not tie.
-    assert ties.identified.all() == (model == "bradley_terry")
+    # With a tie term nothing says how often they would not tie; half a win each has an error that nothing tells.
+    assert not ties.identified.any()
+    assert np.isnan(ties.interval().low).all()
+    assert ties.promise == "at least"
+    assert ("ties alone" in ties.notes[0]) == (model == "bradley_terry")
+
+
+def test_items_that_ties_alone_join_are_placed_only_where_a_model_of_ties_tells_their_error() -> None:
+    triangle = np.array([[0, 1, 1], [0, 1, 2], [0, 2, 1], [0, 2, 2], [1, 2, 1], [1, 2, 2]])
+    rows = np.repeat(np.concatenate([triangle, triangle + np.array([3, 3, 0])]), 25, axis=0)
+    joined = np.concatenate([rows, [[0, 3, 0]]]).T
+    halves = rate(*joined)
+    assert halves.identified.sum() == 3
+    assert np.isfinite(halves.standard_error[halves.identified]).all()
+    assert "ties alone" in halves.notes[5 if halves.identified[0] else 0]
+    for model in MODELS[1:]:
+        # One comparison tells of two groups about as much as the model says one can.
+        ratings = rate(*joined, model=model)  # type: ignore[arg-type]
+        by_model = rate(*joined, model=model, interval="model")  # type: ignore[arg-type]
+        assert ratings.identified.all()
+        assert ratings.promise == "at least"
+        np.testing.assert_allclose(ratings.standard_error, by_model.standard_error, rtol=0.1)
+
+
+def test_a_comparison_that_alone_holds_an_item_leaves_no_interval() -> None:
+    first, second, outcome = np.tile([0, 1, 2], 20), np.tile([1, 2, 0], 20), np.repeat([1, 2], 30)
+    outcome[0], weight = 0, np.where(np.arange(60) == 0, 1e12, 1.0)
+    ratings = rate(first, second, outcome, weight=weight, model="davidson")
+    assert ratings.identified.all()
+    assert np.isnan(ratings.interval().low).all()
+    assert ratings.promise == "at least"
 
 
 @pytest.mark.parametrize("model", ["rao_kupper", "thurstone"])
@@ -305,6 +334,32 @@ def test_arguments_that_say_nothing_are_refused() -> None:
         rate(*arrays, weight=np.ones(2)).bootstrap(2, 0)
     with pytest.raises(UsageError, match="items"):
         rate_counts(count(*arrays), names=["a"])
+    with pytest.raises(FitError, match="no comparisons"):
+        rate([], [], [])
+    with pytest.raises(UsageError, match=r"0\.95, not 95"):
+        rate(*arrays).interval(95)
+    with pytest.raises(UsageError, match="1 sets"):
+        rate(*arrays).bootstrap(1, 0)
+    with pytest.raises(UsageError, match="item 2 is new"):
+        rate(*arrays).update([0], [2], [1])
+    with pytest.raises(UsageError, match="weight 1e\\+200"):
+        rate(*arrays, weight=[1e200, 1])
+
+
+def test_the_model_alone_gives_no_interval_of_weighted_comparisons() -> None:
+    """H⁻¹ would take a weight of 10 for 10 comparisons."""
+    _, *rows = comparisons(4, 300, seed=11)
+    with pytest.raises(UsageError, match="sandwich"):
+        rate(*rows, weight=np.full(300, 10.0), interval="model")
+    weighted = rate(*rows, weight=np.full(300, 10.0))
+    np.testing.assert_allclose(weighted.standard_error, rate(*rows).standard_error, rtol=1e-9)
+    assert rate(*rows, weight=np.ones(300), interval="model").covariance is not None
+
+
+def test_the_number_of_items_may_be_any_integer() -> None:
+    arrays = np.array([0, 1]), np.array([1, 0]), np.array([1, 1])
+    assert rate(*arrays, np.int64(3)).counts.items == 3  # type: ignore[arg-type]
+    assert rate(*arrays, arrays[0].max() + 1).names is None
 
 
 def test_a_fit_keeps_no_vote() -> None:
@@ -323,6 +378,14 @@ def test_the_promise_depends_on_the_design_alone() -> None:
     # Weights that rest on a few comparisons tell no more than those.
     weight = np.where(np.arange(200) < 40, 1.0, 1e-3)
     assert rate(first, second, outcome, weight=weight).promise == "at least"
+    # Ties say little of half wins: what counts is how many were decided.
+    tied = np.where(np.arange(200) % 5 > 0, 0, outcome)
+    assert rate(first, second, tied).promise == "at least"
+    # Nor do many comparisons within two groups tell how far apart the groups are.
+    within = np.repeat([[0, 1, 1], [1, 0, 1], [2, 3, 1], [3, 2, 1]], 30, axis=0)
+    for number, promise in ((3, "at least"), (20, "confidence")):
+        between = np.repeat([[1, 2, 1], [2, 1, 1]], number, axis=0)
+        assert rate(*np.concatenate([within, between]).T).promise == promise
     # Half a win varies less than a win or a loss, so the model's covariance is too wide where there are ties.
     assert rate(first, second, outcome, interval="model").promise == "at least"
     decided = outcome != 0
@@ -340,7 +403,7 @@ def test_intervals_cover_the_truth_that_a_fit_tends_to(fitted: Any, votes: str) 
     p = probabilities(votes, u[low] - u[high], 0.6)
     every = np.tile(low, 3), np.tile(high, 3), np.repeat(np.arange(3), len(low))
     truth = rate(*every, n, weight=p.ravel(), model=fitted, interval=None).strengths
-    pairs, hits = np.repeat(np.arange(len(low)), 15), 0
+    pairs, hits = np.repeat(np.arange(len(low)), 30), 0
     for number in range(sets):
         outcome = (rng.random(len(pairs)) > p.cumsum(axis=0)[:, pairs]).sum(axis=0).clip(max=2)
         interval = rate(low[pairs], high[pairs], outcome, n, model=fitted).interval()

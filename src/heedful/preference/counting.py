@@ -25,6 +25,8 @@ _DENSE_ITEMS = 512
 # Sorted keys that may wait to be merged into the counts.
 _PENDING = 1 << 22
 OUTCOMES = 3
+# Weights beyond this, or below its inverse, have squares that 64 bits cannot sum.
+_HEAVIEST = 1e100
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +76,7 @@ def count(first: Any, second: Any, outcome: Any, items: int | None = None, *, we
     items: how many there are; None takes the largest number seen. weight [v]: of each vote, at least 0; None is 1 each.
 
     Raises UsageError, naming the row, for a number that is no item, an outcome other than 0, 1, 2, an item against
-    itself, or a weight that is negative or not finite.
+    itself, or a weight that is negative, not finite, above 1e100 or (but for 0) below 1e-100.
     """
     arrays = (first, second, outcome) if weight is None else (first, second, outcome, weight)
     if items is None:
@@ -107,14 +109,27 @@ def scan(
     """Chunks for `count_chunks` from Parquet files (a path or glob) or a polars scan, larger than memory or not.
 
     columns: the names of first, second, outcome and, where votes have one, weight. chunk: rows read at once.
-    Raises UsageError where a value is missing.
+    Raises UsageError where there is no such file or column, or a value is missing.
     """
-    frame = source if isinstance(source, pl.LazyFrame) else pl.scan_parquet(source)
+    frame = _frame(source, columns)
     for part in frame.select(columns).collect_batches(chunk_size=chunk, maintain_order=True):
         for name in columns:
             if part[name].null_count():
                 raise UsageError(f"the column {name!r} has missing values", where="scan", fix="filter them out first")
         yield tuple(part[name].to_numpy() for name in columns)
+
+
+def _frame(source: str | Path | pl.LazyFrame, columns: Sequence[str]) -> pl.LazyFrame:
+    frame = source if isinstance(source, pl.LazyFrame) else pl.scan_parquet(source)
+    try:
+        present = frame.collect_schema().names()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        fix = "give the path or glob of Parquet files"
+        raise UsageError(f"cannot read {source}: {error}", where="scan", fix=fix) from error
+    absent = [name for name in columns if name not in present]
+    if absent:
+        raise UsageError(f"there is no column {absent[0]!r}", where="scan", fix=f"choose of {', '.join(present)}")
+    return frame
 
 
 class _Table:
@@ -244,6 +259,8 @@ def _from_cells(cells: Cells, items: int, rows: int) -> PairCounts:
 
 def _whole(values: Any, name: str) -> NDArray[Any]:
     array: NDArray[Any] = np.asarray(values)
+    if array.shape == (0,):
+        return array.astype(np.intp)
     if array.dtype.kind not in "iu" or array.ndim != 1:
         raise UsageError(f"{name} must be one row of whole numbers, not {array.dtype} {list(array.shape)}", where=name)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
@@ -268,8 +285,10 @@ def _check(block: Sequence[NDArray[Any]], items: int, offset: int) -> None:
         if not unsigned.max() < limit:
             _refuse(unsigned >= limit, offset, lambda row, what=what, array=array: f"{what} {array[row]}")
     for array in weight:
-        if not (array.min() >= 0 and np.isfinite(array.max())):
-            _refuse(~(np.isfinite(array) & (array >= 0)), offset, lambda row: f"weight {array[row]}")  # noqa: B023
+        value = array.astype(np.float64)
+        used = (value == 0) | ((value >= 1 / _HEAVIEST) & (value <= _HEAVIEST))
+        if not used.all():
+            _refuse(~used, offset, lambda row, array=array: f"weight {array[row]}")
 
 
 def _refuse(wrong: NDArray[np.bool_], offset: int, says: Any) -> None:
@@ -277,5 +296,5 @@ def _refuse(wrong: NDArray[np.bool_], offset: int, says: Any) -> None:
     raise UsageError(
         f"row {offset + row}: {says(row)}",
         where="count",
-        fix="items are numbered from 0, outcomes are 0 (tie), 1 (first won), 2 (second won), weights finite, 0 or more",
+        fix="items are numbered from 0, outcomes 0 (tie), 1 (first won), 2 (second won), weights 0 or 1e-100 to 1e100",
     )

@@ -10,7 +10,9 @@ from scipy import sparse
 
 from heedful.core import FitError, Floats, UsageError
 from heedful.preference.counting import PairCounts
-from heedful.preference.pair_fit import PairFit
+from heedful.preference.pair_fit import PairFit, most_likely
+from heedful.preference.pair_placing import bounded
+from heedful.preference.pairs import Pairs
 
 if TYPE_CHECKING:
     from heedful.preference.ratings import Ratings
@@ -36,6 +38,8 @@ class Bootstrap:
     def standard_error(self) -> Floats:
         """Standard deviation of each strength over the sets [n]; NaN where an item is not placed."""
         used = self.strengths[~np.isnan(self.strengths).all(axis=1)]
+        if len(used) < 2:
+            return np.full(self.strengths.shape[1], np.nan)
         return np.asarray(used.std(axis=0, ddof=1))
 
 
@@ -44,8 +48,11 @@ def bootstrap(ratings: Ratings, k: int, rng: np.random.Generator | int) -> Boots
 
     rng: a generator, or a seed (a generator of SFC64, the fastest of NumPy's). All sets are refitted together by steps
     with the factors of the fit to all comparisons, which near it take a digit or two each; a set that these do not
-    bring home is refitted alone. Raises UsageError for comparisons with weights, FitError where nothing is placed.
+    bring home is refitted alone. Raises UsageError for comparisons with weights or k < 2, FitError where nothing is
+    placed.
     """
+    if k < 2:
+        raise UsageError(f"{k} sets tell no spread", where="k", fix="draw at least 2; 1,000 for a standard error")
     if ratings.counts.squares is not None:
         raise UsageError("comparisons with weights cannot be drawn by their counts", where="bootstrap")
     if ratings.fit is None:
@@ -124,12 +131,15 @@ def _stepped(fit: PairFit, counts: Floats) -> tuple[Floats, np.ndarray]:
 
 
 def _alone(ratings: Ratings, counts: Floats) -> Floats:
-    """The maximum of one set [n + p]; NaN where it does not place all items."""
-    old = ratings.counts
-    met = counts.any(axis=0)
+    """The maximum of one set [n + p]; NaN where there is none over all items placed."""
+    old, fit = ratings.counts, ratings.fit
+    assert fit is not None
+    met = counts.any(axis=0) & ratings.inside
     drawn = PairCounts(old.items, old.first[met], old.second[met], counts[:, met], None, old.rows)
-    found = ratings.anew(drawn)
-    assert ratings.fit is not None
-    if found.fit is None or len(found.fit.x) != len(ratings.fit.x) or not np.isin(ratings.kept, found.kept).all():
-        return np.full(len(ratings.fit.x), np.nan)
-    return found.fit.x
+    found = bounded(drawn, ratings.model)
+    if len(found.kept) != fit.items:
+        return np.full(len(fit.x), np.nan)
+    (pairs,) = found.likelihoods
+    assert isinstance(pairs, Pairs)
+    same = pairs.nuisances == fit.pairs.nuisances
+    return most_likely(pairs, fit.items, fit.x).x if same else np.full(len(fit.x), np.nan)

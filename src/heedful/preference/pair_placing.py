@@ -23,6 +23,8 @@ LINKS: dict[str, PairLink] = {
 # Outcomes as counted: the second won, a tie, the first won.
 _SIGNS = np.array([-1.0, 0.0, 1.0])
 _HALVES = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
+_DECIDED = np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]])
+TIED = "held by ties alone: half a win each says nothing of how far apart items are"
 # How many others apart items may stand for the quick test that all meet.
 _ROUNDS = 12
 
@@ -34,10 +36,50 @@ def split(model: Model, link: PairLink) -> Floats:
     return np.asarray(_SIGNS[:, None] == link.scores, dtype=np.float64)
 
 
-def placed(counts: PairCounts, link: PairLink, parts: Floats) -> Identified:
-    """The largest set of items that comparisons, split by `parts` [3, o], place, and their likelihood."""
-    n = counts.items
-    whole = Pairs("comparison", link, counts.first, counts.second, parts.T @ counts.counts).restrict(np.arange(n))
+def placed(counts: PairCounts, model: Model) -> Identified:
+    """The largest set of items that comparisons place, and their likelihood.
+
+    Where ties count as half a win each, comparisons that were decided must place items on their own: ties alone give
+    strengths whose error nothing tells.
+    """
+    if model != "bradley_terry" or not counts.counts[1].any():
+        return bounded(counts, model)
+    found = decided(counts)
+    if not len(found.kept):
+        return Identified(found.kept, (), _tied(bounded(counts, model), found))
+    new = np.full(counts.items, -1, np.intp)
+    new[found.kept] = np.arange(len(found.kept))
+    pairs = _pairs(counts, LINKS[model], _HALVES).restrict(new)
+    assert pairs is not None
+    notes = found.notes if len(found.kept) == counts.items else _tied(bounded(counts, model), found)
+    return Identified(found.kept, (pairs,), notes)
+
+
+def decided(counts: PairCounts) -> Identified:
+    """The largest set of items that wins and losses alone place."""
+    return _identified(_pairs(counts, LINKS["bradley_terry"], _DECIDED), counts.items)
+
+
+def bounded(counts: PairCounts, model: Model) -> Identified:
+    """The largest set of items over which the likelihood has a maximum, and their likelihood."""
+    return _identified(_pairs(counts, LINKS[model], split(model, LINKS[model])), counts.items)
+
+
+def _tied(by_all: Identified, found: Identified) -> tuple[str, ...]:
+    """Notes of items that decided comparisons do not place; of those that ties would place, that only they do."""
+    both = zip(by_all.notes, found.notes, strict=True)
+    return tuple(TIED if why and not otherwise else why for otherwise, why in both)
+
+
+def _pairs(counts: PairCounts, link: PairLink, parts: Floats) -> Pairs:
+    return Pairs("comparison", link, counts.first, counts.second, parts.T @ counts.counts)
+
+
+def _identified(pairs: Pairs, n: int) -> Identified:
+    seen = pairs.counts.any(axis=0)
+    if not seen.all():
+        pairs = Pairs(pairs.kind, pairs.model, pairs.first[seen], pairs.second[seen], pairs.counts[:, seen])
+    whole = pairs.restrict(np.arange(n))
     if whole is not None and _all_meet(whole, n):
         return Identified(np.arange(n), (whole,), ("",) * n)
     return identify(() if whole is None else (whole,), n)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from heedful.core import Floats
 from heedful.preference.information import Dense, Sparse
@@ -19,16 +20,23 @@ from heedful.preference.pair_models import Derivatives
 # Random signs for the variances of very many items, and the most relative error of a standard error they may leave.
 _PROBES = 24
 LARGEST_ERROR = 0.02
+# What is left beside a comparison that alone holds its items in place, whose own error therefore nothing tells.
+_ALONE = 1e-8
 
 
 @dataclass(frozen=True)
 class Outcomes:
     """What was compared, pair by pair of a fit: `counts` and `squares` [t, m] of each outcome, and the `split` [t, o]
-    of a comparison with that outcome into the outcomes of the fitted model (a tie into half a win for each)."""
+    of a comparison with that outcome into the outcomes of the fitted model (a tie into half a win for each).
+
+    `firm` [m] are the pairs of items that decided comparisons alone place. A tie that holds others sits where its score
+    is zero, which tells nothing of its error: of those pairs it is taken from the model.
+    """
 
     counts: Floats
     squares: Floats
     split: Floats
+    firm: NDArray[np.bool_]
 
 
 def covariance(fit: PairFit, made: Outcomes | None) -> Floats:
@@ -57,45 +65,56 @@ def _middle(fit: PairFit, made: Outcomes, inverse: Floats | None) -> Derivatives
     which makes up for the fit's bending towards the votes.
     """
     scores = np.tensordot(made.split, fit.pairs.outcome_gradients(fit.utility, fit.nuisance), axes=1)
-    scores = _unbent(scores, _leverage(fit, made, inverse))
+    scores = _unbent(scores, leverage(fit, made, inverse))
     weighted = made.squares[:, None] * scores
     size = scores.shape[1]
     middle = np.empty((size, size, scores.shape[2]))
     for i in range(size):
         for j in range(size):
             middle[i, j] = (weighted[:, i] * scores[:, j]).sum(axis=0)
+    if not made.firm.all():
+        middle = np.where(made.firm, middle, _expected(fit, made))
     return Derivatives(0.0, np.zeros(scores.shape[1:]), middle)
 
 
-def _leverage(fit: PairFit, made: Outcomes, inverse: Floats | None) -> Floats:
+def _expected(fit: PairFit, made: Outcomes) -> Floats:
+    """Σ_v s_v s_vᵀ pair by pair as the model expects it [1 + p, 1 + p, m]."""
+    whole = fit.pairs.derivatives(fit.utility, fit.nuisance).information
+    return np.asarray(whole * (made.squares.sum(axis=0) / made.counts.sum(axis=0)))
+
+
+def leverage(fit: PairFit, made: Outcomes, inverse: Floats | None) -> Floats:
     """What one comparison adds to the information, times H⁻¹, by Δ and the nuisance parameters [1 + p, 1 + p, m].
 
-    Without H⁻¹ at hand, for very many items, its diagonal is taken for it.
+    Without H⁻¹ at hand, for very many items, the inverses of H over the two items alone are taken for it.
     """
     n, (a, b) = fit.items, (fit.pairs.first, fit.pairs.second)
     size = 1 + len(fit.nuisance)
     spread = np.zeros((size, size, len(a)))
+    whole = fit.pairs.derivatives(fit.utility, fit.nuisance).information
     if inverse is None:
-        variance = 1 / fit.information.diagonal_all if isinstance(fit.information, Sparse) else np.ones(n)
-        spread[0, 0] = variance[a] + variance[b]
-        spread[range(1, size), range(1, size)] = variance[n:, None]
+        assert isinstance(fit.information, Sparse)
+        diagonal = fit.information.diagonal_all
+        # By what joins either to the others: nothing, where it met the other alone.
+        left, right = (np.maximum(diagonal[side] - whole[0, 0], 0.0) for side in (a, b))
+        spread[0, 0] = (left + right) / (left * right + whole[0, 0] * (left + right))
+        spread[range(1, size), range(1, size)] = 1 / diagonal[n:, None]
     else:
         spread[0, 0] = inverse[a, a] + inverse[b, b] - 2 * inverse[a, b]
         spread[0, 1:] = spread[1:, 0] = (inverse[a, n:] - inverse[b, n:]).T
         spread[1:, 1:] = inverse[n:, n:, None]
-    whole = fit.pairs.derivatives(fit.utility, fit.nuisance).information
     # A comparison of average weight w̄ = Σ w² / Σ w has the part w̄ / Σ w of its pair's information.
     whole *= made.squares.sum(axis=0) / made.counts.sum(axis=0) ** 2
     return np.asarray((whole[:, :, None] * spread[None]).sum(axis=1))
 
 
-def _unbent(scores: Floats, leverage: Floats) -> Floats:
-    """(1 − leverage)⁻¹ s, for scores [t, 1 + p, m]."""
-    if scores.shape[1] == 1:
-        return np.asarray(scores / (1 - leverage[0, 0]))
-    left = np.eye(len(leverage)) - np.moveaxis(leverage, 2, 0)
-    solved = np.linalg.solve(left, scores.transpose(2, 1, 0))
-    return np.asarray(solved.transpose(2, 1, 0))
+def _unbent(scores: Floats, share: Floats) -> Floats:
+    """(1 − leverage)⁻¹ s, for scores [t, 1 + p, m]; NaN where one comparison alone holds its items."""
+    left = np.eye(len(share)) - np.moveaxis(share, 2, 0)
+    alone = (left[:, 0, 0] if len(share) == 1 else np.linalg.det(left)) <= _ALONE
+    left[alone] = np.eye(len(share))
+    solved = scores / left[:, 0, 0] if len(share) == 1 else np.linalg.solve(left, scores.transpose(2, 1, 0)).T
+    return np.asarray(np.where(alone, np.nan, solved))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ ratings = ratings.update(*new_comparisons)
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,10 +18,11 @@ from scipy.special import ndtri
 
 from heedful.core import FitError, Floats, Promise, UsageError
 from heedful.preference.counting import PairCounts, count
+from heedful.preference.information import Dense
 from heedful.preference.observations import Indices
 from heedful.preference.pair_fit import DENSE_LIMIT, PairFit, most_likely
-from heedful.preference.pair_placing import LINKS, Model, placed, split
-from heedful.preference.pair_spread import LARGEST_ERROR, Outcomes, covariance, variances, variances_of
+from heedful.preference.pair_placing import LINKS, Model, decided, placed, split
+from heedful.preference.pair_spread import LARGEST_ERROR, Outcomes, covariance, leverage, variances, variances_of
 from heedful.preference.pairs import Pairs
 
 if TYPE_CHECKING:
@@ -28,8 +30,10 @@ if TYPE_CHECKING:
 
 Basis = Literal["sandwich", "model"]
 
-# With fewer comparisons of an item intervals cover more than their level (benchmarks/ranking.py --coverage).
+# With fewer decided comparisons of an item, or where one has more of a say in its own fit (a few join two groups),
+# intervals cover more than their level (benchmarks/ranking.py --part coverage).
 _CONFIDENCE_COMPARISONS = 40
+_CONFIDENCE_LEVERAGE = 0.1
 # Of very many items, those whose variances are solved for where random signs do not tell them.
 _EXACT = 64
 
@@ -115,8 +119,9 @@ class Ratings:
     def variance(self) -> Floats:
         """Of the strengths [n]; NaN where an item is not placed or no interval was asked for.
 
-        Beyond 3,000 items they are found without a matrix, by random signs of a fixed seed, to a standard error within
-        2 % or so; NaN where that fails.
+        NaN for all, too, where a single comparison with far more weight than all others holds items in place. Beyond
+        3,000 items they are found without a matrix, by random signs of a fixed seed, to a standard error within 2 % or
+        so; NaN where that fails.
         """
         if self.basis is None or self.fit is None:
             return np.full(self.counts.items, np.nan)
@@ -146,42 +151,78 @@ class Ratings:
     @cached_property
     def _made(self) -> Outcomes | None:
         """What the sandwich needs of the comparisons; None for intervals by the model."""
-        if self.basis != "sandwich" or self.fit is None:
+        return self._told if self.basis == "sandwich" else None
+
+    @cached_property
+    def _told(self) -> Outcomes | None:
+        if self.fit is None:
             return None
         inside = self.inside
         counts = self.counts.counts[:, inside]
         squares = counts if self.counts.squares is None else self.counts.squares[:, inside]
-        return Outcomes(counts, squares, self.split)
+        return Outcomes(counts, squares, self.split, self._firm[inside])
+
+    @property
+    def _firm(self) -> np.ndarray:
+        """Which of the counted pairs are of two items that decided comparisons alone place [m]."""
+        counts = self.counts
+        if self.model == "bradley_terry" or not counts.counts[1].any():
+            return np.ones(len(counts.first), bool)
+        firm = np.isin(np.arange(counts.items), decided(counts).kept)
+        return np.asarray(firm[counts.first] & firm[counts.second])
 
     @property
     def promise(self) -> Promise:
-        """`confidence` where each item placed has comparisons enough, else `at least`.
+        """`confidence` where each item placed has decided comparisons enough and no group hangs on a few of them.
 
-        So it is for H⁻¹ under "bradley_terry" with ties: half a win varies less than a win or a loss.
+        Else it is `at least`, as it is for H⁻¹ under "bradley_terry" with ties: half a win varies less than a win or a
+        loss.
         """
-        if self.basis == "model" and self.model == "bradley_terry" and self.counts.counts[1].any():
+        halves = self.model == "bradley_terry" and self.counts.counts[1].any()
+        if self.fit is None or (self.basis == "model" and halves):
             return "at least"
-        return (
-            "confidence" if self._comparisons[self.kept].min(initial=np.inf) >= _CONFIDENCE_COMPARISONS else "at least"
-        )
+        if self._decided[self.kept].min() < _CONFIDENCE_COMPARISONS:
+            return "at least"
+        return "confidence" if self._leverage <= _CONFIDENCE_LEVERAGE else "at least"
 
     @property
-    def _comparisons(self) -> Floats:
-        """How many comparisons each item is in [n]: with weights, as many of equal weight as tell as much."""
-        counts = self.counts
+    def _decided(self) -> Floats:
+        """How many decided comparisons place each item [n]: with weights, as many of equal weight as tell as much."""
+        counts, inside = self.counts, self.inside
         totals = []
         for array in (counts.counts, counts.counts if counts.squares is None else counts.squares):
-            each = array.sum(axis=0)
+            each = (array[0] + array[2]) * inside
             totals.append(sum(np.bincount(side, each, counts.items) for side in (counts.first, counts.second)))
         return np.asarray(totals[0] ** 2 / np.maximum(totals[1], 1e-300))
 
+    @cached_property
+    def _leverage(self) -> float:
+        """The most that one comparison adds to the information that there is, among all pairs."""
+        if self.fit is None or self._told is None:
+            return 0.0
+        inverse = self.fit.information.inverse if isinstance(self.fit.information, Dense) else None
+        return float(np.trace(leverage(self.fit, self._told, inverse)).max())
+
     def interval(self, level: float = 0.95) -> Intervals:
-        """Of each strength, on its own."""
+        """Of each strength, on its own. Raises UsageError for a level that is not between 0 and 1."""
+        if not 0 < level < 1:
+            fix = f"write 95 % as 0.95, not {level}" if level > 1 else "choose one such as 0.95"
+            raise UsageError(f"{level} is no level between 0 and 1", where="level", fix=fix)
         half = -ndtri((1 - level) / 2) * np.sqrt(self.variance)
         return Intervals(self.strengths - half, self.strengths + half, self.promise, level)
 
     def update(self, first: Any, second: Any, outcome: Any, *, weight: Any = None) -> Ratings:
-        """The ratings after further comparisons: exactly those of all comparisons at once, in a step or two."""
+        """The ratings after further comparisons: exactly those of all comparisons at once, in a step or two.
+
+        They are of the same items: raises UsageError where one is new.
+        """
+        largest = max((int(side.max()) for side in map(np.asarray, (first, second)) if side.size), default=0)
+        if largest >= self.counts.items:
+            raise UsageError(
+                f"item {largest} is new, and an update adds none to the {self.counts.items} items rated",
+                where="update",
+                fix="rate with `items` as many as there will be (those not compared yet get no number), then update",
+            )
         return self.updated(count(first, second, outcome, self.counts.items, weight=weight))
 
     def updated(self, counts: PairCounts) -> Ratings:
@@ -219,17 +260,27 @@ def rate(
 
     first, second: item numbers from 0. outcome: 1 where the first won, 2 where the second did, 0 for a tie. items: how
     many there are, or their names; None takes the largest number seen. weight [v]: of each comparison, None: 1 each.
-    model: "bradley_terry" counts a tie as half a win for each; "davidson", "rao_kupper" and "thurstone" (Glenn and
-    David's ties) fit a tie term. interval: "sandwich" holds where the model does not, "model" is H⁻¹; both take
-    comparisons as independent (for prompts or raters that recur, see `heedful.fit`).
+    model: "bradley_terry" counts a tie as half a win for each, and places items by wins and losses; "davidson",
+    "rao_kupper" and "thurstone" (Glenn and David's ties) fit a tie term. interval: "sandwich" holds where the
+    model does not, "model" is H⁻¹ (with weights of 1 alone); both take comparisons as independent (for prompts or
+    raters that recur, see `heedful.fit`).
 
     Raises UsageError for arguments that are no comparisons (see `count`), FitError where there is none.
     """
-    names = None if items is None or isinstance(items, int) else tuple(items)
-    number = len(names) if names is not None else items
-    assert number is None or isinstance(number, int)
+    number, names = _numbered(items)
     counts = count(first, second, outcome, number, weight=weight)
     return rate_counts(counts, names=names, model=model, interval=interval)
+
+
+def _numbered(items: Any) -> tuple[int | None, tuple[str, ...] | None]:
+    """How many items there are, and their names, where either is told."""
+    if items is None:
+        return None, None
+    try:
+        return operator.index(items), None
+    except TypeError:
+        names = tuple(items)
+        return len(names), names
 
 
 def rate_counts(
@@ -247,9 +298,15 @@ def rate_counts(
         raise UsageError(f"{interval!r} is no interval", where="interval", fix="choose 'sandwich', 'model' or None")
     if names is not None and len(names) != counts.items:
         raise UsageError(f"{len(names)} names cannot name {counts.items} items", where="names")
+    if interval == "model" and counts.squares is not None and (counts.squares != counts.counts).any():
+        raise UsageError(
+            "H⁻¹ takes a weight for a number of comparisons, so its intervals hold for weights of 1 alone",
+            where="interval",
+            fix="choose interval='sandwich', which holds for any weights",
+        )
     if not counts.counts.size:
         raise FitError("there are no comparisons to rate items by", fix="give at least one")
-    found = placed(counts, LINKS[model], split(model, LINKS[model]))
+    found = placed(counts, model)
     fit = None
     if len(found.kept):
         pairs = found.likelihoods[0]
