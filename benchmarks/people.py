@@ -217,6 +217,8 @@ def leaning(seeds: int) -> dict[str, Any]:
         "20 raters x 80, lean 1": (np.full(20, 80), 1.0),
         "60 raters x 40, lean 1": (np.full(60, 40), 1.0),
         "60 raters x 40, lean 0.5": (np.full(60, 40), 0.5),
+        "2 raters x 150 and 18 x 50, lean 1": (np.r_[np.full(2, 150), np.full(18, 50)], 1.0),
+        "100 raters x 4 to 240, lean 1": (np.array([240 // (1 + r // 2) for r in range(100)]), 1.0),
         "2 raters x 230 and 18 x 40, lean 1": (np.r_[np.full(2, 230), np.full(18, 40)], 1.0),
         "2 raters x 300 and 18 x 25, lean 1": (np.r_[np.full(2, 300), np.full(18, 25)], 1.0),
     }

@@ -23,6 +23,7 @@ from scipy import linalg
 from heedful.core import Base, FitError, Floats, InputError, Item, UsageError
 from heedful.preference.against import Against, against
 from heedful.preference.pair_models import Derivatives
+from heedful.preference.people import checks
 from heedful.preference.people.votes import PairVotes
 from heedful.preference.sandwich import Dense, mirrored
 from heedful.preference.utilities import Utility
@@ -209,10 +210,14 @@ def fit_general(
     Priors are Gaussian with standard deviations `utility_sd` and, for every entry of the factors, `skew_sd`; together
     the latter amount to the nuclear norm of the skew part, so that a cycle the votes do not bear out vanishes. None
     chooses `skew_sd` by log-likelihood on raters held out, or no skew part at all. 0 blocks are a scalar utility.
-    Raises UsageError for a standard deviation not above 0, FitError where no start converges.
+    Raises UsageError for a standard deviation not above 0 and finite, or starts or draws below 1, FitError where no
+    start converges.
     """
     if blocks < 0 or not utility_sd > 0 or (skew_sd is not None and not skew_sd > 0):
         raise UsageError("blocks are 0 or more, standard deviations above 0", where="fit_general")
+    checks.width(utility_sd, "utility_sd")
+    checks.width(skew_sd, "skew_sd")
+    checks.at_least(1, starts=starts, draws=draws)
     rng = np.random.default_rng(seed)
     tried: dict[float, float] = {}
     if skew_sd is None and blocks:

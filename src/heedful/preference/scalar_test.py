@@ -10,6 +10,7 @@ from scipy import linalg, sparse
 
 from heedful.core import Floats, InputError, UsageError
 from heedful.preference.inference import Problem, maximise
+from heedful.preference.people import checks
 from heedful.preference.people.mixture import inverse_information
 from heedful.preference.people.votes import PairVotes
 
@@ -50,6 +51,7 @@ def scalar_is_enough(
     counts as a taste for the pair, unless votes are clustered by them (`PairVotes.of(by="context")`). Raises UsageError
     where there are fewer than 10 clusters, InputError where the votes are on no cycle.
     """
+    checks.at_least(1, replicates=replicates)
     problem, x = scalar_fit(votes)
     parts = _Parts.of(votes, x, clusters)
     through = _alternatives(votes)

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 from heedful.core import Estimate, Floats, UsageError
+from heedful.preference.people import checks
 from heedful.preference.people.groups import fit_groups
 from heedful.preference.people.mixture import Mixture, inverse_information, rater_scores
 from heedful.preference.people.votes import PairVotes
@@ -39,7 +40,15 @@ def people_differ(votes: PairVotes, *, replicates: int = 199, seed: int = 0) -> 
     with random effects"), which looks at tastes and not at how often people tie. The p-value is by parametric
     bootstrap: the same questions are answered anew from the single fit, and fitted and tested again. Votes must be
     independent given the utilities; effects of prompts that raters share are not told apart from tastes.
+    Raises UsageError where no rater gave two votes, which is what the test looks at.
     """
+    checks.at_least(1, replicates=replicates)
+    if np.asarray(votes.counts.sum(axis=1)).max() < 2:
+        raise UsageError(
+            "no rater gave more than one vote, so nothing shows whether raters differ",
+            where="people_differ",
+            fix="ask some raters twice or more",
+        )
     rng = np.random.default_rng(seed)
     mixture = Mixture(votes, 1, 2.5)
     everyone = np.ones((len(votes.raters), 1))
@@ -107,6 +116,7 @@ def choose_groups(
     The folds are the same for every number. Whether to believe in more than one group at all is tested here as well:
     with one group in truth more of them predict worse, so that they are chosen in fewer than 5 % of cases.
     """
+    checks.at_least(1, most=most)
     scores = [
         held_out_by_rater(votes, k, folds=folds, prior_sd=prior_sd, starts=starts, seed=seed)
         for k in range(1, most + 1)

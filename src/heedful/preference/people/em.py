@@ -49,7 +49,7 @@ def fit_mixture(
     votes: PairVotes, groups: int, *, prior_sd: float | None, starts: int, rng: np.random.Generator
 ) -> Mode:
     """The best maximum found; `prior_sd` None is estimated by EM. Groups are ordered by share, the largest first."""
-    first = Mixture(votes, 1, prior_sd or 1.0)
+    first = Mixture(votes, 1, 1.0 if prior_sd is None else prior_sd)
     everyone = np.ones((len(votes.raters), 1))
     single, sd = first.update(everyone, np.zeros((1, first.block))), first.sd
     for _ in range(_SHORT if prior_sd is None else 0):
@@ -59,7 +59,7 @@ def fit_mixture(
     if groups == 1:
         return _polished(replace(first, sd=sd), single)
     # What is shared by conflicting groups is narrower than either, so groups start from a wide prior.
-    wide = Mixture(votes, groups, prior_sd or max(sd, 1.0))
+    wide = Mixture(votes, groups, max(sd, 1.0) if prior_sd is None else prior_sd)
     begun = [_em(wide, w, single, _SHORT, prior_sd is None) for w in _starts(votes, groups, single, starts, rng)]
     ended = [_em(m, m.responsibilities(x), x, _LONG, prior_sd is None) for m, x in _best(begun)]
     modes = [_polished(m, x) for m, x in ended]

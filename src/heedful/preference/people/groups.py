@@ -25,6 +25,7 @@ from heedful.core import (
 )
 from heedful.core.algebra import Expressible
 from heedful.preference.against import Against, against
+from heedful.preference.people import checks
 from heedful.preference.people.em import Mode, fit_mixture
 from heedful.preference.people.votes import KIND, PairVotes, parameter_names
 from heedful.preference.posterior import FittedPosterior
@@ -61,6 +62,11 @@ class Groups(Expressible):
     scale: Scale = "utility"
     under: str | None = None
 
+    @property
+    def votes(self) -> PairVotes:
+        """The votes fitted; `PairVotes.of(table, like=...)` them reads votes of new raters."""
+        return self.mode.mixture.votes
+
     def __call__(self, items: Sequence[Item]) -> Scores:
         """The mean over people, with its draws, and the standard deviation between people."""
         means = np.array([posterior(items).mean for posterior in self.posteriors])
@@ -94,10 +100,7 @@ class Groups(Expressible):
         return np.asarray(np.exp(special.log_softmax(self._joint(votes), axis=1)))
 
     def _joint(self, votes: PairVotes) -> Floats:
-        fitted = self.mode.mixture.votes
-        if votes.model != fitted.model or votes.items != fitted.items:
-            raise InputError("these votes are not on the items and outcomes fitted", where="Groups")
-        return replace(self.mode.mixture, votes=votes).joint(self.mode.x)
+        return replace(self.mode.mixture, votes=votes.matched(self.votes, "Groups")).joint(self.mode.x)
 
 
 def fit_groups(
@@ -114,10 +117,13 @@ def fit_groups(
     Utilities have a prior N(0, prior_sd²); None estimates its width with the rest. The posterior is Laplace's
     approximation around the best maximum found, over utilities, tie terms and shares jointly. How many groups there
     are is the question of `heedful.preference.people.choosing`. Chakraborty et al. 2024, "MaxMin-RLHF".
-    Raises UsageError unless 1 <= groups <= raters, FitError where no strict maximum is found.
+    Raises UsageError unless 1 <= groups <= raters, prior_sd > 0, starts and draws >= 1, FitError where no strict
+    maximum is found.
     """
     if not 1 <= groups <= len(votes.raters):
         raise UsageError(f"{len(votes.raters)} raters cannot make up {groups} groups", where="groups")
+    checks.width(prior_sd, "prior_sd")
+    checks.at_least(1, starts=starts, draws=draws)
     rng = np.random.default_rng(seed)
     mode = fit_mixture(votes, groups, prior_sd=prior_sd, starts=starts, rng=rng)
     if not mode.strict:

@@ -26,6 +26,7 @@ from heedful.core import FitError, Floats, InputError, Item
 from heedful.feedback import CHOICES, Table
 from heedful.preference.likelihoods import summed
 from heedful.preference.observations import Indices
+from heedful.preference.people import checks
 from heedful.preference.people.groups import Groups
 from heedful.preference.posterior import FittedPosterior
 from heedful.preference.sandwich import Dense, mirrored
@@ -70,8 +71,11 @@ class Answers:
     def from_arrays(
         cls, first: Indices, second: Indices, outcome: Indices, names: Sequence[str], *, criterion: str = "overall"
     ) -> Answers:
-        """From votes [v], `outcome` an index into `OUTCOMES`."""
-        n, swapped = len(names), first > second
+        """From votes [v], `outcome` an index into `OUTCOMES`. Raises InputError for codes that do not fit."""
+        n = len(names)
+        first, second = checks.two_items(first, second, n, "Answers")
+        outcome = checks.among(outcome, range(5), len(first), "Answers").astype(np.intp)
+        swapped = first > second
         mirrored_outcome = np.where(swapped & (outcome < 2), 1 - outcome, outcome)
         low, high = np.minimum(first, second), np.maximum(first, second)
         distinct, cell = np.unique(low * n + high, return_inverse=True)
@@ -144,8 +148,11 @@ class Absolute:
 def fit_absolute(answers: Answers, *, prior_sd: float = 2.5, draws: int = 1000, seed: int = 0) -> Absolute:
     """Utilities against the threshold at 0, under a prior N(0, prior_sd²), by Newton's method with Laplace's draws.
 
-    Raises FitError where no vote is "both bad", or all are: nothing then ties utilities to an absolute standard.
+    Raises FitError where no vote is "both bad", or all are: nothing then ties utilities to an absolute standard;
+    UsageError for a prior_sd that is not above 0 and finite, or draws below 1.
     """
+    checks.width(prior_sd, "prior_sd")
+    checks.at_least(1, draws=draws)
     if not answers.counts[3].any() or not answers.counts[:3].any():
         raise FitError("without votes of both kinds, both bad and not, utilities have no zero", where="fit_absolute")
     n = len(answers.names)

@@ -17,6 +17,7 @@ from scipy.special import entr, expit
 
 from heedful.core import Floats, InputError, Item, Scale, Scores, UsageError
 from heedful.core.algebra import Expressible
+from heedful.preference.people import checks
 from heedful.preference.people.latent import Cells, Population, nodes, positions
 from heedful.preference.people.persons_em import LOADING_SD, fit_population
 from heedful.preference.people.votes import KIND, PairVotes, parameter_names
@@ -69,21 +70,24 @@ class People(Expressible):
 
     def log_evidence_of(self, votes: PairVotes) -> Floats:
         """log p(votes of each rater) [R], who may be new, at the estimates."""
-        return positions(Cells.of(self._checked(votes)), self.population).log_marginal
+        return positions(Cells.of(votes.matched(self.votes, "People")), self.population).log_marginal
 
     def person(self, votes: PairVotes | None = None, *, draws: int = 1000, seed: int = 0) -> Person:
         """What the votes of one person (None: no vote yet) say of their utilities.
 
         z is drawn by importance sampling around Laplace's approximation at the estimated population; the population's
-        own uncertainty enters the utilities through draws of w and L. Raises InputError for votes of several raters.
+        own uncertainty enters the utilities through draws of w and L; there are 200 draws at least. A table's votes
+        are read by `PairVotes.of(table, like=people.votes)`. Raises InputError for votes of several raters, or on other
+        items, features or outcomes than those fitted, UsageError for draws below 1.
         """
+        checks.at_least(1, draws=draws)
         rng, rank, k = np.random.default_rng(seed), self.population.rank, max(draws // 2, _FEWEST_DRAWS)
         if votes is None:
             z, weight = np.random.default_rng(seed).standard_normal((8 * k, rank)), np.full(8 * k, 1 / (8 * k))
         else:
             if len(votes.raters) != 1:
                 raise InputError(f"one person's votes are wanted, not those of {len(votes.raters)}", where="person")
-            found = positions(Cells.of(self._checked(votes)), self.population, samples=4096)
+            found = positions(Cells.of(votes.matched(self.votes, "People")), self.population, samples=4096)
             z, weight = found.samples[0], found.weight[0]
         chosen = z[rng.choice(len(z), size=k, p=weight)]
         theta = self._theta(chosen, rng)
@@ -96,11 +100,6 @@ class People(Expressible):
         """Utilities' parameters [k, d] of draws of z [k, q], each with a draw of the population."""
         at = rng.permutation(len(z)) % len(self.weight_draws)
         return np.asarray(self.weight_draws[at] + np.einsum("kdq,kq->kd", self.loading_draws[at], z))
-
-    def _checked(self, votes: PairVotes) -> PairVotes:
-        if votes.model != self.votes.model or votes.parameters != self.votes.parameters:
-            raise InputError("these votes are not on the items, features and outcomes fitted", where="People")
-        return votes
 
     def _posterior(self, mean: Floats, noise: Floats, count: int, rng: np.random.Generator) -> FittedPosterior:
         utility, d = self.votes.utility, len(mean)
@@ -152,10 +151,13 @@ def fit_people(
     """Estimate w, L and the tie term by EM, people's z being integrated out; rank 0 lets people be all alike.
 
     w has the prior N(0, prior_sd²), whose width None estimates; the entries of L have N(0, 1). How many directions
-    there are is best asked of raters held out (`log_evidence_of`). Raises UsageError for a rank below 0.
+    there are is best asked of raters held out (`log_evidence_of`). Raises UsageError for a rank below 0 or
+    above the number of parameters, draws below 1, or a prior_sd that is not above 0 and finite.
     """
     if rank < 0 or rank > votes.parameters:
         raise UsageError(f"a rank is 0 to {votes.parameters}, not {rank}", where="rank")
+    checks.width(prior_sd, "prior_sd")
+    checks.at_least(1, draws=draws)
     rng = np.random.default_rng(seed)
     fitted = fit_population(votes, rank, prior_sd, rng)
     values, vectors = linalg.eigh(fitted.information)

@@ -39,7 +39,7 @@ class PopulationFit:
 
 def fit_population(votes: PairVotes, rank: int, prior_sd: float | None, rng: np.random.Generator) -> PopulationFit:
     """EM from loadings along which raters' votes pull apart the most."""
-    cells, sd = Cells.of(votes), prior_sd or 1.0
+    cells, sd = Cells.of(votes), 1.0 if prior_sd is None else prior_sd
     step = _step(cells, _started(votes, rank, rng), sd)
     for _ in range(_WARM):
         population, variance = step.moved()

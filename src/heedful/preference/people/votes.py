@@ -10,12 +10,13 @@ from typing import Any, Literal, Self
 import numpy as np
 from scipy import sparse
 
-from heedful.core import FitError, Floats, InputError
+from heedful.core import FitError, Floats, InputError, UsageError
 from heedful.feedback import Table
 from heedful.models import Encoder, Standardised
-from heedful.preference.observations import Comparisons, Indices, observe
+from heedful.preference.observations import Comparisons, Indices, Observations, observe
 from heedful.preference.pair_models import PairModel
 from heedful.preference.pairs import Pairs
+from heedful.preference.people import checks
 from heedful.preference.utilities import FreeItems, Linear, Utility
 
 KIND = "comparison"
@@ -41,31 +42,34 @@ class PairVotes:
     excluded: dict[str, int] = field(default_factory=dict)
     criterion: str = "overall"
 
+    def __post_init__(self) -> None:
+        design = self.design
+        if design is not None and (design.ndim != 2 or len(design) != self.items or not np.isfinite(design).all()):
+            raise InputError(f"features are finite and one row for each of {self.items} items", where="PairVotes")
+
     @classmethod
     def of(
         cls,
         table: Table,
-        criterion: str = "overall",
+        criterion: str | None = None,
         *,
         features: Encoder | None = None,
+        like: PairVotes | None = None,
         by: Literal["rater", "context"] = "rater",
     ) -> Self:
         """The comparisons of a table whose rater is known; items are systems, or texts where there are `features`.
 
-        `by` "context" takes prompts for raters: the same models then say whether prompts differ. Degrees are read by
-        their choice alone. Raises FitError where nothing remains.
+        `like` reads new votes as those fitted were read: the same items (or encoder, as fitted), outcomes and
+        criterion, as `People.person` and `Groups.assign` want them. `by` "context" takes prompts for raters: the same
+        models then say whether prompts differ. Degrees are read by their choice alone. `criterion` is "overall" where
+        nothing says otherwise. Raises FitError where nothing remains, InputError for items that `like` does not know.
         """
-        seen = observe(table, criterion, identity="system" if features is None else "content", soft_votes=False)
-        parts = [votes for votes in seen.instruments.values() if isinstance(votes, Comparisons)]
-        excluded = dict(seen.excluded)
-        others = sum(len(v.row) for v in seen.instruments.values() if not isinstance(v, Comparisons))
-        if others:
-            excluded["of another kind than comparisons"] = others
-        row, first, second = (
-            np.concatenate([np.zeros(0, np.intp)] + [getattr(p, name) for p in parts])
-            for name in ("row", "first", "second")
-        )
-        sign = np.sign(np.concatenate([np.zeros(0)] + [p.outcome for p in parts]))
+        if like is not None and features is not None:
+            raise UsageError("features are those of the votes fitted", where="PairVotes", fix="leave out features")
+        criterion = criterion or (like.criterion if like else "overall")
+        texts = features is not None if like is None else like.design is not None
+        seen = observe(table, criterion, identity="content" if texts else "system", soft_votes=False)
+        row, first, second, sign, excluded = _comparisons(seen)
         column = table.column(by).cast(str)
         known = (column.is_not_null() & (column != "")).fill_null(False).to_numpy()[row]
         if (~known).any():
@@ -73,14 +77,16 @@ class PairVotes:
         if not known.any():
             raise FitError(f"no comparison has a known {by}", where="PairVotes", fix=f"give the {by} of each vote")
         names, rater = np.unique(column.to_numpy()[row[known]].astype(str), return_inverse=True)
+        utility, code, design = _as_fitted(seen, like) if like else _anew(seen, features)
         votes = cls.from_arrays(
-            rater, first[known], second[known], sign[known], items=len(seen.names), raters=names.tolist()
+            rater,
+            code[first[known]],
+            code[second[known]],
+            sign[known],
+            items=len(utility.names) if isinstance(utility, FreeItems) else len(seen.names),
+            raters=names.tolist(),
+            ties=like.model.ties if like else None,
         )
-        utility: Utility = FreeItems(seen.names)
-        design = None
-        if features is not None:
-            encoder = (features if isinstance(features, Standardised) else Standardised(features)).fit(seen.items())
-            utility, design = Linear(encoder), encoder.encode(seen.items())
         return replace(votes, utility=utility, design=design, excluded=excluded, criterion=criterion)
 
     @classmethod
@@ -100,13 +106,15 @@ class PairVotes:
 
         `ties` says whether ties can occur (None: whether any did). Raises InputError for codes that do not fit.
         """
-        if not len(first) or (first == second).any() or not np.isin(outcome, [-1, 0, 1]).all():
-            raise InputError("votes are on two distinct items, with outcomes 1, 0 or -1", where="PairVotes")
-        if max(first.max(), second.max()) >= items or min(first.min(), second.min(), rater.min()) < 0:
-            raise InputError(f"items are 0 to {items - 1}, raters 0 and above", where="PairVotes")
+        first, second = checks.two_items(first, second, items, "PairVotes")
+        outcome = checks.among(outcome, (1, 0, -1), len(first), "PairVotes")
+        rater = checks.ids(rater, np.iinfo(np.intp).max if raters is None else len(raters), "raters", "PairVotes")
+        if len(rater) != len(first):
+            raise InputError(f"{len(rater)} raters cannot have given {len(first)} votes", where="PairVotes")
         model = PairModel(np.ones(1), bool((outcome == 0).any()) if ties is None else ties)
         if (outcome == 0).any() and not model.ties:
-            raise InputError("there are ties, but ties=False", where="PairVotes")
+            fix = "leave out the ties, or fit votes with ties=True"
+            raise InputError("there are ties, but ties=False", where="PairVotes", fix=fix)
         swapped = first > second
         low, high = np.minimum(first, second), np.maximum(first, second)
         place = np.searchsorted(model.scores, np.where(swapped, -outcome, outcome))
@@ -118,6 +126,21 @@ class PairVotes:
         ).tocsr()
         utility = FreeItems(tuple(str(i) for i in range(items)))
         return cls(utility, model, names, distinct // items, distinct % items, counts, items, design)
+
+    def matched(self, fitted: PairVotes, where: str) -> Self:
+        """These votes, which are on the items or features and have the outcomes of those fitted; else InputError."""
+        alike = self.model == fitted.model and self.parameters == fitted.parameters
+        if fitted.design is None:
+            alike &= self.design is None and parameter_names(self) == parameter_names(fitted)
+        elif isinstance(self.utility, Linear) and isinstance(fitted.utility, Linear):
+            alike &= _same_encoder(self.utility.encoder, fitted.utility.encoder)
+        if alike:
+            return self
+        raise InputError(
+            "these votes are not on the items, features and outcomes fitted",
+            where=where,
+            fix="read them with PairVotes.of(table, like=...), or give from_arrays the items and ties of those fitted",
+        )
 
     @property
     def parameters(self) -> int:
@@ -186,6 +209,59 @@ class PairVotes:
         outcome = (rng.random(len(pair)) * edges[-1] > edges).sum(axis=0)
         entries = np.ones(len(pair)), (rater, outcome * pairs + pair)
         return replace(self, counts=sparse.coo_array(entries, shape=self.counts.shape).tocsr())
+
+
+def _comparisons(seen: Observations) -> tuple[Indices, Indices, Indices, Floats, dict[str, int]]:
+    """Row, first and second item and choice of every comparison, and what was left out."""
+    parts = [votes for votes in seen.instruments.values() if isinstance(votes, Comparisons)]
+    excluded = dict(seen.excluded)
+    others = sum(len(v.row) for v in seen.instruments.values() if not isinstance(v, Comparisons))
+    if others:
+        excluded["of another kind than comparisons"] = others
+    row, first, second = (
+        np.concatenate([np.zeros(0, np.intp)] + [getattr(p, name) for p in parts])
+        for name in ("row", "first", "second")
+    )
+    return row, first, second, np.sign(np.concatenate([np.zeros(0)] + [p.outcome for p in parts])), excluded
+
+
+def _anew(seen: Observations, features: Encoder | None) -> tuple[Utility, Indices, Floats | None]:
+    """The utility of the items seen, each one's code and their features."""
+    code = np.arange(len(seen.names))
+    if features is None:
+        return FreeItems(tuple(seen.names)), code, None
+    encoder = (features if isinstance(features, Standardised) else Standardised(features)).fit(seen.items())
+    return Linear(encoder), code, encoder.encode(seen.items())
+
+
+def _as_fitted(seen: Observations, like: PairVotes) -> tuple[Utility, Indices, Floats | None]:
+    """As `_anew`, with the items or the encoder of votes that were fitted."""
+    utility = like.utility
+    if isinstance(utility, Linear):
+        return utility, np.arange(len(seen.names)), utility.encoder.encode(seen.items())
+    if like.design is not None or not isinstance(utility, FreeItems):
+        raise UsageError(
+            "the votes fitted have features, but no encoder to read new texts with",
+            where="PairVotes(like)",
+            fix="give from_arrays the features of the new items as design",
+        )
+    code = utility.locate(seen.names)
+    if (code < 0).any():
+        unknown = [name for name, at in zip(seen.names, code, strict=True) if at < 0]
+        raise InputError(
+            f"{len(unknown)} items are not among the {like.items} fitted: {', '.join(map(repr, unknown[:5]))}",
+            where="PairVotes(like)",
+            fix="leave out votes on them, or fit anew with them",
+        )
+    return utility, code, None
+
+
+def _same_encoder(one: Encoder, other: Encoder) -> bool:
+    if one is other:
+        return True
+    (arrays, state), (others, other_state) = one.state(), other.state()
+    same = state == other_state and arrays.keys() == others.keys()
+    return same and all(np.array_equal(array, others[name]) for name, array in arrays.items())
 
 
 def parameter_names(votes: PairVotes) -> tuple[str, ...]:
