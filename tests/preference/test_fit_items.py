@@ -435,3 +435,19 @@ def test_implicit_signals_are_weighted_by_their_propensity() -> None:
     assert naive.mean[0] < naive.mean[1] - 1.0
     assert fitted.mean[0] == pytest.approx(fitted.mean[1], abs=0.3)
     assert fitted.model["covariance"] == "records"
+
+
+@pytest.mark.parametrize("share", [0.5, 0.75])
+def test_records_that_are_fitted_exactly_tell_no_variance(share: float) -> None:
+    fitted = fit(comparisons([("a", "b", "first")] * 20, share=[share] * 20))
+    assert fitted.mean[0] - fitted.mean[1] == pytest.approx(logit(share), abs=1e-9)
+    assert fitted.covariance is not None
+    assert np.isnan(fitted.covariance).all()
+    assert any(finding.code == "intervals.one_cluster" for finding in fitted.findings)
+
+
+def test_choices_that_are_none_are_refused() -> None:
+    table = comparisons([("a", "b", "first"), ("b", "a", "first")])
+    for options in ({"judges": "aprt"}, {"ties": "halves"}, {"clusters": "atuo"}, {"draws": 0}, {"seed": -1}):
+        with pytest.raises(UsageError):
+            fit(table, **options)  # type: ignore[arg-type]

@@ -9,11 +9,11 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from heedful.feedback import Table
+from heedful.feedback import Rater, Table
 from heedful.preference import FittedPosterior, fit, load
 from heedful.preference.observations import judges_beside_people, observe
 
-from .votes import comparisons, drawn_comparisons
+from .votes import comparisons, drawn_comparisons, record
 
 PEOPLE = np.linspace(-1.2, 1.2, 10)
 
@@ -136,3 +136,73 @@ def test_the_evidence_finds_the_spread_of_items() -> None:
     covered = np.abs(fitted.mean - truth) < 1.96 * np.sqrt(np.diag(fitted.covariance))  # type: ignore[arg-type]
     assert 0.9 < covered.mean() <= 1.0
     assert fitted.model["promise"] == "credible"
+
+
+def test_a_judge_does_not_cost_people_their_intervals() -> None:
+    """Twenty people of thirty votes each, so that raters are clusters; the judge's own terms rest on it alone."""
+    rng = np.random.default_rng(3)
+    votes = drawn_comparisons(PEOPLE, 600, rng, log_tie=-1.0)
+    raters = [f"person {row % 20}" for row in range(600)]
+    judge = drawn_comparisons(PEOPLE, 3000, rng, log_tie=0.5)
+    both = comparisons(votes + judge, rater=raters + ["gpt"] * 3000, rater_kind=["person"] * 600 + ["model"] * 3000)
+    alone = comparisons(votes, rater=raters, rater_kind=["person"] * 600)
+    with_judge, without = fit(both), fit(alone)
+    assert with_judge.covariance is not None
+    assert without.covariance is not None
+    assert np.isfinite(with_judge.covariance).all()
+    assert (np.diag(with_judge.covariance) < np.diag(without.covariance)).mean() > 0.8
+
+
+def test_people_are_never_taken_for_a_judge_by_name_and_judges_without_a_name_are_judges() -> None:
+    rng = np.random.default_rng(4)
+    votes = drawn_comparisons(PEOPLE, 90, rng)
+    table = comparisons(
+        votes,
+        rater=["same"] * 60 + [None] * 30,
+        rater_kind=["person"] * 30 + ["model"] * 60,  # type: ignore[list-item]
+    )
+    apart = judges_beside_people(table, "overall")
+    assert set(apart) == {"same", "judges without a name"}
+    seen = observe(table, "overall", apart=apart)
+    assert {kind: len(own.row) for kind, own in seen.instruments.items()} == {
+        "comparison": 30,
+        "comparison, judged by judges without a name": 30,
+        "comparison, judged by same": 30,
+    }
+    assert judges_beside_people(Table(table.frame[30:]), "overall") == {}
+
+
+def test_of_a_judge_only_the_sort_with_most_votes_is_used() -> None:
+    rng = np.random.default_rng(5)
+    table = Table.concat(
+        [
+            judged(40, 60, np.zeros(10)),
+            Table.of(
+                record("rating", [f"{i:02d}"], rating=float(rng.integers(1, 6)), scale=(1.0, 5.0)).model_copy(
+                    update={"id": f"rated {i}", "rater": Rater(id="gpt", kind="model")}
+                )
+                for i in range(10)
+            ),
+        ]
+    )
+    fitted = fit(table)
+    assert set(fitted.model["deviations"]) == {"comparison, judged by gpt"}
+    (left,) = (found for found in fitted.findings if "another sort" in found.message)
+    assert left.count == 10
+
+
+def test_judges_of_too_many_items_are_left_out_and_counted() -> None:
+    n = 1700
+    people = [
+        (f"{i:04d}", f"{(i + k) % n:04d}", "first" if (i + k) % 3 else "second") for k in (1, 2) for i in range(n)
+    ]
+    judge = [(b, a, choice) for a, b, choice in people]
+    table = comparisons(
+        people + judge,
+        rater=[f"p{row}" for row in range(2 * n)] + ["gpt"] * (2 * n),
+        rater_kind=["person"] * (2 * n) + ["model"] * (2 * n),
+    )
+    fitted = fit(table, draws=2)
+    (left,) = (found for found in fitted.findings if "more deviations from people" in found.message)
+    assert left.count == 2 * n
+    np.testing.assert_allclose(fitted.mean, fit(Table(table.frame[: 2 * n]), draws=2).mean, atol=1e-8)

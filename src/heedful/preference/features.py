@@ -62,7 +62,10 @@ def fit_features(
     """
     if not likelihoods:
         raise FitError("all judgements say the same, so no utility can be fitted", fix="collect judgements that differ")
-    likelihoods = _linked(likelihoods, design, prior_sd, judged)
+    try:
+        likelihoods = _linked(likelihoods, design, prior_sd, judged)
+    except Singular:
+        raise _undetermined() from None
     how = "given"
     if prior_sd is None and context is not None:
         prior_sd, how = held_out_width(likelihoods, design, context, GRID, rng), HELD_OUT
@@ -174,8 +177,12 @@ def _fitted(likelihoods: tuple[Likelihood, ...], design: Floats, prior_sd: float
     try:
         return maximise(penalised(likelihoods, design, prior_sd))
     except Singular:
-        raise FitError(
-            "the judgements do not determine the weights of these features: some are constant or repeat others",
-            where="prior_sd",
-            fix="give a prior, or leave such features out",
-        ) from None
+        raise _undetermined() from None
+
+
+def _undetermined() -> FitError:
+    return FitError(
+        "the judgements do not determine the weights of these features: some are constant or repeat others",
+        where="prior_sd",
+        fix="give a prior, or leave such features out",
+    )

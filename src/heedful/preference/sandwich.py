@@ -28,6 +28,8 @@ MIN_CLUSTERS = 5
 # With fewer judgements of an item, or fewer degrees of freedom, intervals cover more than their level. Both depend on
 # the design alone, not on how the votes fell: else the promise would select the sets of feedback for which it fails.
 CONFIDENCE_JUDGEMENTS = 40
+# A variance by the records this much smaller than the model's is rounding.
+_EXACT = 1e-9
 CONFIDENCE_DF = (5.0, 20.0)  # one way of clustering; two that cross
 
 
@@ -171,6 +173,10 @@ def covariance(optimum: Optimum, clusters: Clusters, fewest: float) -> Covarianc
     evidence = Evidence(optimum.point, scores, inverse, bread, independent=bread, penalty=penalty)
     if clusters.by_records:
         records = one_way(evidence, Grouping.of(np.arange(len(rows))), rows)
+        # Records that are all fitted exactly tell no variance; the model's is that of whole votes, which vary more.
+        exact = np.diag(records.matrix)[: problem.items] < _EXACT * np.diag(bread)[: problem.items]
+        if exact.any():
+            return Covariance(Dense(bread), float("inf"), "model", "at least", exact, counts, notes)
         if not ways:
             df = _typical(records)
             widened = Dense(_widened(records, records.matrix, df))
