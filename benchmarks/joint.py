@@ -154,7 +154,8 @@ def loss(table: Table, held: pl.DataFrame, judges: Any) -> float:
 def labels_saved(sizes: tuple[int, ...], alone: list[float], joint: list[float], at: int) -> float:
     """log of the labels with which `alone` predicts as well as `joint` does with sizes[at], over sizes[at].
 
-    Interpolated linearly in the logarithm of the number; where even the largest number is not enough, that number.
+    Interpolated linearly in the logarithm of the number; where even the largest number is not enough, that number, and
+    where the smallest is too many, the smallest.
     """
     falling = np.minimum.accumulate(alone)
     numbers = np.log(sizes)
@@ -173,8 +174,9 @@ def measure(name: str, draw: Draw, sizes: tuple[int, ...], seeds: int) -> dict[s
         row |= {kind: round(float(np.mean([run[kind][at] for run in runs])), 4) for kind in runs[0]}
         if at < len(sizes) - 1:
             logs = np.array([labels_saved(sizes, run["alone"], run["joint"], at) for run in runs])
-            ended = sum(run["joint"][at] <= min(run["alone"]) for run in runs)
-            row |= {"ratio": ratio(logs), "at least": f"{ended} of {seeds}" if ended else ""}
+            beyond = sum(run["joint"][at] <= min(run["alone"]) for run in runs)
+            below = sum(run["joint"][at] >= run["alone"][0] for run in runs) if at else 0
+            row |= {"ratio": ratio(logs), "beyond": beyond, "below": below}
         rows.append(row)
     return {"name": name, "seeds": seeds, "seconds": round(time.perf_counter() - start, 1), "rows": rows}
 
@@ -202,11 +204,13 @@ def main() -> None:
     for name, draw in studies.items():
         results.append(measure(name, draw, sizes, seeds))
         print(f"\n{name} ({seeds} seeds)")
-        print("| labels | alone | joint | pooled | ratio | beyond the largest |\n|---|---|---|---|---|---|")
+        print("| labels | alone | joint | pooled | ratio | beyond the largest, below the smallest |")
+        print("|---|---|---|---|---|---|")
         for row in results[-1]["rows"]:
             held = "{} ({} to {})".format(*row["ratio"]) if "ratio" in row else ""
             told = [row[key] for key in ("labels", "alone", "joint", "pooled")]
-            print("|", " | ".join(map(str, [*told, held, row.get("at least", "")])), "|")
+            ends = f"{row['beyond']}, {row['below']} of {seeds}" if "ratio" in row else ""
+            print("|", " | ".join(map(str, [*told, held, ends])), "|")
     if options.out:
         options.out.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
 

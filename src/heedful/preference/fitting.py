@@ -264,5 +264,5 @@ def _nothing_to_fit(observations: Observations, criterion: str) -> FitError:
     counted = "; ".join(f"{count} {reason}" for reason, count in observations.excluded.items())
     return FitError(
         f"no judgement on the criterion {criterion!r} has a likelihood ({counted or 'the table is empty'})",
-        fix=f"give feedback of one of these kinds: {', '.join(FITTED_KINDS)}",
+        fix=f"give feedback of one of these kinds: {', '.join(FITTED_KINDS)}; critiques are read beside them",
     )
