@@ -19,6 +19,7 @@ from heedful.core.contracts import PosteriorContract
 from heedful.feedback import Candidate, Record, Table, Value
 from heedful.preference import fit
 from heedful.preference.features import fit_features
+from heedful.preference.heads.aspects import Aspects
 from heedful.preference.heads.base import FittedHead, Gap, Head, gaussian_gap, hermite
 from heedful.preference.heads.calibration import (
     Calibrated,
@@ -31,7 +32,9 @@ from heedful.preference.heads.calibration import (
     preferred,
 )
 from heedful.preference.heads.criteria import Crossing
+from heedful.preference.heads.epinet import Epinet
 from heedful.preference.heads.linear import FittedLinear, Linear
+from heedful.preference.heads.networks import Networks
 from heedful.preference.heads.noise import FlipNoise, Voted, meant, mended, strengths
 from heedful.preference.heads.posterior import HeadPosterior
 from heedful.preference.heads.process import GaussianProcess
@@ -108,7 +111,10 @@ def test_ratings_are_checked() -> None:
             Votes.of([0], [1], [1], ratings={"stars": ratings})
 
 
-@pytest.mark.parametrize("head", [Linear(), Linear(prior_sd=1.0), GaussianProcess(), Calibrated(Linear())])
+@pytest.mark.parametrize(
+    "head",
+    [Linear(), Linear(prior_sd=1.0), GaussianProcess(), Calibrated(Linear()), Networks(), Epinet(), Aspects()],
+)
 def test_votes_beyond_a_design_and_features_that_are_not_finite_are_refused(head: Head) -> None:
     x, votes, *_ = world(30, 2)
     beyond = replace(votes, second=votes.second + 40)
