@@ -127,7 +127,29 @@ def test_weights_of_contexts() -> None:
     np.testing.assert_allclose(weighted.weights, alone.weights, atol=1e-6)
 
 
+@pytest.mark.parametrize("strength", [300.0, 1e3, 1e4])
+def test_great_strengths_are_solved(strength: float) -> None:
+    """Near the max-min of the outputs alone, which is a linear programme over mixtures of them."""
+    tastes = np.random.default_rng(0).normal(size=(3, 40))
+    base = TableModel.of({"q": {str(i): 1 / 40 for i in range(40)}})
+    groups = [Rule(lambda item, taste=taste: float(taste[int(item.output[0].text)]), "taste") for taste in tastes]
+    found = solve_max_min(base, groups, [Item.of("q").context], strength=strength)
+    gains = tastes - tastes.mean(axis=1, keepdims=True)
+    best = optimize.linprog(
+        np.append(np.zeros(40), -1.0),
+        A_ub=np.hstack([-gains, np.ones((3, 1))]),
+        b_ub=np.zeros(3),
+        A_eq=np.append(np.ones(40), 0.0)[None],
+        b_eq=[1.0],
+        bounds=[(0, None)] * 40 + [(None, None)],
+    )
+    assert -best.fun - np.log(40) / strength - 1e-6 <= found.value <= -best.fun + 1e-6
+
+
 def test_what_cannot_be_solved_is_refused() -> None:
+    for weights in ([np.inf, 1.0], [np.nan, 1.0]):
+        with pytest.raises(UsageError):
+            solve_max_min(BASE, [potential(TASTES[0])], CONTEXTS, strength=1.0, context_weights=np.array(weights))
     with pytest.raises(UsageError):
         solve_max_min(BASE, [], CONTEXTS, strength=1.0)
     with pytest.raises(UsageError):

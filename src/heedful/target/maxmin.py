@@ -74,7 +74,11 @@ def solve_max_min(
     expected, kl = dual.expected(weights)
     gap = float(weights @ expected - expected.min())
     if gap > _TOLERANCE * max(1.0, dual.spread):
-        raise FitError(f"the max-min policy was found only to within {gap:.2g} nats", where="solve_max_min")
+        raise FitError(
+            f"the max-min policy was found only to within {gap:.2g} nats",
+            where="solve_max_min",
+            fix="ask for a lower strength, or put utilities to a narrower scale",
+        )
     parts = [Expression.of(u, strength * w) for u, w in zip(utilities, weights.tolist(), strict=True)]
     expression = sum(parts[1:], start=parts[0])
     return MaxMin(Target(base, expression), weights, expected, kl, float(expected.min()) - kl / strength, gap)
@@ -82,8 +86,8 @@ def solve_max_min(
 
 def _shares(weights: Floats | None, contexts: int) -> Floats:
     shares = np.ones(contexts) if weights is None else np.asarray(weights, dtype=np.float64)
-    if shares.shape != (contexts,) or (shares < 0).any() or not shares.sum() > 0:
-        raise UsageError("one weight per context, 0 or more and not all 0", where="context_weights")
+    if shares.shape != (contexts,) or not (shares >= 0).all() or not 0 < shares.sum() < np.inf:
+        raise UsageError("one finite weight per context, 0 or more and not all 0", where="context_weights")
     return np.asarray(shares / shares.sum())
 
 
@@ -148,16 +152,30 @@ class _Dual:
         return total
 
     def solve(self) -> Floats:
+        """From a strength at which policies hardly differ, doubled until the one asked for, each from the last's λ.
+
+        At once, a great strength makes the dual so nearly piecewise linear that Newton's steps lead nowhere.
+        """
+        weights, wanted = np.full(self.groups, 1 / self.groups), self.strength
+        self.strength = min(wanted, 1 / max(self.spread, 1e-300))
+        while self.strength < wanted:
+            weights = self._descended(weights)
+            self.strength = min(2 * self.strength, wanted)
+        return self._descended(weights)
+
+    def _descended(self, weights: Floats) -> Floats:
         """Sequential quadratic programming, each step a non-negative least squares problem on the simplex."""
-        weights = np.full(self.groups, 1 / self.groups)
         for _ in range(200):
             gradient, _ = self.expected(weights)
             if weights @ gradient - gradient.min() < 1e-3 * _TOLERANCE * max(1.0, self.spread):
                 break
-            following = _quadratic_step(gradient, self.curvature(weights), weights)
+            # Shares sum to one: a constant in the gradient changes no step, but would drown the rest in rounding.
+            following = _quadratic_step(gradient - weights @ gradient, self.curvature(weights), weights)
             size, value = 1.0, self.value(weights)
-            slope = float(gradient @ (following - weights))
-            while size > 1e-12 and self.value(weights + size * (following - weights)) > value + 1e-4 * size * slope:
+            slope, blur = float(gradient @ (following - weights)), 4e-16 * abs(value)
+            while (
+                size > 1e-12 and self.value(weights + size * (following - weights)) > value + 1e-4 * size * slope + blur
+            ):
                 size /= 2
             weights = weights + size * (following - weights)
         return weights
