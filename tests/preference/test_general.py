@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from functools import cache
 
@@ -212,6 +213,20 @@ def test_intervals_hold_for_all_cycles_together() -> None:
             for cycle in seen.cycles
         )
     assert stats.binomtest(held, 100, 0.9, "less").pvalue > 1e-3
+
+
+def test_votes_as_clusters_need_no_table_of_votes_by_pairs() -> None:
+    """12,000 votes on 780 pairs: votes times pairs would be 75 MB."""
+    rng = np.random.default_rng(0)
+    _, first, second = questions(1, 12_000, 40, rng)
+    outcome = answers(np.zeros(len(first)), 0.4, rng)
+    votes = PairVotes.from_arrays(np.arange(len(first)) % 50, first, second, outcome, items=40)
+    tracemalloc.start()
+    scalar_is_enough(votes, clusters="vote", replicates=9)
+    strongest_cycles(votes, clusters="vote", replicates=9)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 50e6
 
 
 def _leaning(seed: int, votes_each: np.ndarray) -> PairVotes:

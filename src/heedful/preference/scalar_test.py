@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ Clustering = Literal["rater", "vote"]
 MIN_CLUSTERS = 10
 _PRIOR_SD = 10.0  # keeps the scalar fit finite where votes separate items; too wide to matter elsewhere
 _BATCH = 256
+_HELD = 4_000_000  # signs at once
 
 
 @dataclass(frozen=True)
@@ -58,18 +60,17 @@ def scalar_is_enough(
     dimension = _cycle_dimension(votes, through)
     if not dimension:
         raise InputError("no votes are on pairs that could form a cycle", where="scalar_is_enough")
-    contributions = parts.effective(through, problem, x)
     metric = _inverse(parts.information_on(through))
+    added = parts.effective(through, problem, x)
+    clusters_seen = parts.slope.shape[0]
     flipped = np.random.default_rng(seed)
-    observed = contributions.sum(axis=0)
+    observed = added(np.ones((1, clusters_seen)))[0]
     statistic = float(observed @ metric(observed))
-    beyond = 0
-    for begin in range(0, replicates, _BATCH):
-        size = min(_BATCH, replicates - begin)
-        signs = flipped.choice([-1.0, 1.0], size=(size, len(contributions)))
-        drawn = signs @ contributions
+    beyond, batch = 0, max(1, min(_BATCH, _HELD // clusters_seen))
+    for begin in range(0, replicates, batch):
+        drawn = added(flipped.choice([-1.0, 1.0], size=(min(batch, replicates - begin), clusters_seen)))
         beyond += int((np.einsum("bq,bq->b", drawn, metric(drawn.T).T) >= statistic * (1 - 1e-12)).sum())
-    return ScalarTest((1 + beyond) / (1 + replicates), statistic, dimension, len(contributions), replicates)
+    return ScalarTest((1 + beyond) / (1 + replicates), statistic, dimension, clusters_seen, replicates)
 
 
 def scalar_fit(votes: PairVotes) -> tuple[Problem, Floats]:
@@ -134,12 +135,20 @@ class _Parts:
         both = np.concatenate([self.curvature[:, None] * self.votes.dense_differences, self.mixed.T], axis=1)
         return both if through is None else through.T @ both
 
-    def effective(self, through: Floats | None, problem: Problem, x: Floats) -> Floats:
-        """Each cluster's effective score of γ [G, q]."""
-        own = self.slope.toarray() if through is None else np.asarray(self.slope @ through)
+    def effective(self, through: Floats | None, problem: Problem, x: Floats) -> Callable[[Floats], Floats]:
+        """A function from signs [b, G] to the sums of clusters' effective scores of γ with them [b, q].
+
+        Clusters times γ, which would be votes times pairs, is never laid out: the scores are sparse and summed first.
+        """
         nuisance = np.concatenate([np.asarray(self.slope @ self.votes.dense_differences), self.levels], axis=1)
-        inverse = inverse_information(problem, x)
-        return np.asarray(own - nuisance @ (inverse @ self.across(through).T))
+        back = inverse_information(problem, x) @ self.across(through).T
+        transposed = self.slope.T.tocsr()
+
+        def added(signs: Floats) -> Floats:
+            own = np.asarray(transposed @ signs.T).T
+            return np.asarray((own if through is None else own @ through) - (signs @ nuisance) @ back)
+
+        return added
 
 
 def _cycle_dimension(votes: PairVotes, through: Floats | None) -> int:
