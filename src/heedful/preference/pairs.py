@@ -17,6 +17,8 @@ from heedful.preference.pair_models import Derivatives, PairLink, PairModel, out
 
 __all__ = ["PairModel", "Pairs", "Recession", "Votes", "outcome_scores"]
 
+# With fewer pairs than this, summing by index costs less than building a sparse matrix.
+_FEW = 20_000
 # Pairs handled at once: their intermediate results stay in the cache.
 _BLOCK = 1 << 14
 
@@ -122,6 +124,8 @@ class Pairs:
 
     def _sums(self, values: Floats, n: int) -> tuple[Floats, Floats]:
         """Σ values over the pairs an item is first in, and over those it is second in [n]."""
+        if len(values) < _FEW:
+            return summed(self.first, values, n), summed(self.second, values, n)
         above, ones = self.above(values, n), np.ones(n)
         return above @ ones, above.T @ ones
 
@@ -159,7 +163,7 @@ class Pairs:
             self,
             first=self.first[old],
             second=self.second[old],
-            counts=counts.reshape(-1, len(old)),
+            counts=counts.reshape(len(self.counts), len(old)),
             votes=Votes(every.row[votes], cell, outcome, weight),
         )
 
