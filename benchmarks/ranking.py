@@ -415,6 +415,7 @@ COVERAGE = (
     Cell("bradley_terry", "davidson", -20.0, 6, 3, design="joined"),
     Cell("bradley_terry", "davidson", -20.0, 6, 9, design="joined"),
     Cell("bradley_terry", "davidson", -20.0, 6, 25, design="joined"),
+    Cell("bradley_terry", "davidson", -20.0, 6, 40, design="joined"),
     Cell("bradley_terry", "davidson", -0.7, 6, 40, design="joined"),
     Cell("davidson", "davidson", -0.7, 6, 9, design="joined"),
     Cell("davidson", "davidson", -0.7, 6, 40, design="joined"),

@@ -50,7 +50,7 @@ def test_the_fit_written_here_has_the_loosest_tolerance_that_is_right(ranking: A
 
 def test_each_promise_has_its_own_tally(ranking: Any) -> None:
     """Some sets of votes have enough that were decided for `confidence`, others have not."""
-    cell = ranking.Cell("bradley_terry", "davidson", -0.7, 4, 17)
+    cell = ranking.Cell("bradley_terry", "davidson", -0.7, 4, 20)
     tally = ranking.simulate(cell, 60, np.random.default_rng(0))
     assert set(tally) == {"confidence", "at least"}
     assert sum(checked for _, checked in tally.values()) == 60

@@ -33,7 +33,7 @@ Basis = Literal["sandwich", "model"]
 # With fewer decided comparisons of an item, or where one has more of a say in its own fit (a few join two groups),
 # intervals cover more than their level (benchmarks/ranking.py --part coverage).
 _CONFIDENCE_COMPARISONS = 40
-_CONFIDENCE_LEVERAGE = 0.05
+_CONFIDENCE_LEVERAGE = 0.03
 # Of very many items, those whose variances are solved for where random signs do not tell them.
 _EXACT = 64
 
