@@ -28,8 +28,8 @@ class FittedPosterior:
     "features", they are the features, and the weights of the standardised features. Utilities are in nats (log-odds of
     a plain comparison), centred on the items that are identified. `identified` [n] says which the votes can place;
     `notes` [n] why not. Without a prior of their own such items have NaN in `covariance`; their `mean` and draws come
-    from the wide prior printed in `model`, so that they can be asked about, and are no result. `covariance` is None where there
-    are too many items for one; the draws stand in for it. `df` are the degrees of freedom for t quantiles.
+    from the wide prior printed in `model`, so that they can be asked about, and are no result. `covariance` is None
+    where there are too many items for one; the draws stand in for it. `df` are the degrees of freedom for t quantiles.
 
     `draws` [k, n] are shared by all items and calls, in pairs mirrored about the mean, so that their average is the
     mean. Spread between people is not modelled: scores have no aleatoric part.
