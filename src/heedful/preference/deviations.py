@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from heedful.core import Floats
-from heedful.preference.likelihoods import Edges, Likelihood, Terms, information_times
+from heedful.preference.likelihoods import Likelihood, Terms, information_times
 from heedful.preference.observations import Indices
+from heedful.preference.wrapping import Wrapping
 
 DEVIATION = "deviation"
 # Widths tried, in nats: from a judge that hardly deviates to one who wants something else altogether.
@@ -26,28 +27,15 @@ START_SD = 0.5
 
 
 @dataclass(frozen=True)
-class Deviating:
+class Deviating(Wrapping):
     """A likelihood that reads u + B η; its last nuisance parameters are η [q], a priori N(0, `sd`²).
 
     `basis` [n, q] is B; None stands for the identity over `width` = n items.
     """
 
-    inner: Likelihood
     sd: float
     width: int
     basis: Floats | None = None
-
-    @property
-    def kind(self) -> str:
-        return self.inner.kind
-
-    @property
-    def model(self) -> Any:
-        return self.inner.model
-
-    @property
-    def row(self) -> Indices:
-        return self.inner.row
 
     @property
     def nuisances(self) -> tuple[str, ...]:
@@ -97,9 +85,6 @@ class Deviating:
             more = np.repeat(rows[item], self.width), place, spread.ravel()
         return tuple(np.concatenate(both) for both in zip((rows, columns, values), more, strict=True))  # type: ignore[return-value]
 
-    def select(self, votes: Indices) -> Self:
-        return replace(self, inner=self.inner.select(votes))
-
     def restrict(self, new: Indices) -> Deviating | None:
         inner, kept = self.inner.restrict(new), np.flatnonzero(new >= 0)
         if inner is None:
@@ -107,12 +92,6 @@ class Deviating:
         if self.basis is None:
             return replace(self, inner=inner, width=len(kept))
         return replace(self, inner=inner, basis=self.basis[kept[np.argsort(new[kept])]])
-
-    def edges(self, n: int) -> Edges:
-        return self.inner.edges(n)
-
-    def settled(self, groups: Indices) -> bool:
-        return self.inner.settled(groups)
 
 
 @runtime_checkable

@@ -10,7 +10,6 @@ maximum over all items fitted, and the instrument one over all items it is about
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
 
 import numpy as np
 
@@ -18,8 +17,9 @@ from heedful.core import Floats
 from heedful.preference.deviations import prior_precision
 from heedful.preference.identification import identify, restrict
 from heedful.preference.inference import Optimum
-from heedful.preference.likelihoods import Edges, Likelihood, Terms
+from heedful.preference.likelihoods import Likelihood, Terms
 from heedful.preference.observations import Indices
+from heedful.preference.wrapping import Wrapping
 
 LOG_DISCRIMINATION = "log discrimination"
 # Beyond e^±3 an instrument is pure noise beside the other, or the other beside it: they contradict each other.
@@ -29,22 +29,8 @@ _FARTHEST = 20.0
 
 
 @dataclass(frozen=True)
-class Discriminating:
+class Discriminating(Wrapping):
     """A likelihood that reads a · u, and thresholds a · t; its last nuisance parameter is log a."""
-
-    inner: Likelihood
-
-    @property
-    def kind(self) -> str:
-        return self.inner.kind
-
-    @property
-    def model(self) -> Any:
-        return self.inner.model
-
-    @property
-    def row(self) -> Indices:
-        return self.inner.row
 
     @property
     def nuisances(self) -> tuple[str, ...]:
@@ -110,18 +96,9 @@ class Discriminating:
             np.concatenate([values * factors[columns], values * weight[columns]]),
         )
 
-    def select(self, votes: Indices) -> Self:
-        return replace(self, inner=self.inner.select(votes))
-
     def restrict(self, new: Indices) -> Discriminating | None:
         inner = self.inner.restrict(new)
         return None if inner is None else Discriminating(inner)
-
-    def edges(self, n: int) -> Edges:
-        return self.inner.edges(n)
-
-    def settled(self, groups: Indices) -> bool:
-        return self.inner.settled(groups)
 
 
 def start_from(optimum: Optimum, likelihoods: tuple[Likelihood, ...]) -> Floats:
