@@ -46,7 +46,7 @@ def generate(path: Path, items: int, rows: int) -> Path:
     half = (strength[first] - strength[second]) / 2
     win, loss = np.exp(half), np.exp(-half)
     point = rng.random(rows) * (win + loss + 0.5)
-    outcome = np.where(point < win, 1, np.where(point < win + loss, 2, 0)).astype(np.int8)
+    outcome = np.where(point < win, 1, np.where(point < win + loss, -1, 0)).astype(np.int8)
     np.savez(path, first=first, second=second, outcome=outcome, items=items)
     return path
 
@@ -92,7 +92,7 @@ def counting_loop(first: Any, second: Any, outcome: Any, items: int) -> Any:
     def loop(first: Any, second: Any, outcome: Any, items: int) -> Any:
         counts = np.zeros(3 * items * items, np.int64)
         for row in range(len(first)):
-            counts[(first[row] * items + second[row]) * 3 + outcome[row]] += 1
+            counts[(first[row] * items + second[row]) * 3 + outcome[row] + 1] += 1
         return counts
 
     loop(first[:10], second[:10], outcome[:10], items)
@@ -106,7 +106,7 @@ def counting_loop(first: Any, second: Any, outcome: Any, items: int) -> Any:
 def evalica(first: Any, second: Any, outcome: Any, items: int) -> Any:
     import evalica as peer
 
-    winner = [peer.Winner.Draw, peer.Winner.X, peer.Winner.Y]
+    winner = {0: peer.Winner.Draw, 1: peer.Winner.X, -1: peer.Winner.Y}
 
     def prepare() -> Any:
         return first.tolist(), second.tolist(), [winner[v] for v in outcome.tolist()]
@@ -125,7 +125,7 @@ def choix(first: Any, second: Any, outcome: Any, items: int) -> Any:
     import choix as peer
 
     def prepare() -> Any:
-        swapped = outcome == 2
+        swapped = outcome == -1
         above, below = np.where(swapped, second, first), np.where(swapped, first, second)
         weight = np.where(outcome == 0, 0.5, 1.0)
         key = above.astype(np.int64) * items + below
@@ -142,7 +142,7 @@ def choix_pairs(first: Any, second: Any, outcome: Any, items: int) -> Any:
     import choix as peer
 
     def prepare() -> Any:
-        swapped, decided = outcome == 2, outcome != 0
+        swapped, decided = outcome == -1, outcome != 0
         above, below = np.where(swapped, second, first)[decided], np.where(swapped, first, second)[decided]
         return list(zip(above.tolist(), below.tolist(), strict=True))
 
@@ -159,7 +159,7 @@ def arena_rank(intervals: bool) -> Callable[..., Any]:
         from arena_rank.models.bradley_terry import BradleyTerry
         from arena_rank.utils.data_utils import PairDataset
 
-        winner = np.array(["tie", "model_a", "model_b"], dtype=object)[outcome]
+        winner = np.array(["model_b", "tie", "model_a"], dtype=object)[outcome + 1]
         frame = pd.DataFrame({"model_a": first, "model_b": second, "winner": winner})
 
         def fit(data: Any) -> Any:
@@ -184,9 +184,9 @@ def unique_cells(first: Any, second: Any, outcome: Any, items: int, data: Path) 
     from scipy.optimize import minimize
 
     def fit(gtol: Any) -> Any:
-        key = (first.astype(np.int64) * items + second) * 3 + outcome
+        key = (first.astype(np.int64) * items + second) * 3 + outcome + 1
         cell, number = np.unique(key, return_counts=True)
-        a, b, won = cell // 3 // items, cell // 3 % items, np.array([0.5, 1.0, 0.0])[cell % 3]
+        a, b, won = cell // 3 // items, cell // 3 % items, cell % 3 / 2
         weight = number / number.sum()
 
         def loss(x: Any) -> Any:
@@ -272,7 +272,7 @@ def reference(path: Path) -> None:
             file["outcome"],
             int(file["items"]),
         )
-    score, x = np.array([0.5, 1.0, 0.0])[y], np.zeros(n)
+    score, x = (1 + y) / 2, np.zeros(n)
     wins = coo_array((np.append(score, 1 - score), (np.append(a, b), np.append(b, a))), shape=(n, n)).tocsr().tocoo()
     met = (wins + wins.T).tocsr().tocoo()
     i, j = met.coords
@@ -471,13 +471,13 @@ def simulate(cell: Cell, sets: int, rng: np.random.Generator) -> dict[str, tuple
     }
     utility = cell.spread * norm.ppf((np.arange(cell.items) + 0.5) / cell.items)
     low, high, times = cell.pairs()
-    p = np.exp(links[cell.votes].log_prob(utility[low] - utility[high], np.array([cell.tie])))[[1, 2, 0]]
-    every = np.tile(low, 3), np.tile(high, 3), np.repeat(np.arange(3), len(low))
+    p = np.exp(links[cell.votes].log_prob(utility[low] - utility[high], np.array([cell.tie])))
+    every = np.tile(low, 3), np.tile(high, 3), np.repeat([-1, 0, 1], len(low))
     fitted: Any = {"items": cell.items, "model": cell.fitted}
     truth = rate(*every, weight=(times * p).ravel(), interval=None, **fitted).strengths
     pairs, tally = np.repeat(np.arange(len(low)), times), dict[str, tuple[int, int]]()
     for _ in range(sets):
-        outcome = (rng.random(len(pairs)) > p.cumsum(axis=0)[:, pairs]).sum(axis=0).clip(max=2)
+        outcome = (rng.random(len(pairs)) > p.cumsum(axis=0)[:, pairs]).sum(axis=0).clip(max=2) - 1
         basis: Any = cell.basis
         ratings = rate(low[pairs], high[pairs], outcome, interval=basis, **fitted)
         if ratings.identified.all():

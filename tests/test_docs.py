@@ -44,7 +44,7 @@ def test_python_of_the_guide_to_preferences_runs() -> None:
         "votes": votes(),
         "first": first,
         "second": (first + rng.integers(1, 5, size=500)) % 5,
-        "outcome": rng.integers(0, 3, size=500),
+        "outcome": rng.integers(-1, 2, size=500),
         "names": list("abcde"),
         "design": rng.normal(size=(80, 3)),
         "rows_first": np.arange(0, 80, 2),

@@ -258,8 +258,9 @@ def rate(
 ) -> Ratings:
     """Rate items by comparisons, given as arrays [v] of any integer type.
 
-    first, second: item numbers from 0. outcome: 1 where the first won, 2 where the second did, 0 for a tie. items: how
-    many there are, or their names; None takes the largest number seen. weight [v]: of each comparison, None: 1 each.
+    first, second: item numbers from 0. outcome: 1 where the first won, −1 where the second did, 0 for a tie. items:
+    how many there are, or their names; None takes the largest number seen. weight [v]: of each comparison, None: 1
+    each.
     model: "bradley_terry" counts a tie as half a win for each, and places items by wins and losses; "davidson",
     "rao_kupper" and "thurstone" (Glenn and David's ties) fit a tie term. interval: "sandwich" holds where the
     model does not, "model" is H⁻¹ (with weights of 1 alone); both take comparisons as independent (for prompts or
