@@ -167,6 +167,19 @@ def test_items_that_cannot_be_placed_get_no_number() -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
+def test_who_is_preferred_is_as_the_papers_write_it(model: Any) -> None:
+    _, *rows = comparisons(5, 300, seed=4)
+    ratings = rate(*rows, 6, model=model)
+    d = ratings.strengths[[0, 1]] - ratings.strengths[[2, 3]]
+    _, first, second = probabilities(model, d, next(iter(ratings.nuisance.values()), -np.inf))
+    if model == "bradley_terry":
+        first, second = expit(d), expit(-d)
+    np.testing.assert_allclose(ratings.prefer([0, 1], [2, 3]), first / (first + second), rtol=1e-12)
+    assert np.isnan(ratings.prefer([0], [5])).all()
+    assert np.isnan(rate([0], [1], [1], model=model).prefer([0], [1])).all()
+
+
+@pytest.mark.parametrize("model", MODELS)
 def test_nothing_but_ties_or_one_sided_wins_places_nobody(model: Any) -> None:
     ratings = rate(np.array([0]), np.array([1]), np.array([1]), model=model)
     assert not ratings.identified.any()

@@ -54,7 +54,7 @@ class GeneralPreference:
     converged: bool
     model: dict[str, Any] = field(default_factory=dict)
 
-    def prob(self, first: Sequence[Item], second: Sequence[Item]) -> Floats:
+    def prefer(self, first: Sequence[Item], second: Sequence[Item]) -> Floats:
         """P(first wins | decided) [n], averaged over the draws. Raises InputError for unknown free items."""
         gap = self.margin(first, second, draws=True)
         return np.asarray((1 + np.tanh(gap / 2).mean(axis=0)) / 2)
@@ -62,7 +62,7 @@ class GeneralPreference:
     def margin(self, first: Sequence[Item], second: Sequence[Item], *, draws: bool = False) -> Floats:
         """Δ [n] in nats at the maximum, or of each draw [k, n]."""
         if len(first) != len(second):
-            raise InputError(f"{len(first)} first and {len(second)} second items cannot be paired", where="prob")
+            raise InputError(f"{len(first)} first and {len(second)} second items cannot be paired", where="prefer")
         weights, factors = (self.weight_draws, self.factor_draws) if draws else (self.weights, self.factors)
         evaluate = self.utility.evaluate
         gap = evaluate(first, weights) - evaluate(second, weights)

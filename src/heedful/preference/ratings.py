@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import expit, ndtri
 
 from heedful.core import FitError, Floats, Promise, UsageError
 from heedful.preference.counting import PairCounts, count
@@ -73,6 +73,14 @@ class Ratings:
     def identified(self) -> np.ndarray:
         """Which items the comparisons place [n]."""
         return np.isin(np.arange(self.counts.items), self.kept)
+
+    def prefer(self, first: Any, second: Any) -> Floats:
+        """P(first wins | decided) [m] of items given by number, at these strengths; NaN where one is not placed."""
+        if self.fit is None:
+            return np.full(np.shape(first), np.nan)
+        difference = self.strengths[np.asarray(first)] - self.strengths[np.asarray(second)]
+        log_p = self.fit.pairs.model.log_prob(difference, self.fit.nuisance)
+        return np.asarray(expit(log_p[-1] - log_p[0]))
 
     @property
     def nuisance(self) -> dict[str, float]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from heedful.core import Floats, InputError, UsageError
 from heedful.models.encoders import Arrays
 from heedful.preference.features import fit_features
-from heedful.preference.heads.base import Gap, gaussian_gap
+from heedful.preference.heads.base import ByGap
 from heedful.preference.heads.checks import check_positive
 from heedful.preference.heads.votes import Votes
 from heedful.preference.observations import Indices
@@ -65,7 +65,7 @@ def _codes(votes: Votes) -> Indices:
 
 
 @dataclass(frozen=True, eq=False)
-class FittedLinear:
+class FittedLinear(ByGap):
     """`weights` [d] and draws of them [k, d]."""
 
     weights: Floats
@@ -80,9 +80,6 @@ class FittedLinear:
 
     def aleatoric(self, features: Floats) -> None:
         return None
-
-    def gap(self, first: Floats, second: Floats) -> Gap:
-        return gaussian_gap(self, first, second)
 
     def state(self) -> tuple[Arrays, dict[str, Any]]:
         return {"weights": self.weights, "drawn": self.drawn}, {"head": "linear", "name": self.name}

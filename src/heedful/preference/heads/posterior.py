@@ -12,7 +12,6 @@ from heedful.core import Floats, InputError, Item, Parts, Scale, ScaleError, Sco
 from heedful.core.algebra import Expressible
 from heedful.models import Encoder
 from heedful.preference.heads.base import FittedHead
-from heedful.preference.heads.calibration import preferred
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +30,7 @@ class HeadPosterior:
         """P(first wins | decided) [n], averaged over draws and people's spread."""
         if len(first) != len(second):
             raise InputError(f"{len(first)} first and {len(second)} second items cannot be paired", where="prefer")
-        return preferred(self.head, self._features(first), self._features(second))
+        return self.head.prefer(self._features(first), self._features(second))
 
     def potential(self, *, scale: Scale = "utility", reference: Sequence[Item] | None = None) -> HeadPotential:
         """The utility itself, or log σ(u − u_ref), u_ref the mean utility of the reference items of the same context.

@@ -76,10 +76,10 @@ class Groups(Expressible):
         spread = np.sqrt(np.maximum(share @ (means - mean) ** 2, 0.0))
         return Scores(mean, np.einsum("ki,ikn->kn", self.share_draws, drawn), spread)
 
-    def prob(self, first: Sequence[Item], second: Sequence[Item]) -> Floats:
+    def prefer(self, first: Sequence[Item], second: Sequence[Item]) -> Floats:
         """P(a person of the population prefers the first | decided) [n], averaged over draws: Σ_k π_k σ(Δ_k)."""
         if len(first) != len(second):
-            raise InputError(f"{len(first)} first and {len(second)} second items cannot be paired", where="prob")
+            raise InputError(f"{len(first)} first and {len(second)} second items cannot be paired", where="prefer")
         total = np.zeros(len(first))
         for share, posterior in zip(self.share_draws.T, self.posteriors, strict=True):
             utility = posterior.utility

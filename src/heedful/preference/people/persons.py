@@ -54,10 +54,10 @@ class People(Expressible):
         mean, draws = evaluate(items, self.population.weights), evaluate(items, self.weight_draws)
         return Scores(mean, draws, np.sqrt((apart**2).sum(axis=0)))
 
-    def prob(self, first: Sequence[Item], second: Sequence[Item]) -> Floats:
+    def prefer(self, first: Sequence[Item], second: Sequence[Item]) -> Floats:
         """P(a person of the population prefers the first | decided) [n], averaged over people and draws."""
         if len(first) != len(second):
-            raise InputError(f"{len(first)} first and {len(second)} second items cannot be paired", where="prob")
+            raise InputError(f"{len(first)} first and {len(second)} second items cannot be paired", where="prefer")
         evaluate = self.votes.utility.evaluate
         gap = evaluate(first, self.weight_draws) - evaluate(second, self.weight_draws)
         loadings = np.swapaxes(self.loading_draws, 1, 2)
