@@ -37,7 +37,7 @@ def votes(n: int = 600) -> Table:
     return Table.shaped(pl.DataFrame(columns))
 
 
-def test_python_of_the_guide_to_preferences_runs() -> None:
+def test_python_of_the_guide_to_preferences_runs(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     first = rng.integers(5, size=500)
     scope: dict[str, object] = {
@@ -50,9 +50,10 @@ def test_python_of_the_guide_to_preferences_runs() -> None:
         "rows_first": np.arange(0, 80, 2),
         "rows_second": np.arange(1, 80, 2),
         "share": rng.integers(0, 2, size=40).astype(float),
+        "folder": tmp_path,
     }
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / "preference.md").read_text("utf-8"), re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     for block in blocks:
         exec(compile(block, "preference.md", "exec"), scope)
 

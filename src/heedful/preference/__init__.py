@@ -5,7 +5,8 @@ from heedful.preference.critiques import style_critiques
 from heedful.preference.fitting import fit
 from heedful.preference.observations import FITTED_KINDS
 from heedful.preference.persistence import load
-from heedful.preference.posterior import FittedPosterior, PosteriorPotential
+from heedful.preference.posterior import FittedPosterior
+from heedful.preference.potential import PosteriorPotential
 from heedful.preference.prediction import Prediction
 from heedful.preference.raters import fit_raters
 from heedful.preference.ratings import Ratings, rate, rate_counts

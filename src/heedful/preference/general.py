@@ -25,6 +25,7 @@ from heedful.preference.against import Against, against
 from heedful.preference.pair_models import Derivatives
 from heedful.preference.people import checks
 from heedful.preference.people.votes import PairVotes
+from heedful.preference.persistence import Saved
 from heedful.preference.sandwich import Dense, mirrored
 from heedful.preference.utilities import Utility
 
@@ -36,7 +37,7 @@ _STEPS = 200
 
 
 @dataclass(frozen=True, eq=False)
-class GeneralPreference:
+class GeneralPreference(Saved):
     """A fitted general preference. With k draws, B blocks and d features (or items):
 
     `weights` [d] of the scalar utility and their draws [k, d]; the `factors` [B, 2, d] (a_b and c_b) and theirs

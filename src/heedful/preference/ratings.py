@@ -24,6 +24,7 @@ from heedful.preference.pair_fit import DENSE_LIMIT, PairFit, most_likely
 from heedful.preference.pair_placing import LINKS, Model, decided, placed, split
 from heedful.preference.pair_spread import LARGEST_ERROR, Outcomes, covariance, leverage, variances, variances_of
 from heedful.preference.pairs import Pairs
+from heedful.preference.persistence import Saved
 
 if TYPE_CHECKING:
     from heedful.preference.pair_bootstrap import Bootstrap
@@ -49,7 +50,7 @@ class Intervals:
 
 
 @dataclass(frozen=True, eq=False)
-class Ratings:
+class Ratings(Saved):
     """Strengths of n items by maximum likelihood.
 
     `strengths` [n] are log-strengths (nats; for "thurstone" standard deviations of the noise of a difference). They sum

@@ -28,6 +28,7 @@ from heedful.preference.against import Against, against
 from heedful.preference.people import checks
 from heedful.preference.people.em import Mode, fit_mixture
 from heedful.preference.people.votes import KIND, PairVotes, parameter_names
+from heedful.preference.persistence import Saved
 from heedful.preference.posterior import FittedPosterior
 from heedful.preference.prediction import Reading
 from heedful.preference.sandwich import Dense, mirrored
@@ -37,7 +38,7 @@ MIN_RATERS = 5.0
 
 
 @dataclass(frozen=True, eq=False)
-class Groups(Expressible):
+class Groups(Expressible, Saved):
     """K groups of raters, the largest first, and the population that they make up.
 
     `posteriors` [K] are those of the groups, whose draws line up: row r of each, and of `share_draws` [k, K], is one

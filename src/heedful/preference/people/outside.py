@@ -28,6 +28,7 @@ from heedful.preference.likelihoods import summed
 from heedful.preference.observations import Indices
 from heedful.preference.people import checks
 from heedful.preference.people.groups import Groups
+from heedful.preference.persistence import Saved
 from heedful.preference.posterior import FittedPosterior
 from heedful.preference.sandwich import Dense, mirrored
 from heedful.preference.utilities import FreeItems
@@ -131,7 +132,7 @@ def log_likelihood(answers: Answers, x: Floats) -> tuple[float, Floats, Floats]:
 
 
 @dataclass(frozen=True, eq=False)
-class Absolute:
+class Absolute(Saved):
     """Utilities with a zero point: `posterior` (not centred: above 0 is good enough), and the nuisance parameters by
     name with their standard errors."""
 

@@ -21,6 +21,7 @@ from heedful.preference.people import checks
 from heedful.preference.people.latent import Cells, Population, nodes, positions
 from heedful.preference.people.persons_em import LOADING_SD, fit_population
 from heedful.preference.people.votes import KIND, PairVotes, parameter_names
+from heedful.preference.persistence import Saved
 from heedful.preference.posterior import FittedPosterior
 from heedful.preference.prediction import Reading
 from heedful.preference.sandwich import Dense, mirrored
@@ -29,7 +30,7 @@ _FEWEST_DRAWS = 100
 
 
 @dataclass(frozen=True, eq=False)
-class People(Expressible):
+class People(Expressible, Saved):
     """A population in which people differ along q directions.
 
     `population` holds the estimates; `weight_draws` [k, d], `loading_draws` [k, d, q] and `nuisance_draws` [k, p] are
@@ -123,7 +124,7 @@ class People(Expressible):
 
 
 @dataclass(frozen=True, eq=False)
-class Person:
+class Person(Saved):
     """One person: z with its mean [q], covariance [q, q] and draws [k, q], and the posterior of their utilities."""
 
     people: People
