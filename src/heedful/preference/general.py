@@ -21,10 +21,11 @@ import numpy as np
 from scipy import linalg
 
 from heedful.core import Base, FitError, Floats, InputError, Item, UsageError
+from heedful.feedback import Table
 from heedful.preference.against import Against, against
 from heedful.preference.pair_models import Derivatives
 from heedful.preference.people import checks
-from heedful.preference.people.votes import PairVotes
+from heedful.preference.people.votes import PairVotes, pair_votes
 from heedful.preference.persistence import Saved
 from heedful.preference.sandwich import Dense, mirrored
 from heedful.preference.utilities import Utility
@@ -197,7 +198,7 @@ class Objective:
 
 
 def fit_general(
-    votes: PairVotes,
+    votes: PairVotes | Table,
     *,
     blocks: int = 1,
     utility_sd: float = 2.5,
@@ -208,6 +209,7 @@ def fit_general(
 ) -> GeneralPreference:
     """A scalar utility and `blocks` rotation blocks, by maximum a posteriori with Laplace's draws.
 
+    A table is read as comparisons between systems; to read it otherwise, give `PairVotes.of` it.
     Priors are Gaussian with standard deviations `utility_sd` and, for every entry of the factors, `skew_sd`; together
     the latter amount to the nuclear norm of the skew part, so that a cycle the votes do not bear out vanishes. None
     chooses `skew_sd` by log-likelihood on raters held out, or no skew part at all. 0 blocks are a scalar utility.
@@ -219,7 +221,7 @@ def fit_general(
     checks.width(utility_sd, "utility_sd")
     checks.width(skew_sd, "skew_sd")
     checks.at_least(1, starts=starts, draws=draws)
-    rng = np.random.default_rng(seed)
+    votes, rng = pair_votes(votes), np.random.default_rng(seed)
     tried: dict[float, float] = {}
     if skew_sd is None and blocks:
         tried = {sd: _held_out(votes, blocks if sd else 0, utility_sd, sd or 1.0, rng) for sd in (0.0, *SKEW_SDS)}

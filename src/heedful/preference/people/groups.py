@@ -24,10 +24,11 @@ from heedful.core import (
     UsageError,
 )
 from heedful.core.algebra import Expressible
+from heedful.feedback import Table
 from heedful.preference.against import Against, against
 from heedful.preference.people import checks
 from heedful.preference.people.em import Mode, fit_mixture
-from heedful.preference.people.votes import KIND, PairVotes, parameter_names
+from heedful.preference.people.votes import KIND, PairVotes, pair_votes, parameter_names, votes_like
 from heedful.preference.persistence import Saved
 from heedful.preference.posterior import FittedPosterior
 from heedful.preference.prediction import Reading
@@ -65,7 +66,7 @@ class Groups(Expressible, Saved):
 
     @property
     def votes(self) -> PairVotes:
-        """The votes fitted; `PairVotes.of(table, like=...)` them reads votes of new raters."""
+        """The votes fitted."""
         return self.mode.mixture.votes
 
     def __call__(self, items: Sequence[Item]) -> Scores:
@@ -92,20 +93,20 @@ class Groups(Expressible, Saved):
         """The population's probability of preferring an item to the policy's, as a potential that holds under it."""
         return against(self, policy, name=name)
 
-    def log_evidence_of(self, votes: PairVotes) -> Floats:
+    def log_evidence_of(self, votes: PairVotes | Table) -> Floats:
         """log p(votes of each rater) [R], the rater's group being unknown, at the fitted parameters."""
         return np.asarray(special.logsumexp(self._joint(votes), axis=1))
 
-    def assign(self, votes: PairVotes) -> Floats:
+    def assign(self, votes: PairVotes | Table) -> Floats:
         """P(group | votes) [R, K] of raters, who may be new."""
         return np.asarray(np.exp(special.log_softmax(self._joint(votes), axis=1)))
 
-    def _joint(self, votes: PairVotes) -> Floats:
-        return replace(self.mode.mixture, votes=votes.matched(self.votes, "Groups")).joint(self.mode.x)
+    def _joint(self, votes: PairVotes | Table) -> Floats:
+        return replace(self.mode.mixture, votes=votes_like(votes, self.votes, "Groups")).joint(self.mode.x)
 
 
 def fit_groups(
-    votes: PairVotes,
+    votes: PairVotes | Table,
     groups: int,
     *,
     prior_sd: float | None = None,
@@ -115,12 +116,14 @@ def fit_groups(
 ) -> Groups:
     """A mixture of K groups of raters with utilities and a tie term of their own, by EM from several starts.
 
+    A table is read as comparisons between systems; to read it otherwise, give `PairVotes.of` it.
     Utilities have a prior N(0, prior_sd²); None estimates its width with the rest. The posterior is Laplace's
     approximation around the best maximum found, over utilities, tie terms and shares jointly. How many groups there
     are is the question of `heedful.preference.people.choosing`. Chakraborty et al. 2024, "MaxMin-RLHF".
     Raises UsageError unless 1 <= groups <= raters, prior_sd > 0, starts and draws >= 1, FitError where no strict
     maximum is found.
     """
+    votes = pair_votes(votes)
     if not 1 <= groups <= len(votes.raters):
         raise UsageError(f"{len(votes.raters)} raters cannot make up {groups} groups", where="groups")
     checks.width(prior_sd, "prior_sd")

@@ -60,9 +60,9 @@ class PairVotes:
         """The comparisons of a table whose rater is known; items are systems, or texts where there are `features`.
 
         `like` reads new votes as those fitted were read: the same items (or encoder, as fitted), outcomes and
-        criterion, as `People.person` and `Groups.assign` want them. `by` "context" takes prompts for raters: the same
-        models then say whether prompts differ. Degrees are read by their choice alone. `criterion` is "overall" where
-        nothing says otherwise. Raises FitError where nothing remains, InputError for items that `like` does not know.
+        criterion. `by` "context" takes prompts for raters: the same models then say whether prompts differ. Degrees are
+        read by their choice alone. `criterion` is "overall" where nothing says otherwise. Raises FitError where nothing
+        remains, InputError for items that `like` does not know.
         """
         if like is not None and features is not None:
             raise UsageError("features are those of the votes fitted", where="PairVotes", fix="leave out features")
@@ -209,6 +209,16 @@ class PairVotes:
         outcome = (rng.random(len(pair)) * edges[-1] > edges).sum(axis=0)
         entries = np.ones(len(pair)), (rater, outcome * pairs + pair)
         return replace(self, counts=sparse.coo_array(entries, shape=self.counts.shape).tocsr())
+
+
+def pair_votes(votes: PairVotes | Table) -> PairVotes:
+    """The votes themselves, or the comparisons between systems in a table, as `PairVotes.of` reads them."""
+    return PairVotes.of(votes) if isinstance(votes, Table) else votes
+
+
+def votes_like(votes: PairVotes | Table, fitted: PairVotes, where: str) -> PairVotes:
+    """Votes on the items or features that were fitted, a table read accordingly; else InputError."""
+    return PairVotes.of(votes, like=fitted) if isinstance(votes, Table) else votes.matched(fitted, where)
 
 
 def _comparisons(seen: Observations) -> tuple[Indices, Indices, Indices, Floats, dict[str, int]]:
