@@ -1,7 +1,7 @@
 """What is improved and what judges: encoders of items, and base distributions small enough to list."""
 
 from heedful.models.defaults import default_encoder
-from heedful.models.encoders import Blocked, Encoder, Stacked, Standardised, blocks_of, load_encoder
+from heedful.models.encoders import Blocked, Encoder, Stacked, Standardised, blocks_of, load_encoder, standardised
 from heedful.models.ngrams import NgramFeatures
 from heedful.models.sentences import SentenceEncoder
 from heedful.models.style import StyleFeatures
@@ -21,4 +21,5 @@ __all__ = [
     "blocks_of",
     "default_encoder",
     "load_encoder",
+    "standardised",
 ]

@@ -264,6 +264,10 @@ class FittedCalibrated:
     def name(self) -> str:
         return f"{self.head.name}, {self.report.method}"
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {**self.head.facts, "calibration": asdict(self.report)}
+
     def mean(self, features: Floats) -> Floats:
         return self.head.mean(features) / self.temperature
 
@@ -279,7 +283,6 @@ class FittedCalibrated:
         return Gap(inner.values / self.temperature, inner.weights)
 
     def prefer(self, first: Floats, second: Floats) -> Floats:
-        """P(first wins | decided) [m], by the curve where there is one."""
         probability = self.gap(first, second).probability()
         return probability if self.curve is None else self.curve(probability)
 

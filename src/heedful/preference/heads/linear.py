@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -52,7 +52,7 @@ class Linear:
         context = _codes(votes) if self.prior_sd is None and self.width == "held out" else None
         likelihoods = votes.likelihoods(len(design))
         found = fit_features(likelihoods, design, self.prior_sd, votes.clusters, self.pairs, rng, context=context)
-        return FittedLinear(found.mean, found.draws, self.name)
+        return FittedLinear(found.mean, found.draws, self.name, found.facts)
 
 
 def _codes(votes: Votes) -> Indices:
@@ -71,6 +71,7 @@ class FittedLinear(ByGap):
     weights: Floats
     drawn: Floats
     name: str = "linear"
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def mean(self, features: Floats) -> Floats:
         return np.asarray(features @ self.weights)
@@ -82,8 +83,9 @@ class FittedLinear(ByGap):
         return None
 
     def state(self) -> tuple[Arrays, dict[str, Any]]:
-        return {"weights": self.weights, "drawn": self.drawn}, {"head": "linear", "name": self.name}
+        state = {"head": "linear", "name": self.name, "facts": self.facts}
+        return {"weights": self.weights, "drawn": self.drawn}, state
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, NDArray[Any]], state: Mapping[str, Any]) -> Self:
-        return cls(arrays["weights"], arrays["drawn"], state["name"])
+        return cls(arrays["weights"], arrays["drawn"], state["name"], dict(state["facts"]))

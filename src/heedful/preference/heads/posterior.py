@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from heedful.core import Floats, InputError, Item, Parts, Scores
+from heedful.core import Finding, Floats, InputError, Item, Parts, Scores
 from heedful.models import Encoder
 from heedful.preference.heads.base import FittedHead
 from heedful.preference.persistence import Saved
@@ -16,10 +17,20 @@ from heedful.preference.potential import Potentials
 
 @dataclass(frozen=True, eq=False)
 class HeadPosterior(Potentials, Saved):
-    """What a head says about items, through the encoder it was fitted on."""
+    """What a head says about items, through the encoder it was fitted on.
+
+    `names` [d] are its features; `findings` what one should know before trusting it, `model` the facts of the fit.
+    """
 
     encoder: Encoder
     head: FittedHead
+    criterion: str = "overall"
+    findings: tuple[Finding, ...] = ()
+    model: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.encoder.names
 
     def __call__(self, items: Sequence[Item]) -> Scores:
         """Utilities in nats with draws and, where the head has it, the standard deviation of people's disagreement."""

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from heedful.core import FitError, Floats, InputError, UsageError
 from heedful.feedback import Table
-from heedful.models import Encoder, Standardised
+from heedful.models import Encoder, standardised
 from heedful.preference.observations import Comparisons, Indices, Observations, observe
 from heedful.preference.pair_models import PairModel
 from heedful.preference.pairs import Pairs
@@ -240,7 +240,7 @@ def _anew(seen: Observations, features: Encoder | None) -> tuple[Utility, Indice
     code = np.arange(len(seen.names))
     if features is None:
         return FreeItems(tuple(seen.names)), code, None
-    encoder = (features if isinstance(features, Standardised) else Standardised(features)).fit(seen.items())
+    encoder = standardised(features).fit(seen.items())
     return Linear(encoder), code, encoder.encode(seen.items())
 
 
