@@ -239,6 +239,7 @@ def fit_general(
     (w, factors, nuisance), (w_draws, factor_draws, _) = objective.split(x), objective.split(drawn)
     out = objective.basis.T if votes.design is None else np.eye(objective.width)
     facts = {
+        **votes.facts,
         "blocks": blocks,
         "prior": {"family": "gaussian", "mean": 0.0, "sd": utility_sd, "skew_sd": skew_sd},
         "held_out_log_likelihood": tried,

@@ -137,22 +137,23 @@ def fit_groups(
         )
     inverse = linalg.cho_solve(linalg.cho_factor(mode.information), np.eye(len(mode.x)))
     drawn = mirrored(mode.x, Dense((inverse + inverse.T) / 2).sample(-(-draws // 2), rng))
-    return _groups(mode, inverse, drawn, starts, seed)
-
-
-def _groups(mode: Mode, covariance: Floats, drawn: Floats, starts: int, seed: int) -> Groups:
-    mixture, votes = mode.mixture, mode.mixture.votes
-    responsibility, own = mixture.responsibilities(mode.x), mixture.own(mode.x)
+    how = "estimated with the groups" if prior_sd is None else "given"
     facts = {
-        "groups": mixture.groups,
-        "prior": {"family": "gaussian", "mean": 0.0, "sd": mixture.sd},
+        **votes.facts,
+        "groups": groups,
+        "prior": {"family": "gaussian", "mean": 0.0, "sd": mode.mixture.sd, "sd_was": how},
         "share_prior": "Dirichlet(1/2)",
         "covariance": "laplace",
         "promise": "credible",
         "starts": starts,
         "seed": seed,
-        "excluded": votes.excluded,
     }
+    return _groups(mode, inverse, drawn, facts)
+
+
+def _groups(mode: Mode, covariance: Floats, drawn: Floats, facts: dict[str, Any]) -> Groups:
+    mixture, votes = mode.mixture, mode.mixture.votes
+    responsibility, own = mixture.responsibilities(mode.x), mixture.own(mode.x)
     posteriors = tuple(
         _posterior(mode, covariance, drawn, k, float(responsibility[:, k].sum()), facts) for k in range(len(own))
     )

@@ -178,8 +178,8 @@ def fit_people(
         weights, loadings = _centred(weights.T).T, np.swapaxes(_centred(np.swapaxes(loadings, 0, 1)), 0, 1)
         population = Population(_centred(population.weights), _centred(population.loadings), population.nuisance)
     prior = {"family": "gaussian", "mean": 0.0, "sd": fitted.sd, "loading_sd": LOADING_SD}
-    facts: dict[str, Any] = {"rank": rank, "prior": prior, "seed": seed}
-    facts |= {"covariance": "laplace", "iterations": fitted.iterations, "excluded": votes.excluded}
+    facts = {**votes.facts, "rank": rank, "prior": prior, "seed": seed}
+    facts |= {"covariance": "laplace", "iterations": fitted.iterations}
     draws_of = weights, loadings, drawn[:, d * (1 + rank) :]
     return People(votes, population, *draws_of, fitted.log_likelihood, fitted.converged, facts)
 

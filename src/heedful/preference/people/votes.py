@@ -151,6 +151,13 @@ class PairVotes:
     def votes(self) -> int:
         return int(self.counts.sum())
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a model fitted to these votes says of them."""
+        utility = "items" if self.design is None else "features"
+        kinds = [{"kind": KIND, "n": self.votes}]
+        return {"criterion": self.criterion, "utility": utility, "likelihoods": kinds, "excluded": self.excluded}
+
     @cached_property
     def differences(self) -> Any:
         """How Δ of each pair depends on θ [P, d]: sparse for free items."""
