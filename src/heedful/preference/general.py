@@ -23,6 +23,7 @@ from scipy import linalg
 from heedful.core import Base, FitError, Floats, InputError, Item, UsageError
 from heedful.feedback import Table
 from heedful.preference.against import Against, against
+from heedful.preference.backtracking import along, backtracked
 from heedful.preference.pair_models import Derivatives
 from heedful.preference.people import checks
 from heedful.preference.people.votes import PairVotes, pair_votes
@@ -180,13 +181,10 @@ class Objective:
             step = vectors @ ((vectors.T @ gradient) / np.maximum(np.abs(values), 1e-3))
             if np.abs(step).max() < 1e-8:
                 return x, True
-            size = 1.0
-            while size > 1e-8 and self.value(x + size * step) < value + 1e-4 * size * float(gradient @ step) - 1e-11:
-                size /= 2
-            if size <= 1e-8:
+            found = backtracked(along(self.value, x, step), value, float(gradient @ step))
+            if found is None:
                 return x, bool(np.abs(step).max() < 1e-4)
-            x = x + size * step
-            value = self.value(x)
+            value, x = found
         return x, False
 
     def start(self, rng: np.random.Generator) -> Floats:
