@@ -24,11 +24,11 @@ from heedful.core import Base, FitError, Floats, InputError, Item, UsageError
 from heedful.feedback import Table
 from heedful.preference.against import Against, against
 from heedful.preference.backtracking import along, backtracked
+from heedful.preference.noise import Dense, mirrored
 from heedful.preference.pair_models import Derivatives
 from heedful.preference.people import checks
 from heedful.preference.people.votes import PairVotes, pair_votes
 from heedful.preference.persistence import Saved
-from heedful.preference.sandwich import Dense, mirrored
 from heedful.preference.utilities import Utility
 
 NUISANCE_SD = 5.0

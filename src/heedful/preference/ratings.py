@@ -18,11 +18,11 @@ from scipy.special import expit, ndtri
 
 from heedful.core import FitError, Floats, Promise, UsageError
 from heedful.preference.counting import PairCounts, count
-from heedful.preference.information import Dense
 from heedful.preference.observations import Indices
 from heedful.preference.pair_fit import DENSE_LIMIT, PairFit, most_likely
-from heedful.preference.pair_placing import LINKS, Model, decided, placed, split
-from heedful.preference.pair_spread import LARGEST_ERROR, Outcomes, covariance, leverage, variances, variances_of
+from heedful.preference.pair_placing import LINKS, Model, firm, placed, split
+from heedful.preference.pair_promise import promise
+from heedful.preference.pair_spread import LARGEST_ERROR, Outcomes, covariance, variances, variances_of
 from heedful.preference.pairs import Pairs
 from heedful.preference.persistence import Saved
 
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 
 Basis = Literal["sandwich", "model"]
 
-# With fewer decided comparisons of an item, or where one has more of a say in its own fit (a few join two groups),
-# intervals cover more than their level (benchmarks/ranking.py --part coverage).
-_CONFIDENCE_COMPARISONS = 40
-_CONFIDENCE_LEVERAGE = 0.03
 # Of very many items, those whose variances are solved for where random signs do not tell them.
 _EXACT = 64
 
@@ -160,57 +156,22 @@ class Ratings(Saved):
     @cached_property
     def _made(self) -> Outcomes | None:
         """What the sandwich needs of the comparisons; None for intervals by the model."""
-        return self._told if self.basis == "sandwich" else None
+        return self.told if self.basis == "sandwich" else None
 
     @cached_property
-    def _told(self) -> Outcomes | None:
+    def told(self) -> Outcomes | None:
+        """What the comparisons of items placed tell of the variance; None where there are none."""
         if self.fit is None:
             return None
         inside = self.inside
         counts = self.counts.counts[:, inside]
         squares = counts if self.counts.squares is None else self.counts.squares[:, inside]
-        return Outcomes(counts, squares, self.split, self._firm[inside])
-
-    @property
-    def _firm(self) -> np.ndarray:
-        """Which of the counted pairs are of two items that decided comparisons alone place [m]."""
-        counts = self.counts
-        if self.model == "bradley_terry" or not counts.counts[1].any():
-            return np.ones(len(counts.first), bool)
-        firm = np.isin(np.arange(counts.items), decided(counts).kept)
-        return np.asarray(firm[counts.first] & firm[counts.second])
-
-    @property
-    def promise(self) -> Promise:
-        """`confidence` where each item placed has decided comparisons enough and no group hangs on a few of them.
-
-        Else it is `at least`, as it is for H⁻¹ under "bradley_terry" with ties: half a win varies less than a win or a
-        loss.
-        """
-        halves = self.model == "bradley_terry" and self.counts.counts[1].any()
-        if self.fit is None or (self.basis == "model" and halves):
-            return "at least"
-        if self._decided[self.kept].min() < _CONFIDENCE_COMPARISONS:
-            return "at least"
-        return "confidence" if self._leverage <= _CONFIDENCE_LEVERAGE else "at least"
-
-    @property
-    def _decided(self) -> Floats:
-        """How many decided comparisons place each item [n]: with weights, as many of equal weight as tell as much."""
-        counts, inside = self.counts, self.inside
-        totals = []
-        for array in (counts.counts, counts.counts if counts.squares is None else counts.squares):
-            each = (array[0] + array[2]) * inside
-            totals.append(sum(np.bincount(side, each, counts.items) for side in (counts.first, counts.second)))
-        return np.asarray(totals[0] ** 2 / np.maximum(totals[1], 1e-300))
+        return Outcomes(counts, squares, self.split, firm(self.counts, self.model)[inside])
 
     @cached_property
-    def _leverage(self) -> float:
-        """The most that one comparison adds to the information that there is, among all pairs."""
-        if self.fit is None or self._told is None:
-            return 0.0
-        inverse = self.fit.information.inverse if isinstance(self.fit.information, Dense) else None
-        return float(np.trace(leverage(self.fit, self._told, inverse)).max())
+    def promise(self) -> Promise:
+        """What intervals promise; see `pair_promise`."""
+        return promise(self)
 
     def interval(self, level: float = 0.95) -> Intervals:
         """Of each strength, on its own. Raises UsageError for a level that is not between 0 and 1."""

@@ -26,12 +26,12 @@ from heedful.core import FitError, Floats, InputError, Item
 from heedful.feedback import CHOICES, Table
 from heedful.preference.backtracking import along, backtracked
 from heedful.preference.likelihoods import summed
+from heedful.preference.noise import Dense, mirrored
 from heedful.preference.observations import Indices
 from heedful.preference.people import checks
 from heedful.preference.people.groups import Groups
 from heedful.preference.persistence import Saved
 from heedful.preference.posterior import FittedPosterior
-from heedful.preference.sandwich import Dense, mirrored
 from heedful.preference.utilities import FreeItems
 
 OUTCOMES = ("first", "second", "tie", "both_bad", "incomparable")

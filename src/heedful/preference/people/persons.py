@@ -18,6 +18,7 @@ from scipy.special import entr, expit
 from heedful.core import Floats, InputError, Item, Scale, Scores, UsageError
 from heedful.core.algebra import Expressible
 from heedful.feedback import Table
+from heedful.preference.noise import Dense, mirrored
 from heedful.preference.people import checks
 from heedful.preference.people.latent import Cells, Population, nodes, positions
 from heedful.preference.people.persons_em import LOADING_SD, fit_population
@@ -25,7 +26,6 @@ from heedful.preference.people.votes import KIND, PairVotes, pair_votes, paramet
 from heedful.preference.persistence import Saved
 from heedful.preference.posterior import FittedPosterior
 from heedful.preference.prediction import Reading
-from heedful.preference.sandwich import Dense, mirrored
 
 _FEWEST_DRAWS = 100
 
