@@ -105,12 +105,14 @@ def unpacked(value: Any, path: str, arrays: Named) -> Any:
     if tag == "array":
         return np.asarray(_shaped(arrays[path], content, path), order=value["order"])
     if tag == "sparse":
-        return sparse.csr_array(tuple(arrays[_under(path, part)] for part in _SPARSE), shape=content)
+        made = sparse.csr_array(tuple(arrays[_under(path, part)] for part in _SPARSE), shape=content)
+        made.check_format()  # an index beyond the shape would be read from other memory
+        return made
     if tag == "dict":
         return {key: unpacked(own, _under(path, str(key)), arrays) for key, own in content}
     if tag in ("list", "tuple"):
-        made = [unpacked(own, _under(path, str(at)), arrays) for at, own in enumerate(content)]
-        return made if tag == "list" else tuple(made)
+        own = [unpacked(each, _under(path, str(at)), arrays) for at, each in enumerate(content)]
+        return own if tag == "list" else tuple(own)
     if tag == "state":
         return _from_state(content, path, arrays)
     if content not in _KINDS:

@@ -48,7 +48,10 @@ def load(folder: str | Path) -> Any:
     folder = Path(folder)
     document, arrays = _document(folder), _arrays(folder)
     try:
-        return unpacked(document["saved"], "", arrays) if "saved" in document else from_state(arrays, document)
+        made = unpacked(document["saved"], "", arrays) if "saved" in document else from_state(arrays, document)
+        if not isinstance(made, Saved):
+            raise ValueError(f"{_JSON} holds nothing that was saved")
+        return made
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise _damaged(folder, str(error)) from error
 
