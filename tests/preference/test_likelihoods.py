@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations, permutations, product
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from heedful.preference.choices import ChoiceModel, Choices, subset_moments, subset_sums
 from heedful.preference.deviations import Deviating
 from heedful.preference.grades import GradeModel, Scale
 from heedful.preference.likelihoods import dense_information
 from heedful.preference.observations import Comparisons, Grades, Selections
+from heedful.preference.own_scales import OwnScales, own_scales
 from heedful.preference.pairs import PairModel, Pairs
 
 N = 5
@@ -45,6 +48,11 @@ def grades(seed: int = 0, levels: int = 4, votes: int = 50) -> Grades:
     return Grades(np.arange(votes), rng.integers(N, size=votes), value)
 
 
+def by_raters(levels: int, votes: int = 50) -> Any:
+    rated = replace(grades(levels=levels, votes=votes), rater=np.random.default_rng(3).integers(5, size=votes))
+    return own_scales("rating", rated, N, "abcde")
+
+
 BASIS = np.random.default_rng(9).normal(size=(N, 3))
 MADE: dict[str, Any] = {
     "bradley-terry": lambda: Pairs.of("comparison", comparisons(ties=False), N),
@@ -55,6 +63,8 @@ MADE: dict[str, Any] = {
     "davidson-luce": lambda: Choices.of("ranking", selections(), N),
     "labels": lambda: Scale.of("label", grades(levels=2), N),
     "ratings": lambda: Scale.of("rating", grades(), N),
+    "labels by raters": lambda: by_raters(2),
+    "ratings by raters": lambda: by_raters(4),
     "deviating comparisons": lambda: Deviating(MADE["davidson"](), 0.5, N),
     "comparisons deviating by features": lambda: Deviating(MADE["davidson"](), 0.5, 3, BASIS),
     "deviating choices": lambda: Deviating(MADE["davidson-luce"](), 0.5, N),
@@ -65,7 +75,10 @@ MADE: dict[str, Any] = {
 def point(likelihood: Any, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     nuisance = rng.normal(size=len(likelihood.nuisances))
-    return rng.normal(size=N), np.sort(nuisance) if isinstance(likelihood, Scale) else nuisance
+    grades = likelihood.inner if isinstance(likelihood, OwnScales) else likelihood
+    if isinstance(grades, Scale):  # thresholds rise
+        nuisance[: len(grades.nuisances)].sort()
+    return rng.normal(size=N), nuisance
 
 
 @pytest.mark.parametrize("name", MADE)
@@ -89,6 +102,20 @@ def test_gradient_and_information_are_derivatives_of_the_value(name: str) -> Non
     by_gradient = np.array([(gradient(x + e) - gradient(x - e)) / (2 * step) for e in basis])
     information = np.block([[dense_information(terms), terms.cross], [terms.cross.T, terms.nuisance_information]])
     np.testing.assert_allclose(information, -by_gradient, rtol=1e-6, atol=1e-6)
+
+
+def test_grades_by_raters_are_the_cumulative_logit_of_each_rater() -> None:
+    """Against the formula vote by vote, and against common thresholds where no rater differs."""
+    likelihood = by_raters(4)
+    u, c = point(likelihood)
+    inner, t, b, s = likelihood.inner, c[:3], c[3:8], c[8:]
+    middle, total = t.mean(), 0.0
+    for item, rater, level in zip(inner.items[inner.place], inner.rater[inner.place], inner.level, strict=True):
+        own = np.concatenate([[-np.inf], middle + b[rater] + np.exp(s[rater]) * (t - middle), [np.inf]])
+        total += np.log(expit(own[level + 1] - u[item]) - expit(own[level] - u[item]))
+    assert likelihood.terms(u, c).value == pytest.approx(total, rel=1e-12)
+    alike = np.append(t, np.zeros(10))
+    assert likelihood.terms(u, alike).value == pytest.approx(MADE["ratings"]().terms(u, t).value, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", MADE)

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from heedful.core import Floats
-from heedful.preference.deviations import prior_precision
 from heedful.preference.identification import identify, restrict
 from heedful.preference.inference import Optimum
 from heedful.preference.likelihoods import Likelihood, Terms
@@ -39,11 +38,6 @@ class Discriminating(Wrapping):
     @property
     def shift(self) -> Floats:
         return np.append(self.inner.shift, 0.0)
-
-    @property
-    def precision(self) -> Floats:
-        """The prior precision of each nuisance parameter, 0 where it has no prior."""
-        return np.append(prior_precision(self.inner), 0.0)
 
     def start(self) -> Floats:
         return np.append(self.inner.start(), 0.0)

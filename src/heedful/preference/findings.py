@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from heedful.core import Finding
 from heedful.preference.identification import ALONE, ISLAND, SEPARATED, UNDEFEATED, UNSETTLED, WINLESS
 from heedful.preference.instruments import Grades, Observations, distinct, is_weighted
 from heedful.preference.likelihoods import Likelihood
+from heedful.preference.own_scales import too_many
 
 _EXAMPLES = 5
 
@@ -104,6 +107,22 @@ def silent(observations: Observations, likelihoods: Sequence[Likelihood]) -> lis
         for kind, votes in observations.instruments.items()
         if kind not in said
     ]
+
+
+def in_common(observations: Observations, likelihoods: Sequence[Likelihood]) -> list[Finding]:
+    """Instruments whose raters are too many to have scales of their own."""
+    n, found = len(observations.names), []
+    for likelihood in likelihoods:
+        votes = observations.instruments.get(likelihood.kind)
+        if not isinstance(votes, Grades) or votes.rater is None or likelihood.kind in observations.judged:
+            continue
+        raters = len(np.unique(votes.rater[votes.rater >= 0]))
+        if too_many(raters, n):
+            message = f"The {raters:,} raters who gave votes of the sort {likelihood.kind!r} share one scale: too many "
+            message += "for a leniency and a stretch of each."
+            fix = "Take a sample of the raters where some are more lenient than others."
+            found.append(Finding("fit.scale_in_common", "note", message, fix, raters))
+    return found
 
 
 def unplaced(names: Sequence[str], notes: Sequence[str]) -> list[Finding]:

@@ -15,13 +15,13 @@ from heedful.preference import findings as say
 from heedful.preference.choices import Choices
 from heedful.preference.critiques import CRITIQUE, Extractor, votes_of_critiques, with_features
 from heedful.preference.features import FeaturesFit, fit_features
-from heedful.preference.grades import Scale
 from heedful.preference.identification import identify
 from heedful.preference.inference import DENSE_LIMIT
 from heedful.preference.instruments import Comparisons, Indices, Instrument, Observations, Selections, distinct
 from heedful.preference.items import ItemsFit, fit_items
 from heedful.preference.likelihoods import Likelihood
 from heedful.preference.observations import FITTED_KINDS, NO_LIKELIHOOD, judges_beside_people, observe
+from heedful.preference.own_scales import own_scales
 from heedful.preference.pairs import Pairs
 from heedful.preference.posterior import FittedPosterior
 from heedful.preference.sandwich import Clusters
@@ -42,6 +42,7 @@ def fit(
     ties: Literal["free", "half"] = "free",
     clusters: Literal["auto", "none"] = "auto",
     judges: Literal["apart", "pooled"] = "apart",
+    scales: Literal["own", "common"] = "own",
     critiques: Extractor | None = None,
     seed: int = 0,
     draws: int = 256,
@@ -57,6 +58,8 @@ def fit(
     (Davidson), "half" counts a tie as half a win for each. clusters: "auto" lets votes that share a prompt or a rater
     be correlated; "none" takes them as independent. judges: "apart" reads models and rules that judged beside people as
     judges who may want something else, so that the utilities are people's; "pooled" takes their votes for people's.
+    scales: "own" gives each rater who recurs a leniency and a stretch of the thresholds of ratings, labels and other
+    grades, as random effects (where 5 to 400 raters are known); "common" lets all share the thresholds.
     critiques: for "features", what reads the features that a critique asks more or less of from its text, for example
     `heedful.preference.style_critiques`; None leaves critiques aside. seed, draws: of the posterior draws, rounded up
     to an even number.
@@ -64,12 +67,14 @@ def fit(
     Raises FitError where no vote has a likelihood, UsageError where the arguments do not go together.
     """
     _check(utility, features, prior_sd, critiques)
-    _check_options(ties=ties, clusters=clusters, judges=judges)
+    _check_options(ties=ties, clusters=clusters, judges=judges, scales=scales)
     if draws < 2 or seed < 0:
         raise UsageError(f"draws are 2 or more and a seed 0 or more, not {draws} and {seed}", where="draws, seed")
     identity: Any = "system" if utility == "items" else "content"
     apart = judges_beside_people(table, criterion) if judges == "apart" else {}
     observations = observe(table, criterion, identity=identity, half_ties=ties == "half", apart=apart)
+    if scales == "common":
+        observations = observations.without_raters()
     if not observations.instruments:
         raise _nothing_to_fit(observations, criterion)
     if critiques is not None:
@@ -184,7 +189,7 @@ class _Task:
         features: Any,
     ) -> FittedPosterior:
         observations = self.observations
-        read = say.read(observations) + say.silent(observations, likelihoods)
+        read = say.read(observations) + say.silent(observations, likelihoods) + say.in_common(observations, likelihoods)
         kinds = [{"kind": kind, "n": len(distinct([votes.row]))} for kind, votes in observations.instruments.items()]
         return FittedPosterior(
             utility=utility,
@@ -206,16 +211,17 @@ class _Task:
 def build(observations: Observations) -> tuple[Likelihood, ...]:
     """One likelihood per instrument that says anything."""
     n = len(observations.names)
-    built = (_likelihood(kind, votes, n) for kind, votes in observations.instruments.items())
+    raters = {kind: () if kind in observations.judged else observations.raters for kind in observations.instruments}
+    built = (_likelihood(kind, votes, n, raters[kind]) for kind, votes in observations.instruments.items())
     return tuple(likelihood for likelihood in built if likelihood is not None)
 
 
-def _likelihood(kind: str, votes: Instrument, n: int) -> Likelihood | None:
+def _likelihood(kind: str, votes: Instrument, n: int, raters: tuple[str, ...] = ()) -> Likelihood | None:
     if isinstance(votes, Comparisons):
         return Pairs.of(kind, votes, n)
     if isinstance(votes, Selections):
         return Choices.of(kind, votes, n)
-    return Scale.of(kind, votes, n)
+    return own_scales(kind, votes, n, raters)
 
 
 def judgements(observations: Observations) -> Floats:
@@ -250,7 +256,12 @@ def _check(utility: str, features: Encoder | None, prior_sd: float | str | None,
         raise UsageError(f"a standard deviation is above 0, not {prior_sd}", where="prior_sd", fix=fix)
 
 
-_OPTIONS = {"ties": ("free", "half"), "clusters": ("auto", "none"), "judges": ("apart", "pooled")}
+_OPTIONS = {
+    "ties": ("free", "half"),
+    "clusters": ("auto", "none"),
+    "judges": ("apart", "pooled"),
+    "scales": ("own", "common"),
+}
 
 
 def _check_options(**given: str) -> None:

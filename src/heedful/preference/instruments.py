@@ -46,12 +46,16 @@ class Selections:
 
 @dataclass(frozen=True)
 class Grades:
-    """Values on a scale, 1.0 and 0.0 for yes and no: `row`, `item`, `value` and `weight` (None: all 1) of each [v]."""
+    """Values on a scale, 1.0 and 0.0 for yes and no: `row`, `item`, `value` and `weight` (None: all 1) of each [v].
+
+    `rater` [v] numbers who gave each, -1 where that is not known; None where raters are not told apart.
+    """
 
     row: Indices
     item: Indices
     value: Floats
     weight: Floats | None = None
+    rater: Indices | None = None
 
 
 Instrument = Comparisons | Selections | Grades
@@ -65,6 +69,7 @@ class Observations:
     apart by content. `instruments` maps a name to its votes; votes of one instrument share its nuisance parameters.
     `excluded` counts the records that are kept in the table but not used, by reason; `by_choice` those of which the
     choice is used and the degree is not. `judged` maps the instruments of judges that are read apart to the judge.
+    `raters` are the names of those who graded, by number.
     """
 
     names: tuple[str, ...]
@@ -73,6 +78,7 @@ class Observations:
     excluded: dict[str, int] = field(default_factory=dict)
     by_choice: dict[str, int] = field(default_factory=dict)
     judged: dict[str, str] = field(default_factory=dict)
+    raters: tuple[str, ...] = ()
 
     @cached_property
     def rows(self) -> Indices:
@@ -84,6 +90,14 @@ class Observations:
         left = {kind: votes for kind, votes in self.instruments.items() if kind not in self.judged}
         count = len(self.judged_rows)
         return replace(self, instruments=left, judged={}, excluded=self.excluded | {reason: count})
+
+    def without_raters(self) -> Observations:
+        """The same votes, with raters not told apart."""
+        instruments = {
+            kind: replace(votes, rater=None) if isinstance(votes, Grades) else votes
+            for kind, votes in self.instruments.items()
+        }
+        return replace(self, instruments=instruments, raters=())
 
     @property
     def judged_rows(self) -> Indices:

@@ -125,6 +125,7 @@ class _Compilation:
         self.start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.intp)
         self.kind = self.frame["kind"].to_physical().to_numpy()
         self.table_row = self.frame["row"].to_numpy().astype(np.intp)
+        self.raters, self.rater = _codes(self._raters())
 
     def result(self, apart: Mapping[str, str]) -> Observations:
         built: dict[str, Instrument] = {
@@ -178,7 +179,8 @@ class _Compilation:
         names = tuple(self.names[i] for i in kept)
         contents = None if self.contents is None else tuple(self.contents[i] for i in kept)
         moved = {name: renumbered(instrument, new) for name, instrument in instruments.items()}
-        return Observations(names, contents, moved, self.excluded, self.by_choice, judged)
+        raters = tuple(self.raters)
+        return Observations(names, contents, moved, self.excluded, self.by_choice, judged, raters)
 
     def _count(self, reason: str, number: int) -> None:
         if number:
@@ -194,6 +196,15 @@ class _Compilation:
         what = "neither system nor output is known" if self.identity == "system" else "the output is not known"
         self._count(f"a candidate of which {what}", int((~known).sum()))
         return frame.filter(pl.Series(known)), codes[known[owner]]
+
+    def _raters(self) -> pl.Series:
+        if "rater" in self.frame.columns:
+            return self.frame["rater"]
+        return pl.repeat(None, self.frame.height, eager=True, dtype=pl.String)
+
+    def _grades(self, rows: Indices, value: Floats, weight: Floats | None = None) -> Grades:
+        """What raters said of the only candidate of each of these rows."""
+        return Grades(self.table_row[rows], self.codes[self.start[rows]], value, weight, self.rater[rows])
 
     def _rows_of(self, kind: Kind) -> Indices:
         return np.flatnonzero(self.kind == KINDS.index(kind))
@@ -303,17 +314,14 @@ class _Compilation:
         scales, which = np.unique(np.stack([low, high], axis=1), axis=0, return_inverse=True)
         for number, (bottom, top) in enumerate(scales):
             chosen = rows[which.ravel() == number]
-            value = self._floats("rating", chosen)
-            item = self.codes[self.start[chosen]]
-            grades[f"rating {bottom:g} to {top:g}"] = Grades(self.table_row[chosen], item, value)
+            grades[f"rating {bottom:g} to {top:g}"] = self._grades(chosen, self._floats("rating", chosen))
         return grades
 
     def _labels(self) -> dict[str, Instrument]:
         rows = self._rows_of("label")
         if not len(rows):
             return {}
-        value = self._floats("label", rows)
-        return {"label": Grades(self.table_row[rows], self.codes[self.start[rows]], value)}
+        return {"label": self._grades(rows, self._floats("label", rows))}
 
     def _steps(self) -> dict[str, Instrument]:
         """Each mark of a step as a grade of the output that takes it."""
@@ -324,8 +332,7 @@ class _Compilation:
         owner = np.repeat(rows, marks.list.len().fill_null(0).to_numpy())
         value = marks.explode(empty_as_null=False).cast(pl.Float64).fill_null(float("nan")).to_numpy()
         marked = ~np.isnan(value)
-        owner = owner[marked]
-        return {STEPS: Grades(self.table_row[owner], self.codes[self.start[owner]], value[marked])}
+        return {STEPS: self._grades(owner[marked], value[marked])}
 
     def _implicit(self) -> dict[str, Instrument]:
         """Signals by name, with the inverse of the propensity with which each would be recorded as weight."""
@@ -334,11 +341,11 @@ class _Compilation:
             return {}
         signals = self.frame["signal"].gather(rows)
         weight = 1 / np.nan_to_num(self._floats("propensity", rows), nan=1.0)
-        amount, row, item = self._floats("amount", rows), self.table_row[rows], self.codes[self.start[rows]]
+        amount = self._floats("amount", rows)
         found: dict[str, Instrument] = {}
         for signal in signals.unique().sort().to_list():
             own = (signals == signal).to_numpy()
-            found[f"implicit {signal}"] = Grades(row[own], item[own], amount[own], _effective(weight[own]))
+            found[f"implicit {signal}"] = self._grades(rows[own], amount[own], _effective(weight[own]))
         return found
 
 

@@ -21,9 +21,12 @@ from heedful.preference.prediction import Reading
 from heedful.preference.utilities import FreeItems, Linear, Utility
 
 FORMAT = "heedful.posterior"
-VERSION = 2
+VERSION = 3
+# Version 2 had no scales of raters.
+READABLE = (2, 3)
 _JSON, _ARRAYS = "posterior.json", "posterior.safetensors"
 _READ = ("nuisance", "draws", "discrimination", "deviation")
+_SCALES = ("strictness", "stretch", "sds")
 _MODELS = {"pairs": PairModel, "choices": ChoiceModel, "grades": GradeModel}
 
 
@@ -40,7 +43,7 @@ def save(posterior: FittedPosterior, folder: Path) -> None:
     if posterior.covariance is not None:
         arrays["covariance"] = posterior.covariance
     for number, reading in enumerate(posterior.readings):
-        arrays |= {f"reading.{number}.{name}": getattr(reading, name) for name in _READ}
+        arrays |= {f"reading.{number}.{name}": getattr(reading, name) for name in (*_READ, *_SCALES)}
     encoder = None
     if isinstance(posterior.utility, Linear):
         own, encoder = posterior.utility.encoder.state()
@@ -120,7 +123,7 @@ def _described(reading: Reading) -> dict[str, Any]:
         field.name: value.tolist() if isinstance(value := getattr(reading.model, field.name), np.ndarray) else value
         for field in dataclasses.fields(reading.model)
     }
-    return {"kind": reading.kind, "model": sort, **values}
+    return {"kind": reading.kind, "model": sort, "raters": reading.raters, **values}
 
 
 def _reading(described: Mapping[str, Any], number: int, arrays: Mapping[str, Any]) -> Reading:
@@ -131,7 +134,10 @@ def _reading(described: Mapping[str, Any], number: int, arrays: Mapping[str, Any
         values[field.name] = value if isinstance(value, bool) else np.array(value, dtype=np.float64)
     if model is ChoiceModel:
         values["orders"] = tuple(int(order) for order in described["orders"])
-    return Reading(described["kind"], model(**values), *(arrays[f"reading.{number}.{name}"] for name in _READ))
+    held: dict[str, Any] = {name: arrays[f"reading.{number}.{name}"] for name in _READ}
+    if described.get("raters"):
+        held |= {name: arrays[f"reading.{number}.{name}"] for name in _SCALES} | {"raters": tuple(described["raters"])}
+    return Reading(described["kind"], model(**values), **held)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -155,7 +161,7 @@ def _document(folder: Path) -> dict[str, Any]:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise InputError("this is not a saved posterior", where=str(path))
     version = document.get("version")
-    if version != VERSION:
+    if version not in READABLE:
         older = isinstance(version, int) and version < VERSION
         raise InputError(
             f"the posterior has format version {version}, this heedful reads version {VERSION}",

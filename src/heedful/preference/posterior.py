@@ -13,7 +13,7 @@ from scipy.special import expit, log_expit
 from heedful.core import Finding, Floats, InputError, Item, Parts, Scale, ScaleError, Scores
 from heedful.core.algebra import Expressible
 from heedful.preference.pairs import PairModel
-from heedful.preference.prediction import Prediction, Reading, predict
+from heedful.preference.prediction import Prediction, RaterScale, Reading, predict, rater_scales
 from heedful.preference.utilities import FreeItems, Utility
 
 if TYPE_CHECKING:
@@ -107,6 +107,11 @@ class FittedPosterior:
 
     def _context(self, item: Item) -> Parts | None:
         return None if isinstance(self.utility, FreeItems) else item.context
+
+    @property
+    def scales(self) -> tuple[RaterScale, ...]:
+        """How each rater who is told apart uses each scale; see `RaterScale`."""
+        return tuple(scale for reading in self.readings for scale in rater_scales(reading))
 
     def predict(self, table: Table) -> Prediction:
         """What the posterior says about each row of a table; see `Prediction`."""
