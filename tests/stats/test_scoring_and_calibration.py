@@ -15,6 +15,7 @@ from heedful.stats import (
     equal_mass_bins,
     expected_calibration_error,
     log_loss,
+    overlap,
     reliability_curve,
     temperature,
 )
@@ -235,3 +236,16 @@ def test_temperature_says_when_there_is_none():
         temperature([1.0, 0.4], [1, 0])
     with pytest.raises(InputError, match="positive"):
         apply_temperature([0.5], 0.0)
+
+
+def test_overlap_is_the_f1_score():
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(0)
+    found, true = rng.random((2, 50)) < 0.4
+    assert overlap(found, true) == pytest.approx(metrics.f1_score(true, found))
+    assert overlap([0.0, 0.0], [0, 0]) == 1.0
+    assert overlap([0.5, 1.0], [1, 0]) == pytest.approx(0.4)
+    with pytest.raises(InputError, match="in \\[0, 1\\]"):
+        overlap([2.0], [1.0])
+    with pytest.raises(InputError, match="memberships"):
+        overlap([1.0, 0.0], [1.0])

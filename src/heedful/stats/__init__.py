@@ -21,7 +21,7 @@ from heedful.stats.intervals import (
 from heedful.stats.krippendorff import krippendorff_alpha
 from heedful.stats.ranks import rank_intervals
 from heedful.stats.resampling import cluster_bootstrap, mcnemar, percentile_interval, sign_flip_test
-from heedful.stats.scoring import accuracy, brier, log_loss
+from heedful.stats.scoring import accuracy, brier, log_loss, overlap
 from heedful.stats.sequential import confidence_sequence, e_process
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "mcnemar",
     "mean_estimate",
     "mean_variance",
+    "overlap",
     "paired_difference",
     "percentile_interval",
     "proportion",
