@@ -30,6 +30,7 @@ _MODULES = {
     "004-112": "latent_user",
     "004-151": "paradox",
     "004-176": "maxmin",
+    "004-177": "segments",
     "004-199": "assistant",
 }
 
