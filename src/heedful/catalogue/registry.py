@@ -23,6 +23,7 @@ _MODULES = {
     "003-084": "label_noise",
     "003-085": "relevance",
     "003-086": "general",
+    "003-088": "sampled_critics",
     "003-089": "principles",
     "004-023": "density",
     "004-029": "plural",
