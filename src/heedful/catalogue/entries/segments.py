@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from heedful.catalogue.entry import Entry
-from heedful.catalogue.settings import questions
+from heedful.catalogue.settings import compared
 from heedful.catalogue.verdicts import Check
-from heedful.core import Floats
 from heedful.preference.heads.linear import Linear
 from heedful.preference.heads.votes import Votes
 from heedful.preference.regret import fit_regret, negated_regrets, partial_returns
-from heedful.worlds import GridWorld, SimulatedRaters
+from heedful.worlds import GridWorld
 
 _SYMBOLS, _LENGTH, _PRIOR_SD = 5, 3, 3.0
 _SIZES = (50, 400)
@@ -27,7 +26,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
     seen = {"return": returns, "regret": negated_regrets(process, visits, process.best(wanted))}
     figures: dict[str, float] = {}
     for rater, features in seen.items():
-        won = _compared(features @ wanted, rng)
+        won = compared(features @ wanted, rng)
         for size in _SIZES:
             asked = slice(0, 2 * size)
             votes = Votes.of(np.arange(0, 2 * size, 2), np.arange(1, 2 * size, 2), won[:size])
@@ -37,15 +36,6 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
                 value = world.normalised_value(policy, wanted)
                 figures[f"{rater} raters, {fit} fit, {size}"] = 100 * value
     return figures
-
-
-def _compared(utility: Floats, rng: np.random.Generator) -> Floats:
-    """Whether the first of each two neighbours [n / 2] is preferred, by raters of temperature 1."""
-    pairs = np.arange(len(utility)).reshape(-1, 2)
-    shown = questions(pairs, utility).shown
-    nobody = np.zeros(len(pairs), np.intp)
-    outcome, _ = SimulatedRaters(count=1).compare(shown, nobody, np.full(len(pairs), 0.5), rng)
-    return np.asarray(outcome == 0, np.float64)
 
 
 _BY = {"return": "partial return", "regret": "regret"}
