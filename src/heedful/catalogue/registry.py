@@ -19,6 +19,7 @@ _MODULES = {
     "001-098": "transformed",
     "002-011": "checklist",
     "002-019": "critics",
+    "003-032": "kaleidoscope",
     "003-042": "domain",
     "003-084": "label_noise",
     "003-085": "relevance",
