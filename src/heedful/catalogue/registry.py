@@ -26,6 +26,7 @@ _MODULES = {
     "003-086": "general",
     "003-088": "sampled_critics",
     "003-089": "principles",
+    "003-095": "duality",
     "004-023": "density",
     "004-029": "plural",
     "004-032": "pessimism",

@@ -7,6 +7,7 @@ from heedful.stats.calibration import (
     equal_mass_bins,
     expected_calibration_error,
     reliability_curve,
+    softmax_temperature,
     temperature,
 )
 from heedful.stats.clusters import Grouping, MeanVariance, clustered_meat, mean_variance
@@ -52,6 +53,7 @@ __all__ = [
     "rank_intervals",
     "reliability_curve",
     "sign_flip_test",
+    "softmax_temperature",
     "temperature",
     "wilson",
 ]

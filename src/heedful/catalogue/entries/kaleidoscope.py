@@ -115,8 +115,8 @@ ENTRY = Entry(
         "The abstract says that contrasting values help to explain variability and gives no measure: here it is 4 P (1 "
         "− P) with P the share of support among relevant values. Values are named beforehand, so that generating, "
         "explaining and removing near duplicates are left out, and a situation is a noisy linear image of its values. "
-        "To weight all values by their relevance does better here than to leave some out. The spread of utility between "
-        "people says nothing of their answers' variance: it grows with the number of values, and answers vary where "
-        "support and opposition are even."
+        "To weight all values by their relevance does better here than to leave some out. The spread of utility "
+        "between people says nothing of their answers' variance: it grows with the number of values, and "
+        "answers vary where support and opposition are even."
     ),
 )
