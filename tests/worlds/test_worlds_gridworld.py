@@ -27,17 +27,17 @@ def test_a_slip_goes_anywhere() -> None:
 
 
 def test_values_are_those_of_walks() -> None:
-    """Returns of 4,000 walks of 200 random steps, counted from their visits, against the exact value."""
+    """Returns of 4,000 walks of 60 random steps (later ones count 1e-6 or less) against the exact value."""
     world = GridWorld(size=3, symbols=4, slip=0.3, discount=0.8, seed=2)
     weights = np.array([-1.0, 0.5, 0.2, 3.0])
     reward = world.process().features @ weights
     rng = np.random.default_rng(0)
-    total, count = np.zeros(4000), 4000
+    total, count, edges = np.zeros(4000), 4000, world.transitions.cumsum(axis=2)
     at = rng.choice(np.flatnonzero(~world.ends), count)
     for step in range(60):
         move = rng.integers(4, size=count)
         total += 0.8**step * reward[at, move]
-        at = np.array([rng.choice(9, p=row) for row in world.transitions[at, move]])
+        at = (rng.random((count, 1)) > edges[at, move]).sum(axis=1).clip(max=8)
     exact = world.value(np.full((9, 4), 0.25), weights)
     assert abs(total.mean() - exact) < 4 * total.std() / np.sqrt(count)
 
