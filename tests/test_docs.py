@@ -52,7 +52,7 @@ def test_python_of_the_guide_to_preferences_runs() -> None:
         "share": rng.integers(0, 2, size=40).astype(float),
     }
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / "preference.md").read_text("utf-8"), re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     for block in blocks:
         exec(compile(block, "preference.md", "exec"), scope)
 
