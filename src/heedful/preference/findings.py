@@ -176,6 +176,19 @@ def contradicting(kinds: Sequence[str]) -> list[Finding]:
     ]
 
 
+def blunt(kinds: Sequence[str]) -> list[Finding]:
+    """Instruments that say hardly anything of the utilities that the others tell."""
+    return [
+        Finding(
+            "fit.blunt",
+            "warning",
+            f"Judgements of the sort {kind!r} hardly follow what the others say, and count for next to nothing.",
+            "Find out whether they were given with care, or fit them as a criterion of their own.",
+        )
+        for kind in kinds
+    ]
+
+
 def not_converged(iterations: int) -> Finding:
     return Finding(
         "fit.not_converged",

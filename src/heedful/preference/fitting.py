@@ -43,6 +43,7 @@ def fit(
     clusters: Literal["auto", "none"] = "auto",
     judges: Literal["apart", "pooled"] = "apart",
     scales: Literal["own", "common"] = "own",
+    pace: Literal["apart", "pooled"] = "pooled",
     critiques: Extractor | None = None,
     seed: int = 0,
     draws: int = 256,
@@ -59,7 +60,9 @@ def fit(
     be correlated; "none" takes them as independent. judges: "apart" reads models and rules that judged beside people as
     judges who may want something else, so that the utilities are people's; "pooled" takes their votes for people's.
     scales: "own" gives each rater who recurs a leniency and a stretch of the thresholds of ratings, labels and other
-    grades, as random effects (where 5 to 400 raters are known); "common" lets all share the thresholds.
+    grades, as random effects (where 5 to 400 raters are known); "common" lets all share the thresholds. pace: "apart"
+    lets comparisons that their rater answered in less than half, or more than twice, the usual time be more or less
+    sharp than the others (by `seconds` of the record).
     critiques: for "features", what reads the features that a critique asks more or less of from its text, for example
     `heedful.preference.style_critiques`; None leaves critiques aside. seed, draws: of the posterior draws, rounded up
     to an even number.
@@ -67,12 +70,13 @@ def fit(
     Raises FitError where no vote has a likelihood, UsageError where the arguments do not go together.
     """
     _check(utility, features, prior_sd, critiques)
-    _check_options(ties=ties, clusters=clusters, judges=judges, scales=scales)
+    _check_options(ties=ties, clusters=clusters, judges=judges, scales=scales, pace=pace)
     if draws < 2 or seed < 0:
         raise UsageError(f"draws are 2 or more and a seed 0 or more, not {draws} and {seed}", where="draws, seed")
     identity: Any = "system" if utility == "items" else "content"
     apart = judges_beside_people(table, criterion) if judges == "apart" else {}
-    observations = observe(table, criterion, identity=identity, half_ties=ties == "half", apart=apart)
+    by_pace = pace == "apart"
+    observations = observe(table, criterion, identity=identity, half_ties=ties == "half", apart=apart, by_pace=by_pace)
     if scales == "common":
         observations = observations.without_raters()
     if not observations.instruments:
@@ -85,7 +89,7 @@ def fit(
         if not observations.instruments:
             raise _nothing_to_fit(observations, criterion)
     grouped = Clusters.of(table) if clusters == "auto" else Clusters({})
-    facts = {"criterion": criterion, "utility": utility, "ties": ties, "judges": apart, "seed": seed}
+    facts = {"criterion": criterion, "utility": utility, "ties": ties, "judges": apart, "pace": pace, "seed": seed}
     task = _Task(
         observations,
         criterion,
@@ -261,6 +265,7 @@ _OPTIONS = {
     "clusters": ("auto", "none"),
     "judges": ("apart", "pooled"),
     "scales": ("own", "common"),
+    "pace": ("apart", "pooled"),
 }
 
 

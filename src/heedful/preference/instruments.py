@@ -140,6 +140,11 @@ def sort_of(kind: str) -> tuple[str, str]:
     return sort, judge
 
 
+def paced_kind(kind: str, pace: str) -> str:
+    """The name of the instrument of votes that were answered faster or slower than is usual for their rater."""
+    return f"{kind}, answered {pace}"
+
+
 def is_weighted(votes: Instrument) -> bool:
     weight = None if isinstance(votes, Selections) else votes.weight
     return weight is not None and bool((weight != 1).any())

@@ -11,7 +11,7 @@ import numpy as np
 from heedful.core import Finding, Floats
 from heedful.preference import findings as say
 from heedful.preference.deviations import deviating
-from heedful.preference.discrimination import LARGEST_LOG, discriminating, log_discriminations, start_from
+from heedful.preference.discrimination import BLUNT_LOG, LARGEST_LOG, discriminating, log_discriminations, start_from
 from heedful.preference.effects import widths
 from heedful.preference.identification import Identified, identify
 from heedful.preference.inference import DENSE_LIMIT, Optimum, Problem, maximise, with_widths
@@ -97,7 +97,8 @@ def _maximum_likelihood(
         "discrimination": sharpness,
         "widths": widths(optimum.point.problem.likelihoods),
     }
-    findings = say.few_clusters(spread.notes) + say.contradicting(contradicting)
+    blunt = [kind for kind, a in sharpness.items() if np.log(a) < BLUNT_LOG]
+    findings = say.few_clusters(spread.notes) + say.contradicting(contradicting) + say.blunt(blunt)
     findings += [] if optimum.converged else [say.not_converged(optimum.iterations)]
     matrix = spread.noise.matrix
     x = optimum.point.x

@@ -23,6 +23,7 @@ from heedful.preference.instruments import (
     distinct,
     item_arrays,
     judged_kind,
+    paced_kind,
     renumbered,
     taken,
 )
@@ -38,7 +39,7 @@ FITTED_KINDS = ("comparison", "ranking", "best_of", "rating", "label", "edit", "
 _COLUMNS = (
     "kind", "context", "outputs", "systems", "criterion", "address", "choice", "degree", "share", "ranks", "best",
     "rating", "scale_low", "scale_high", "label", "steps", "signal", "amount", "propensity", "protocol", "source",
-    "rater", "rater_kind",
+    "rater", "rater_kind", "seconds",
 )  # fmt: skip
 
 Identity = Literal["system", "content"]
@@ -49,6 +50,8 @@ MAX_LEVELS = 12
 BINS = 10
 # Comparisons with more distinct degrees than this are read by their choice alone: each degree has a parameter.
 MAX_DEGREES = 7
+# Comparisons answered in less than half, or more than twice, the median time of their rater are instruments apart.
+PACES = {"fast": (0.0, 0.5), "slowly": (2.0, np.inf)}
 # Each judge read apart has as many deviations as there are items or features.
 MOST_JUDGES = 5
 OTHER_JUDGES, UNNAMED_JUDGE = "other judges", "judges without a name"
@@ -66,6 +69,7 @@ def observe(
     half_ties: bool = False,
     soft_votes: bool = True,
     apart: Mapping[str, str] | None = None,
+    by_pace: bool = False,
 ) -> Observations:
     """The votes of a table on one criterion.
 
@@ -73,13 +77,15 @@ def observe(
     or "content", the output in its context. `half_ties` counts a tie as half a win for each; `soft_votes` counts a
     comparison with a share as that fraction of a win for the first, instead of by its choice. Models and rules in
     `apart` get instruments of their own, named after the judge that `apart` takes them for; of each judge the sort with
-    most votes is used. Judgements that contradict no model but say nothing about utilities (both bad, incomparable), of
-    parts of outputs, of candidates that are not known, or of an item against itself are excluded and counted.
+    most votes is used. `by_pace` makes instruments of their own of the comparisons that were answered fast or slowly,
+    beside the median time of the same rater. Judgements that contradict no model but say nothing about utilities (both
+    bad, incomparable), of parts of outputs, of candidates that are not known, or of an item against itself are excluded
+    and counted.
 
     Degrees are read where all decided votes of one source under one protocol have one: whether a question asked for a
     degree must not depend on how it was answered, and a tie never has one.
     """
-    return _Compilation(table, criterion, identity, half_ties, soft_votes).result(apart or {})
+    return _Compilation(table, criterion, identity, half_ties, soft_votes).result(apart or {}, by_pace)
 
 
 def judges_beside_people(table: Table, criterion: str) -> dict[str, str]:
@@ -127,7 +133,7 @@ class _Compilation:
         self.table_row = self.frame["row"].to_numpy().astype(np.intp)
         self.raters, self.rater = _codes(self._raters())
 
-    def result(self, apart: Mapping[str, str]) -> Observations:
+    def result(self, apart: Mapping[str, str], by_pace: bool) -> Observations:
         built: dict[str, Instrument] = {
             **self._comparisons(),
             **self._rankings(),
@@ -138,8 +144,25 @@ class _Compilation:
             **self._steps(),
             **self._implicit(),
         }
+        if by_pace and "seconds" in self.frame.columns:
+            built = self._by_pace(built)
         used = {name: instrument for name, instrument in built.items() if len(instrument.row)}
         return self._compact(*self._by_judge(used, apart))
+
+    def _by_pace(self, instruments: dict[str, Instrument]) -> dict[str, Instrument]:
+        """Comparisons answered fast or slowly apart from the others, and from those whose time is not known."""
+        votes = instruments.get("comparison")
+        if votes is None:
+            return instruments
+        usual = pl.col("seconds").median()
+        usual = usual.over(pl.col("rater").fill_null("")) if "rater" in self.frame.columns else usual
+        timed = self.frame.filter(pl.col("kind") == "comparison").select("row", pace=pl.col("seconds") / usual)
+        pace = np.full(int(self.table_row.max(initial=-1)) + 1, 1.0)
+        pace[timed["row"].to_numpy()] = timed["pace"].fill_null(1.0).fill_nan(1.0).to_numpy()
+        own = pace[votes.row]
+        found = {name: (low <= own) & (own < high) & (own != 1.0) for name, (low, high) in PACES.items()}
+        parts = {paced_kind("comparison", name): taken(votes, mine) for name, mine in found.items()}
+        return {**instruments, "comparison": taken(votes, ~np.any(list(found.values()), axis=0)), **parts}
 
     def _by_judge(
         self, instruments: dict[str, Instrument], apart: Mapping[str, str]

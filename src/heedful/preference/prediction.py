@@ -161,7 +161,8 @@ def predict(posterior: FittedPosterior, table: Table) -> Prediction:
     with p = P(first wins | decided); its outcome is its choice.
     """
     identity, apart = posterior.utility.identity, posterior.model.get("judges")
-    seen = observe(table, posterior.criterion, identity=identity, soft_votes=False, apart=apart)
+    by_pace = posterior.model.get("pace") == "apart"
+    seen = observe(table, posterior.criterion, identity=identity, soft_votes=False, apart=apart, by_pace=by_pace)
     result = _Rows(len(table), seen)
     drawn, known = _utilities(posterior, seen, posterior.draws)
     for kind, votes in seen.instruments.items():
