@@ -68,7 +68,9 @@ def values(draw: st.DrawFn, kind: str, n: int) -> dict[str, Any]:
         "comparison": st.fixed_dictionaries(
             {"choice": st.sampled_from(CHOICES), "degree": optional(positive), "share": optional(fraction)}
         ),
-        "ranking": st.fixed_dictionaries({"ranks": st.lists(st.integers(1, 9), min_size=n, max_size=n)}),
+        "ranking": st.fixed_dictionaries(
+            {"ranks": st.lists(optional(st.integers(1, 9)), min_size=n, max_size=n).filter(lambda ranks: any(ranks))}
+        ),
         "best_of": st.fixed_dictionaries({"best": st.integers(0, n - 1)}),
         "rating": scaled_ratings(),
         "label": st.fixed_dictionaries({"label": st.booleans()}),

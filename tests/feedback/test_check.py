@@ -74,6 +74,7 @@ def test_other_questions(other: dict[str, Any]) -> None:
     ("kind", "values"),
     [
         ("ranking", [{"ranks": [1, 2]}, {"ranks": [2, 1]}]),
+        ("ranking", [{"ranks": [1, 2]}, {"ranks": [1, None]}]),
         ("best_of", [{"best": 0}, {"best": 1}]),
         ("comparison", [{"choice": "tie"}, {"choice": "both_bad"}]),
     ],
@@ -81,6 +82,13 @@ def test_other_questions(other: dict[str, Any]) -> None:
 def test_other_answers(kind: str, values: list[dict[str, Any]]) -> None:
     frame = hashes(*(record(n, context="q", kind=kind, value=value) for n, value in enumerate(values)))
     assert (frame["question"].n_unique(), frame["answer"].n_unique()) == (1, 2)
+
+
+def test_the_same_order_by_other_numbers_is_the_same_answer() -> None:
+    three = [{"output": text, "system": text} for text in "abc"]
+    orders = [[2, None, 1], [9, None, 4], [2, 3, 1]]
+    said = (record(n, context="q", kind="ranking", candidates=three, value={"ranks": o}) for n, o in enumerate(orders))
+    assert hashes(*said)["answer"].rank("dense").to_list() in ([1, 1, 2], [2, 2, 1])
 
 
 def test_a_remark_beside_an_answer_is_not_the_answer() -> None:

@@ -95,7 +95,7 @@ values = {
         share=st.none() | fraction,
         text=some,
     ),
-    "ranking": st.builds(Value, ranks=st.lists(st.integers(1, 9), min_size=2, max_size=2)),
+    "ranking": st.builds(Value, ranks=st.sampled_from([[1, 2], [3, 1], [1, 1], [None, 1], [2, None]])),
     "best_of": st.builds(Value, best=st.integers(0, 1)),
     "rating": st.builds(
         Value, rating=st.floats(1, 5), scale=st.just((1.0, 5.0)), step=st.none() | st.floats(0.1, 1), text=some

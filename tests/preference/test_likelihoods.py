@@ -14,6 +14,7 @@ from heedful.preference.grades import GradeModel, Scale
 from heedful.preference.likelihoods import dense_information
 from heedful.preference.observations import Comparisons, Grades, Selections
 from heedful.preference.pairs import PairModel, Pairs
+from heedful.preference.stages import UNRANKED, ranking_stages
 
 N = 5
 
@@ -148,15 +149,13 @@ def test_choices_sum_to_one(orders: tuple[int, ...]) -> None:
 
 def test_rankings_with_ties_sum_to_one() -> None:
     """All 13 weak orders of three items, each as the sequence of choices it is fitted as."""
-    from heedful.preference.observations import _stages
-
     rng = np.random.default_rng(4)
     u, nuisance, model = rng.normal(size=3), rng.normal(size=2), ChoiceModel((1, 2, 3))
     orders = {tuple(np.unique(ranks, return_inverse=True)[1] + 1) for ranks in product((1, 2, 3), repeat=3)}
     assert len(orders) == 13
     total = 0.0
     for ranks in orders:
-        stages = _stages(np.zeros(1, np.intp), np.arange(3)[None], np.array([ranks]))
+        stages = ranking_stages(np.zeros(1, np.intp), np.arange(3)[None], np.array([ranks]))
         utilities = np.where(stages.members >= 0, u[stages.members], -np.inf)
         total += np.exp(
             model.log_prob(utilities, stages.chosen.astype(float), np.tile(nuisance, (len(utilities), 1))).sum()
@@ -165,12 +164,10 @@ def test_rankings_with_ties_sum_to_one() -> None:
 
 
 def test_strict_rankings_are_plackett_luce() -> None:
-    from heedful.preference.observations import _stages
-
     u, model = np.array([0.3, -1.0, 0.9]), ChoiceModel((1,))
     for order in permutations(range(3)):
         ranks = np.argsort(order)[None] + 1
-        stages = _stages(np.zeros(1, np.intp), np.arange(3)[None], ranks)
+        stages = ranking_stages(np.zeros(1, np.intp), np.arange(3)[None], ranks)
         utilities = np.where(stages.members >= 0, u[stages.members], -np.inf)
         got = model.log_prob(utilities, stages.chosen.astype(float), np.zeros((len(utilities), 0))).sum()
         left, wanted = list(order), 0.0
@@ -178,6 +175,44 @@ def test_strict_rankings_are_plackett_luce() -> None:
             wanted += u[item] - np.log(np.exp(u[left]).sum())
             left.remove(item)
         assert got == pytest.approx(wanted, abs=1e-13)
+
+
+def log_prob(stages: Selections, u: np.ndarray, nuisance: np.ndarray, model: ChoiceModel) -> float:
+    """Of all stages together."""
+    utilities = np.where(stages.members >= 0, u[stages.members], -np.inf)
+    return float(model.log_prob(utilities, stages.chosen.astype(float), np.tile(nuisance, (len(utilities), 1))).sum())
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_rankings_of_the_best_are_sums_over_all_rankings_that_begin_so(k: int) -> None:
+    """Plackett-Luce over all 24 orders of four items, without the code under test, against stages that stop."""
+    u = np.random.default_rng(7).normal(size=4)
+    begin: dict[tuple[int, ...], float] = {}
+    for order in permutations(range(4)):
+        p = np.prod([np.exp(u[item]) / np.exp(u[list(order[place:])]).sum() for place, item in enumerate(order)])
+        begin[order[:k]] = begin.get(order[:k], 0.0) + float(p)
+    for top, wanted in begin.items():
+        ranks = np.full((1, 4), UNRANKED)
+        ranks[0, list(top)] = np.arange(k)
+        stages = ranking_stages(np.zeros(1, np.intp), np.arange(4)[None], ranks)
+        assert len(stages.row) == k
+        assert np.exp(log_prob(stages, u, np.zeros(0), ChoiceModel((1,)))) == pytest.approx(wanted, abs=1e-14)
+
+
+def test_rankings_of_the_best_with_ties_are_sums_over_all_weak_orders_that_begin_so() -> None:
+    rng = np.random.default_rng(8)
+    u, nuisance, model = rng.normal(size=4), rng.normal(size=3), ChoiceModel((1, 2, 3, 4))
+    weak = {tuple(np.unique(ranks, return_inverse=True)[1] + 1) for ranks in product((1, 2, 3, 4), repeat=4)}
+    assert len(weak) == 75
+    for best in ({2}, {0, 3}, {0, 1, 2}):
+        whole = [ranks for ranks in weak if {item for item in range(4) if ranks[item] == 1} == best]
+        cut = np.array([[1 if item in best else UNRANKED for item in range(4)]])
+        by_stages = [
+            ranking_stages(np.zeros(1, np.intp), np.arange(4)[None], ranks)
+            for ranks in (*np.array(whole)[:, None], cut)
+        ]
+        *parts, got = (np.exp(log_prob(stages, u, nuisance, model)) for stages in by_stages)
+        assert got == pytest.approx(sum(parts), abs=1e-14)
 
 
 def test_two_item_choice_with_ties_is_davidson() -> None:

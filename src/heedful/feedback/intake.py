@@ -128,7 +128,7 @@ class Intake:
         if said.get("id") is None:
             said = {**said, "id": f"{self.digest[:12]}-{ordinal}"}
         record = Record.model_validate(said)
-        if max(record.value.ranks or (), default=0) > _LARGEST_RANK:
+        if max((rank or 0 for rank in record.value.ranks or ()), default=0) > _LARGEST_RANK:
             raise ValueError(f"value.ranks: a rank is larger than {_LARGEST_RANK}")
         return record
 

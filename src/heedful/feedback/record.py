@@ -94,7 +94,8 @@ class Value(_Model):
     """What was said. Which fields are needed depends on the record's kind.
 
     comparison: `choice`, with `degree` (1 = slightly, 2 = clearly, 3 = strongly, ...) or `share` (fraction of votes or
-    probability mass for the first, in [0, 1]) where given. ranking: `ranks` per candidate, 1 = best, equal = tied.
+    probability mass for the first, in [0, 1]) where given. ranking: `ranks` per candidate, 1 = best, equal = tied, None
+    = not ranked: below all that are, in no known order (numbers only order: gaps mean nothing).
     best_of: `best`, index of the chosen candidate. rating: `rating` within `scale` = [min, max], `step` where the
     scale is discrete. label: `label`. steps: one number per step, None where unjudged. critique: `text`. edit:
     candidates are [original, edited]. demonstration: one candidate. implicit: `signal` (what happened) and `amount`.
@@ -103,7 +104,7 @@ class Value(_Model):
     choice: Choice | None = None
     degree: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     share: Annotated[float, Field(ge=0, le=1)] | None = None
-    ranks: list[Annotated[int, Field(ge=1)]] | None = None
+    ranks: list[Annotated[int, Field(ge=1)] | None] | None = None
     best: int | None = Field(default=None, ge=0)
     rating: Finite | None = None
     scale: tuple[Finite, Finite] | None = None
@@ -189,6 +190,8 @@ class Record(_Model):
         value, n = self.value, len(self.candidates)
         if value.ranks is not None and len(value.ranks) != n:
             raise ValueError(f"{len(value.ranks)} ranks for {n} candidates")
+        if value.ranks is not None and all(rank is None for rank in value.ranks):
+            raise ValueError("value.ranks ranks no candidate: at least one needs a rank")
         if value.best is not None and value.best >= n:
             raise ValueError(f"value.best is {value.best}, but candidates count from 0 to {n - 1}")
         if value.scale is not None and not value.scale[0] < value.scale[1]:

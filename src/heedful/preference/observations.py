@@ -26,6 +26,7 @@ from heedful.preference.instruments import (
     renumbered,
     taken,
 )
+from heedful.preference.stages import ABSENT, UNRANKED, ranking_stages
 
 __all__ = [
     "FITTED_KINDS", "Comparisons", "Grades", "Identity", "Indices", "Instrument", "Observations", "Selections",
@@ -272,10 +273,9 @@ class _Compilation:
         if not len(rows):
             return {}
         members, present = self._padded(rows)
-        given = self.frame["ranks"].gather(rows).explode().to_numpy()
-        ranks = np.full(members.shape, np.iinfo(np.int64).max)
-        ranks[present] = given
-        return {"ranking": _stages(self.table_row[rows], members, ranks)}
+        ranks = np.full(members.shape, ABSENT)
+        ranks[present] = self.frame["ranks"].gather(rows).explode().cast(pl.Int64).fill_null(UNRANKED).to_numpy()
+        return {"ranking": ranking_stages(self.table_row[rows], members, ranks)}
 
     def _distinct(self, rows: Indices) -> Indices:
         """Without records in which an item stands twice."""
@@ -416,24 +416,3 @@ def _comparisons(
     used = weights > 0
     index = index[used]
     return Comparisons(row[index], first[index], second[index], outcomes[used], weights[used])
-
-
-def _stages(row: Indices, members: Indices, ranks: NDArray[np.int64]) -> Selections:
-    """Rankings as repeated choice: the best (tied) from all, the next from the rest, ... while a choice remains."""
-    beyond = np.iinfo(np.int64).max
-    rows, sets, chosen = [], [], []
-    while True:
-        left = (ranks < beyond).sum(axis=1)
-        going = left > 1
-        if not going.any():
-            break
-        row, members, ranks = row[going], members[going], ranks[going]
-        best = ranks == ranks.min(axis=1, keepdims=True)
-        rows.append(row)
-        sets.append(np.where(ranks < beyond, members, -1))
-        chosen.append(best)
-        ranks = np.where(best, beyond, ranks)
-    width = members.shape[1]
-    if not rows:
-        return Selections(np.zeros(0, np.intp), np.zeros((0, width), np.intp), np.zeros((0, width), bool))
-    return Selections(np.concatenate(rows), np.concatenate(sets), np.concatenate(chosen))

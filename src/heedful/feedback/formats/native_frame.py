@@ -106,8 +106,8 @@ def _positive(column: pl.Expr) -> pl.Expr:
 
 
 def _sound_ranks(column: pl.Expr) -> pl.Expr:
-    n = pl.col("systems").list.len()
-    return (column.list.len() == n) & (column.list.drop_nulls().list.len() == n) & (column.list.min() >= 1)
+    """As many as candidates, those given from 1; the least of none at all is null, which no sound row has."""
+    return (column.list.len() == pl.col("systems").list.len()) & (column.list.min() >= 1)
 
 
 _BOUNDS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
@@ -161,6 +161,8 @@ def _contents_kept(rows: pl.DataFrame, table: pl.DataFrame, known: list[str]) ->
     for name in known:
         if name not in ("shown", "rater_kind"):
             yield rows[name].is_null() == table[name].is_null()
+    if "ranks" in known:  # a number too large for a rank is not a rank that is absent
+        yield _numbers(rows["ranks"].cast(pl.List(pl.Int64))).eq_missing(_numbers(table["ranks"]))
     if "context" in known:
         context = table["context"]
         yield _good(context, _marked(context), lambda text: _canonical(text, "world"))
@@ -173,6 +175,11 @@ def _contents_kept(rows: pl.DataFrame, table: pl.DataFrame, known: list[str]) ->
         yield _good(table["address"], table["address"].is_not_null(), _is_address)
     if "extra" in known:
         yield _sound_extra(table["extra"])
+
+
+def _numbers(lists: pl.Series) -> pl.Series:
+    """How many entries of each list are not null."""
+    return lists.list.drop_nulls().list.len()
 
 
 def _marked(texts: pl.Series) -> pl.Series:
