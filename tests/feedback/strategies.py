@@ -71,7 +71,9 @@ def values(draw: st.DrawFn, kind: str, n: int) -> dict[str, Any]:
         "ranking": st.fixed_dictionaries(
             {"ranks": st.lists(optional(st.integers(1, 9)), min_size=n, max_size=n).filter(lambda ranks: any(ranks))}
         ),
-        "best_of": st.fixed_dictionaries({"best": st.integers(0, n - 1)}),
+        "best_of": st.permutations(range(n)).flatmap(
+            lambda order: st.fixed_dictionaries({"best": st.just(order[0]), "worst": optional(st.just(order[-1]))})
+        ),
         "rating": scaled_ratings(),
         "label": st.fixed_dictionaries({"label": st.booleans()}),
         "steps": st.fixed_dictionaries({"steps": st.lists(optional(finite), max_size=4)}),

@@ -76,6 +76,7 @@ def test_other_questions(other: dict[str, Any]) -> None:
         ("ranking", [{"ranks": [1, 2]}, {"ranks": [2, 1]}]),
         ("ranking", [{"ranks": [1, 2]}, {"ranks": [1, None]}]),
         ("best_of", [{"best": 0}, {"best": 1}]),
+        ("best_of", [{"best": 0}, {"best": 0, "worst": 1}]),
         ("comparison", [{"choice": "tie"}, {"choice": "both_bad"}]),
     ],
 )

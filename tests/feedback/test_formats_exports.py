@@ -153,7 +153,13 @@ def test_answers_that_hold_their_rank() -> None:
 )
 def test_best_of(said: dict[str, Any], best: int) -> None:
     (record,), _ = judged({"prompt": "Q", "responses": ["a", "b", "c"], **said}, "rankings")
-    assert (record.kind, record.value.best) == ("best_of", best)
+    assert (record.kind, record.value.best, record.value.worst) == ("best_of", best, None)
+
+
+@pytest.mark.parametrize("said", [{"best_index": 2, "worst_index": 0}, {"best": "c", "worst": "a"}])
+def test_best_and_worst(said: dict[str, Any]) -> None:
+    (record,), _ = judged({"prompt": "Q", "responses": ["a", "b", "c"], **said}, "rankings")
+    assert (record.kind, record.value.best, record.value.worst, record.extra) == ("best_of", 2, 0, {})
 
 
 @pytest.mark.parametrize(
@@ -170,6 +176,8 @@ def test_best_of(said: dict[str, Any], best: int) -> None:
         ({"ranking": [0, 1, "z"]}, "'z' is no answer's id"),
         ({"best_index": 3}, "there is no answer 3"),
         ({"best": "a", "responses": ["a", "a", "b"]}, "names more than one answer"),
+        ({"best": "a", "worst": "z"}, "'z' is no answer's id"),
+        ({"best": 0, "worst": 0}, "both the best and the worst"),
         ({"ranks": [1, 2, 3], "models": ["x"]}, "1 systems for 3 answers"),
     ],
 )

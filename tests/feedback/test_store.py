@@ -96,7 +96,7 @@ values = {
         text=some,
     ),
     "ranking": st.builds(Value, ranks=st.sampled_from([[1, 2], [3, 1], [1, 1], [None, 1], [2, None]])),
-    "best_of": st.builds(Value, best=st.integers(0, 1)),
+    "best_of": st.sampled_from([Value(best=0), Value(best=1), Value(best=1, worst=0)]),
     "rating": st.builds(
         Value, rating=st.floats(1, 5), scale=st.just((1.0, 5.0)), step=st.none() | st.floats(0.1, 1), text=some
     ),

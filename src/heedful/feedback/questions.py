@@ -12,7 +12,7 @@ from heedful.feedback.table import Feedback, Table
 DECIDED = ("first", "second")
 
 _ASKED = ("kind", "criterion", "context", "address")
-_ANSWERS = ("ranks", "best", "rating", "label", "steps", "signal", "amount")
+_ANSWERS = ("ranks", "best", "worst", "rating", "label", "steps", "signal", "amount")
 _MIRRORED = {"first": "second", "second": "first"}
 
 

@@ -95,10 +95,11 @@ class Value(_Model):
 
     comparison: `choice`, with `degree` (1 = slightly, 2 = clearly, 3 = strongly, ...) or `share` (fraction of votes or
     probability mass for the first, in [0, 1]) where given. ranking: `ranks` per candidate, 1 = best, equal = tied, None
-    = not ranked: below all that are, in no known order (numbers only order: gaps mean nothing).
-    best_of: `best`, index of the chosen candidate. rating: `rating` within `scale` = [min, max], `step` where the
-    scale is discrete. label: `label`. steps: one number per step, None where unjudged. critique: `text`. edit:
-    candidates are [original, edited]. demonstration: one candidate. implicit: `signal` (what happened) and `amount`.
+    = not ranked: below all that are, in no known order; only the order of ranks counts. best_of: `best`, index of the
+    chosen candidate, and `worst`, that of the worst, where given. rating: `rating` within `scale` = [min, max], `step`
+    where the scale is discrete. label: `label`. steps: one number per step, None where unjudged. critique: `text`.
+    edit: candidates are [original, edited]. demonstration: one candidate. implicit: `signal` (what happened) and
+    `amount`.
     """
 
     choice: Choice | None = None
@@ -106,6 +107,7 @@ class Value(_Model):
     share: Annotated[float, Field(ge=0, le=1)] | None = None
     ranks: list[Annotated[int, Field(ge=1)] | None] | None = None
     best: int | None = Field(default=None, ge=0)
+    worst: int | None = Field(default=None, ge=0)
     rating: Finite | None = None
     scale: tuple[Finite, Finite] | None = None
     step: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
@@ -192,8 +194,11 @@ class Record(_Model):
             raise ValueError(f"{len(value.ranks)} ranks for {n} candidates")
         if value.ranks is not None and all(rank is None for rank in value.ranks):
             raise ValueError("value.ranks ranks no candidate: at least one needs a rank")
-        if value.best is not None and value.best >= n:
-            raise ValueError(f"value.best is {value.best}, but candidates count from 0 to {n - 1}")
+        for name, place in (("best", value.best), ("worst", value.worst)):
+            if place is not None and place >= n:
+                raise ValueError(f"value.{name} is {place}, but candidates count from 0 to {n - 1}")
+        if value.worst is not None and value.worst == value.best:
+            raise ValueError(f"candidate {value.best} is said to be both the best and the worst")
         if value.scale is not None and not value.scale[0] < value.scale[1]:
             raise ValueError(f"value.scale must rise, not {list(value.scale)}")
         if value.rating is not None and value.scale and not value.scale[0] <= value.rating <= value.scale[1]:

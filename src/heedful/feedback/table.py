@@ -38,6 +38,7 @@ SCHEMA: dict[str, Any] = {
     "share": pl.Float64,
     "ranks": pl.List(pl.Int32),
     "best": pl.Int32,
+    "worst": pl.Int32,
     "rating": pl.Float64,
     "scale_low": pl.Float64,
     "scale_high": pl.Float64,
@@ -64,7 +65,8 @@ SCHEMA: dict[str, Any] = {
 PROVENANCE = ("source", "line")
 _ALWAYS = ("id", "kind", "outputs", "systems", "criterion")
 _VALUE_COLUMNS = (
-    "choice", "degree", "share", "ranks", "best", "rating", "step", "label", "steps", "text", "signal", "amount",
+    "choice", "degree", "share", "ranks", "best", "worst", "rating", "step", "label", "steps", "text", "signal",
+    "amount",
 )  # fmt: skip
 _WHOLE = Address()
 _PLAIN_COLUMNS = ("protocol", "propensity", "policy", "time", "seconds", "licence", "consent", "personal")

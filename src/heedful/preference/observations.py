@@ -26,7 +26,7 @@ from heedful.preference.instruments import (
     renumbered,
     taken,
 )
-from heedful.preference.stages import ABSENT, UNRANKED, ranking_stages
+from heedful.preference.stages import ABSENT, UNRANKED, pick_stages, ranking_stages
 
 __all__ = [
     "FITTED_KINDS", "Comparisons", "Grades", "Identity", "Indices", "Instrument", "Observations", "Selections",
@@ -38,8 +38,8 @@ FITTED_KINDS = ("comparison", "ranking", "best_of", "rating", "label", "edit", "
 
 _COLUMNS = (
     "kind", "context", "outputs", "systems", "criterion", "address", "choice", "degree", "share", "ranks", "best",
-    "rating", "scale_low", "scale_high", "label", "steps", "signal", "amount", "propensity", "protocol", "source",
-    "rater", "rater_kind",
+    "worst", "rating", "scale_low", "scale_high", "label", "steps", "signal", "amount", "propensity", "protocol",
+    "source", "rater", "rater_kind",
 )  # fmt: skip
 
 Identity = Literal["system", "content"]
@@ -264,9 +264,8 @@ class _Compilation:
         if not len(rows):
             return {}
         members, _ = self._padded(rows)
-        best = self.frame["best"].to_numpy()[rows].astype(np.intp)
-        chosen = np.arange(members.shape[1]) == best[:, None]
-        return {"best of": Selections(self.table_row[rows], members, chosen)}
+        best, worst = (np.nan_to_num(self._floats(name, rows), nan=-1).astype(np.intp) for name in ("best", "worst"))
+        return {"best of": pick_stages(self.table_row[rows], members, best, worst)}
 
     def _rankings(self) -> dict[str, Instrument]:
         rows = self._distinct(self._rows_of("ranking"))

@@ -93,6 +93,8 @@ def _rules(table: pl.DataFrame) -> Iterator[pl.Expr]:
             yield here.not_() | pl.col(name).is_not_null() if name in table.columns else here.not_()
     present = [name for name in _BOUNDS if name in table.columns and table[name].null_count() < table.height]
     yield from (pl.col(name).is_null() | _BOUNDS[name](pl.col(name)) for name in present)
+    if {"best", "worst"} <= set(table.columns):
+        yield (pl.col("best") != pl.col("worst")).fill_null(True)
     yield from _scale_rules(table)
     yield from _distinct(kinds, n)
 
@@ -110,11 +112,16 @@ def _sound_ranks(column: pl.Expr) -> pl.Expr:
     return (column.list.len() == pl.col("systems").list.len()) & (column.list.min() >= 1)
 
 
+def _place(column: pl.Expr) -> pl.Expr:
+    return (column >= 0) & (column < pl.col("systems").list.len())
+
+
 _BOUNDS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
     "degree": _positive,
     "share": lambda column: column.is_between(0, 1),
     "ranks": _sound_ranks,
-    "best": lambda column: (column >= 0) & (column < pl.col("systems").list.len()),
+    "best": _place,
+    "worst": _place,
     "rating": _finite,
     "scale_low": _finite,
     "scale_high": _finite,

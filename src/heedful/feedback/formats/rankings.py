@@ -2,7 +2,7 @@
 
 The forms in public use: a list of answers with one rank each (`ranks`, as in InstructGPT's comparisons, Ouyang et al.
 2022, arXiv:2203.02155), answers that each hold their rank (Nectar, https://huggingface.co/datasets/berkeley-nest/Nectar),
-a list of the answers best first (`ranking`), and the best of K (`best`).
+a list of the answers best first (`ranking`), and the best of K (`best`), also with the worst (`worst`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,15 @@ _PROMPTS = ("prompt", "instruction", "question", "context")
 _ANSWERS = ("responses", "completions", "outputs", "answers", "candidates")
 _SYSTEMS = ("models", "systems")
 _BESTS = ("best_index", "best")
+_WORSTS = ("worst_index", "worst")
 _RATERS = ("rater", "rater_id", "annotator", "annotator_id", "judge", "user_id")
 _TIMES = ("time", "timestamp", "created_at")
 _TEXTS = ("text", "output", "response", "answer", "completion", "content")
 _NAMES = ("system", "model")
-_USED = (*_PROMPTS, *_ANSWERS, *_SYSTEMS, *_BESTS, *_RATERS, *_TIMES, "ranks", "ranking", "criterion", "seconds", "id")
+_USED = (
+    *_PROMPTS, *_ANSWERS, *_SYSTEMS, *_BESTS, *_WORSTS, *_RATERS, *_TIMES, "ranks", "ranking", "criterion", "seconds",
+    "id",
+)  # fmt: skip
 
 
 def _matches(row: Row) -> bool:
@@ -44,6 +48,7 @@ def _parse(row: Row) -> Iterator[Judgement]:
     below all that have one. `ranking`: the answers best first, by id, by system, or by index from 0; those in an inner
     list are tied, those left out stand below all named.
     `best_index`: index from 0. `best`: an id, a system, an index from 0, or the answer's own text.
+    `worst_index`, `worst`: the worst beside the best, in the same way.
     """
     answers = _answers(row)
     if not answers:
@@ -95,8 +100,11 @@ def _judgement(row: Row, answers: Sequence[Any], systems: Sequence[Any]) -> tupl
     if not missing(row.get("ranking")):
         ranks = _ordered(unjson(row["ranking"]), _Names(answers, systems))
         return ranks if isinstance(ranks, Problem) else ("ranking", {"ranks": ranks})
-    best = _Names(answers, systems).find(first_of(row, _BESTS))
-    return best if isinstance(best, Problem) else ("best_of", {"best": best})
+    names = _Names(answers, systems)
+    best, said = names.find(first_of(row, _BESTS)), first_of(row, _WORSTS)
+    worst = None if said is None else names.find(said)
+    problem = next((place for place in (best, worst) if isinstance(place, Problem)), None)
+    return problem or ("best_of", present(best=best, worst=worst))
 
 
 def _checked(raw: Sequence[Any] | None, n: int) -> list[int | None] | Problem:
