@@ -110,6 +110,7 @@ def records(draw: st.DrawFn, kinds: tuple[str, ...] = KINDS, **fixed: st.SearchS
         ),
         "protocol": draw(optional(texts)),
         "propensity": draw(optional(st.floats(1e-6, 1))),
+        "position": draw(optional(st.integers(0, 99))),
         "policy": draw(optional(texts)),
         "time": draw(optional(times)),
         "seconds": draw(optional(st.floats(0, 1e6))),

@@ -336,12 +336,21 @@ def test_an_item_against_itself(row: dict[str, Any]) -> None:
         ("ranking", {"ranks": [None, None, None]}, "at least one needs a rank"),
         ("ranking", {"ranks": [1, None]}, "2 ranks for 3 candidates"),
         ("ranking", {"ranks": [1, 0, None]}, "value.ranks.1: "),
-        ("ranking", {"ranks": [1, 2**31, None]}, "a rank is larger than"),
+        ("ranking", {"ranks": [1, 2**31, None]}, "value.ranks.1: "),
     ],
 )
 def test_choices_that_cannot_be(kind: str, value: dict[str, Any], reason: str) -> None:
     row = {"kind": kind, "candidates": [{"system": name} for name in "abc"], "value": value}
     assert reason in one_reject(read([row]), 0).reason
+
+
+@pytest.mark.parametrize("position", [-1, 2**31, 1.5, "first"])
+def test_positions_that_cannot_be(position: Any) -> None:
+    row = {"kind": "implicit", "candidates": [{"system": "a"}], "value": {"signal": "click", "amount": 1}}
+    assert one_reject(read([{**row, "position": position}]), 0).reason.startswith("position: ")
+    frame = pl.DataFrame({**row, "systems": [["a"]], "outputs": [["x"]], "signal": "click", "amount": 1.0}
+                         | {"position": [position]}).drop("candidates", "value")  # fmt: skip
+    assert one_reject(read(frame), 0).reason.startswith("position: ")
 
 
 def test_ids_used_twice(tmp_path: Path) -> None:

@@ -105,6 +105,16 @@ def test_nothing_at_all() -> None:
     assert set(found()) == {"feedback.empty"}
 
 
+def test_signals_of_unknown_exposure_are_counted() -> None:
+    def signal(n: int, **exposure: Any) -> Record:
+        return record(n, kind="implicit", candidates=[{"output": "a"}], value={"signal": "c", "amount": 1}, **exposure)
+
+    known = [signal(0, position=0), signal(1, propensity=0.5)]
+    assert "feedback.unknown_exposure" not in found(*known)
+    finding = found(*known, signal(2), signal(3), record(4))["feedback.unknown_exposure"]
+    assert (finding.severity, finding.count, finding.message[:32]) == ("note", 2, "2 of 4 implicit signals say neit")
+
+
 def test_rejects_are_told_by_reason() -> None:
     rejects = (Reject("a.csv", 2, "no winner"), Reject("a.csv", 5, "no winner"), Reject("b.csv", 1, "not JSON"))
     finding = found(record(1), rejects=rejects)["feedback.rejected"]

@@ -440,7 +440,7 @@ def plain_table() -> pl.DataFrame:
         {"kind": "critique", **one, "value": {"text": "no"}, "propensity": 0.5, "policy": "v1", "personal": False},
         {"kind": "edit", **common, "time": "2024-01-01T00:00:00", "seconds": 3, "licence": "MIT", "consent": True},
         {"kind": "demonstration", **one, "extra": {"a": {"b": [1, "é"]}}},
-        {"kind": "implicit", **one, "value": {"signal": "copied", "amount": 2}, "criterion": "style"},
+        {"kind": "implicit", **one, "value": {"signal": "copied", "amount": 2}, "criterion": "style", "position": 3},
     ]
     made = [Record.model_validate({"id": f"id-{place}", **one}) for place, one in enumerate(said)]
     return Table.of(made).frame.drop("source", "line")
@@ -458,6 +458,7 @@ CHANGES: dict[str, list[Any]] = {
     "scale_high": [1.0, math.inf, None], "step": [0.0, math.nan, 2.0], "steps": [[math.nan], [], [None], [1.0]],
     "label": [None, False], "text": [None, ""], "signal": [None, ""], "amount": [math.inf, None],
     "rater": ["", None, "x"], "rater_kind": [None, "rule"], "propensity": [0.0, 1.5, math.nan, 1.0],
+    "position": [-1, 0, None],
     "seconds": [-1.0, math.inf, 0.0], "shown": [False, None, True], "choice": [None, "tie"],
     "address": ["{", "3", '{"kind":"whole"}', '{"kind":"turn","index":-1}', '{"kind":"turn","index":1}', "{}"],
     "extra": ["{", "[1]", "{}", '{"a": "\\ud800"}', '{"a": Infinity}', "3", '{"a": 1}'],

@@ -126,6 +126,7 @@ def any_record(draw: st.DrawFn) -> Record:
         value=draw(values[kind]),
         rater=draw(st.none() | st.builds(Rater, id=names, kind=st.sampled_from(["person", "model"]))),
         propensity=draw(st.none() | st.floats(0.01, 1)),
+        position=draw(st.none() | st.integers(0, 99)),
         policy=draw(some),
         time=draw(st.none() | st.datetimes(timezones=st.just(dt.UTC))),
         seconds=draw(st.none() | st.floats(0, 1e6)),

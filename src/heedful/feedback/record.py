@@ -32,6 +32,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 CHOICES: tuple[Choice, ...] = get_args(Choice)
 RATER_KINDS: tuple[RaterKind, ...] = get_args(RaterKind)
 
+LARGEST = 2**31 - 1  # whole number that a column of the table holds
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -105,7 +106,7 @@ class Value(_Model):
     choice: Choice | None = None
     degree: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     share: Annotated[float, Field(ge=0, le=1)] | None = None
-    ranks: list[Annotated[int, Field(ge=1)] | None] | None = None
+    ranks: list[Annotated[int, Field(ge=1, le=LARGEST)] | None] | None = None
     best: int | None = Field(default=None, ge=0)
     worst: int | None = Field(default=None, ge=0)
     rating: Finite | None = None
@@ -146,7 +147,11 @@ _COUNT: dict[str, tuple[int, float]] = {
 
 
 class Record(_Model):
-    """One judgement. `order` says whether candidates are listed in the order the rater saw them."""
+    """One judgement. `order` says whether candidates are listed in the order the rater saw them.
+
+    Of exposure: `propensity`, the probability with which this judgement would be recorded, in (0, 1]; `position`, where
+    the output stood among all that were shown, 0 = first; `policy`, which version of the system wrote it.
+    """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
     id: str | None = Field(default=None, min_length=1)
@@ -160,6 +165,7 @@ class Record(_Model):
     rater: Rater | None = None
     protocol: str | None = None
     propensity: Annotated[float, Field(gt=0, le=1)] | None = None
+    position: int | None = Field(default=None, ge=0, le=LARGEST)
     policy: str | None = None
     time: dt.datetime | None = None
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None

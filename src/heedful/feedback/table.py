@@ -52,6 +52,7 @@ SCHEMA: dict[str, Any] = {
     "rater_kind": pl.Enum(RATER_KINDS),
     "protocol": pl.String,
     "propensity": pl.Float64,
+    "position": pl.Int32,
     "policy": pl.String,
     "time": pl.Datetime("us", "UTC"),
     "seconds": pl.Float64,
@@ -69,7 +70,7 @@ _VALUE_COLUMNS = (
     "amount",
 )  # fmt: skip
 _WHOLE = Address()
-_PLAIN_COLUMNS = ("protocol", "propensity", "policy", "time", "seconds", "licence", "consent", "personal")
+_PLAIN_COLUMNS = ("protocol", "propensity", "position", "policy", "time", "seconds", "licence", "consent", "personal")
 
 
 @dataclass(frozen=True)

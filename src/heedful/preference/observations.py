@@ -26,6 +26,7 @@ from heedful.preference.instruments import (
     renumbered,
     taken,
 )
+from heedful.preference.signals import signals_by_position
 from heedful.preference.stages import ABSENT, UNRANKED, pick_stages, ranking_stages
 
 __all__ = [
@@ -38,8 +39,8 @@ FITTED_KINDS = ("comparison", "ranking", "best_of", "rating", "label", "edit", "
 
 _COLUMNS = (
     "kind", "context", "outputs", "systems", "criterion", "address", "choice", "degree", "share", "ranks", "best",
-    "worst", "rating", "scale_low", "scale_high", "label", "steps", "signal", "amount", "propensity", "protocol",
-    "source", "rater", "rater_kind",
+    "worst", "rating", "scale_low", "scale_high", "label", "steps", "signal", "amount", "propensity", "position",
+    "protocol", "source", "rater", "rater_kind",
 )  # fmt: skip
 
 Identity = Literal["system", "content"]
@@ -327,23 +328,15 @@ class _Compilation:
         return {STEPS: Grades(self.table_row[owner], self.codes[self.start[owner]], value[marked])}
 
     def _implicit(self) -> dict[str, Instrument]:
-        """Signals by name, with the inverse of the propensity with which each would be recorded as weight."""
         rows = self._rows_of("implicit")
         if not len(rows):
             return {}
-        signals = self.frame["signal"].gather(rows)
-        weight = 1 / np.nan_to_num(self._floats("propensity", rows), nan=1.0)
-        amount, row, item = self._floats("amount", rows), self.table_row[rows], self.codes[self.start[rows]]
-        found: dict[str, Instrument] = {}
-        for signal in signals.unique().sort().to_list():
-            own = (signals == signal).to_numpy()
-            found[f"implicit {signal}"] = Grades(row[own], item[own], amount[own], _effective(weight[own]))
+        told = (self._floats(name, rows) for name in ("amount", "propensity", "position"))
+        items, signal = self.codes[self.start[rows]], self.frame["signal"].gather(rows)
+        found, unused = signals_by_position(self.table_row[rows], items, signal, *told)
+        for reason, number in unused.items():
+            self._count(reason, number)
         return found
-
-
-def _effective(weight: Floats) -> Floats:
-    """Weights that add up to the effective number of votes (Σw)² / Σw² (Kish 1965), so that they outvote none."""
-    return np.asarray(weight * weight.sum() / (weight**2).sum())
 
 
 def _row_filters(table: Table, criterion: str) -> Iterable[tuple[str, pl.Expr]]:

@@ -22,7 +22,8 @@ _VALUE = (
     "amount",
 )  # fmt: skip
 _PLAIN = (
-    "id", "criterion", "order", "protocol", "propensity", "policy", "time", "seconds", "licence", "consent", "personal",
+    "id", "criterion", "order", "protocol", "propensity", "position", "policy", "time", "seconds", "licence", "consent",
+    "personal",
 )  # fmt: skip
 _COLUMNS = ("kind", "context", "rater", "rater_kind", *_PLAIN, *_VALUE)
 _NAMES = ("id", "criterion", "protocol", "policy")

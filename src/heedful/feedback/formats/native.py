@@ -19,7 +19,7 @@ _VALUE = (
     "choice", "degree", "share", "ranks", "best", "worst", "rating", "step", "label", "steps", "text", "signal",
     "amount",
 )  # fmt: skip
-_PLAIN = ("protocol", "propensity", "policy", "time", "seconds", "licence", "consent", "personal")
+_PLAIN = ("protocol", "propensity", "position", "policy", "time", "seconds", "licence", "consent", "personal")
 _OTHER = (
     "id", "kind", "context", "outputs", "systems", "shown", "address", "criterion", "scale_low", "scale_high",
     "rater", "rater_kind", "extra", "source", "line",

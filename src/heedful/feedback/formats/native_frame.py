@@ -131,6 +131,7 @@ _BOUNDS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
     "id": lambda column: column != "",  # a record without an id is given one
     "rater": lambda column: column != "",
     "propensity": lambda column: (column > 0) & (column <= 1),
+    "position": lambda column: column >= 0,
     "seconds": lambda column: column.is_finite() & (column >= 0),
 }
 

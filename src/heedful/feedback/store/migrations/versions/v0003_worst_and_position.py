@@ -1,4 +1,4 @@
-"""Version 3: the worst beside the best."""
+"""Version 3: the worst beside the best, and the position of an output among those shown."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,3 +11,4 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("records", sa.Column("worst", sa.Integer))
+    op.add_column("records", sa.Column("position", sa.Integer))
