@@ -19,8 +19,8 @@ def unknown_exposure(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "feedback.unknown_exposure",
             "note",
-            f"{unknown:,} of {signals.height:,} implicit signals say neither at which position the output was shown nor "
-            "with which propensity they would be recorded: outputs shown first may look better than they are.",
+            f"{unknown:,} of {signals.height:,} implicit signals say neither at which position the output was shown "
+            "nor with which propensity they would be recorded: outputs shown first may look better than they are.",
             "Record the position of every output shown, whether or not anything was done with it.",
             unknown,
         )
