@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from heedful.core import Finding
+from heedful.feedback.exposure import unknown_exposure
 from heedful.feedback.judges import own_family
 from heedful.feedback.leans import LEANS
 from heedful.feedback.questions import DECIDED, Facts
@@ -346,5 +347,5 @@ def _identical(facts: Facts) -> Iterator[Finding]:
 
 _EXAMINATIONS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     _rejected, _repeated_ids, _personal, _raters, _repeats, _fast, _ties, _one_answer, _mixed_scales, _empty_outputs,
-    _identical, own_family, *LEANS,
+    _identical, own_family, unknown_exposure, *LEANS,
 )  # fmt: skip

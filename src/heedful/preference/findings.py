@@ -9,9 +9,10 @@ import numpy as np
 
 from heedful.core import Finding
 from heedful.preference.identification import ALONE, ISLAND, SEPARATED, UNDEFEATED, UNSETTLED, WINLESS
-from heedful.preference.instruments import Grades, Observations, distinct, is_weighted
+from heedful.preference.instruments import Grades, Observations, distinct, is_weighted, sort_of
 from heedful.preference.likelihoods import Likelihood
 from heedful.preference.own_scales import too_many
+from heedful.preference.signals import sort_without_position
 
 _EXAMPLES = 5
 
@@ -74,6 +75,7 @@ def read(observations: Observations) -> list[Finding]:
         )
         for reason, count in observations.by_choice.items()
     ]
+    found += _positions(observations)
     for kind, votes in observations.instruments.items():
         if isinstance(votes, Grades) and is_weighted(votes):
             n, told = len(votes.row), float(votes.weight.sum()) if votes.weight is not None else 0.0
@@ -82,6 +84,26 @@ def read(observations: Observations) -> list[Finding]:
             )
             found.append(Finding("fit.propensities", "note", message, count=n))
     return found
+
+
+def _positions(observations: Observations) -> list[Finding]:
+    """Signals that are read position by position."""
+    counts: dict[str, list[int]] = {}
+    for kind, votes in observations.instruments.items():
+        sort = sort_without_position(sort_of(kind)[0])
+        if sort is not None:
+            counts.setdefault(sort, []).append(len(votes.row))
+    return [
+        Finding(
+            "fit.positions",
+            "note",
+            f"The {sum(each):,} votes of the sort {sort!r} are read at each of {len(each)} positions apart, so that "
+            "standing first makes no item better.",
+            "Show items at different positions now and then: that is what joins the positions.",
+            count=sum(each),
+        )
+        for sort, each in counts.items()
+    ]
 
 
 def critiques(number: int, silent: int) -> list[Finding]:

@@ -36,12 +36,18 @@ class Comparisons:
 class Selections:
     """Choices from sets: stage s takes the `chosen` members (several where they tie) out of its `members`.
 
-    `row` [s]; `members` [s, k] item indices, -1 where a set is smaller than k; `chosen` [s, k].
+    `row` [s]; `members` [s, k] item indices, -1 where a set is smaller than k; `chosen` [s, k]. `sign` [s] is 1 where
+    the best is taken and −1 where the worst is, by the negative utilities (None: all 1).
     """
 
     row: Indices
     members: Indices
     chosen: NDArray[np.bool_]
+    sign: Floats | None = None
+
+    @property
+    def signs(self) -> Floats:
+        return np.ones(len(self.row)) if self.sign is None else self.sign
 
 
 @dataclass(frozen=True)

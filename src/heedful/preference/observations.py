@@ -27,6 +27,8 @@ from heedful.preference.instruments import (
     renumbered,
     taken,
 )
+from heedful.preference.signals import signals_by_position
+from heedful.preference.stages import ABSENT, UNRANKED, pick_stages, ranking_stages
 
 __all__ = [
     "FITTED_KINDS", "Comparisons", "Grades", "Identity", "Indices", "Instrument", "Observations", "Selections",
@@ -38,8 +40,8 @@ FITTED_KINDS = ("comparison", "ranking", "best_of", "rating", "label", "edit", "
 
 _COLUMNS = (
     "kind", "context", "outputs", "systems", "criterion", "address", "choice", "degree", "share", "ranks", "best",
-    "rating", "scale_low", "scale_high", "label", "steps", "signal", "amount", "propensity", "protocol", "source",
-    "rater", "rater_kind", "seconds",
+    "worst", "rating", "scale_low", "scale_high", "label", "steps", "signal", "amount", "propensity", "position",
+    "protocol", "source", "rater", "rater_kind", "seconds",
 )  # fmt: skip
 
 Identity = Literal["system", "content"]
@@ -297,19 +299,17 @@ class _Compilation:
         if not len(rows):
             return {}
         members, _ = self._padded(rows)
-        best = self.frame["best"].to_numpy()[rows].astype(np.intp)
-        chosen = np.arange(members.shape[1]) == best[:, None]
-        return {"best of": Selections(self.table_row[rows], members, chosen)}
+        best, worst = (np.nan_to_num(self._floats(name, rows), nan=-1).astype(np.intp) for name in ("best", "worst"))
+        return {"best of": pick_stages(self.table_row[rows], members, best, worst)}
 
     def _rankings(self) -> dict[str, Instrument]:
         rows = self._distinct(self._rows_of("ranking"))
         if not len(rows):
             return {}
         members, present = self._padded(rows)
-        given = self.frame["ranks"].gather(rows).explode().to_numpy()
-        ranks = np.full(members.shape, np.iinfo(np.int64).max)
-        ranks[present] = given
-        return {"ranking": _stages(self.table_row[rows], members, ranks)}
+        ranks = np.full(members.shape, ABSENT)
+        ranks[present] = self.frame["ranks"].gather(rows).explode().cast(pl.Int64).fill_null(UNRANKED).to_numpy()
+        return {"ranking": ranking_stages(self.table_row[rows], members, ranks)}
 
     def _distinct(self, rows: Indices) -> Indices:
         """Without records in which an item stands twice."""
@@ -358,23 +358,15 @@ class _Compilation:
         return {STEPS: self._grades(owner[marked], value[marked])}
 
     def _implicit(self) -> dict[str, Instrument]:
-        """Signals by name, with the inverse of the propensity with which each would be recorded as weight."""
         rows = self._rows_of("implicit")
         if not len(rows):
             return {}
-        signals = self.frame["signal"].gather(rows)
-        weight = 1 / np.nan_to_num(self._floats("propensity", rows), nan=1.0)
-        amount = self._floats("amount", rows)
-        found: dict[str, Instrument] = {}
-        for signal in signals.unique().sort().to_list():
-            own = (signals == signal).to_numpy()
-            found[f"implicit {signal}"] = self._grades(rows[own], amount[own], _effective(weight[own]))
+        told = (self._floats(name, rows) for name in ("amount", "propensity", "position"))
+        items, signal = self.codes[self.start[rows]], self.frame["signal"].gather(rows)
+        found, unused = signals_by_position(self.table_row[rows], items, signal, *told)
+        for reason, number in unused.items():
+            self._count(reason, number)
         return found
-
-
-def _effective(weight: Floats) -> Floats:
-    """Weights that add up to the effective number of votes (Σw)² / Σw² (Kish 1965), so that they outvote none."""
-    return np.asarray(weight * weight.sum() / (weight**2).sum())
 
 
 def _row_filters(table: Table, criterion: str) -> Iterable[tuple[str, pl.Expr]]:
@@ -446,24 +438,3 @@ def _comparisons(
     used = weights > 0
     index = index[used]
     return Comparisons(row[index], first[index], second[index], outcomes[used], weights[used])
-
-
-def _stages(row: Indices, members: Indices, ranks: NDArray[np.int64]) -> Selections:
-    """Rankings as repeated choice: the best (tied) from all, the next from the rest, ... while a choice remains."""
-    beyond = np.iinfo(np.int64).max
-    rows, sets, chosen = [], [], []
-    while True:
-        left = (ranks < beyond).sum(axis=1)
-        going = left > 1
-        if not going.any():
-            break
-        row, members, ranks = row[going], members[going], ranks[going]
-        best = ranks == ranks.min(axis=1, keepdims=True)
-        rows.append(row)
-        sets.append(np.where(ranks < beyond, members, -1))
-        chosen.append(best)
-        ranks = np.where(best, beyond, ranks)
-    width = members.shape[1]
-    if not rows:
-        return Selections(np.zeros(0, np.intp), np.zeros((0, width), np.intp), np.zeros((0, width), bool))
-    return Selections(np.concatenate(rows), np.concatenate(sets), np.concatenate(chosen))

@@ -271,11 +271,11 @@ class _Rows:
         good = (~(unknown | impossible))[place] & np.isin(sizes, reading.model.orders)
         if not good.any():
             return
-        nuisance = reading.draws[:, None, :]
+        nuisance, signs = reading.draws[:, None, :], votes.signs[:, None]
         per_stage = np.concatenate(
             [
                 reading.model.log_prob(
-                    np.where(present[block], utilities[:, votes.members[block]], -np.inf),
+                    np.where(present[block], signs[block] * utilities[:, votes.members[block]], -np.inf),
                     np.broadcast_to(votes.chosen[block].astype(np.float64), (len(utilities), *present[block].shape)),
                     np.broadcast_to(nuisance, (len(utilities), len(block), nuisance.shape[2])),
                 )
