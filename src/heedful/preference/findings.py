@@ -12,6 +12,7 @@ from heedful.preference.identification import ALONE, ISLAND, SEPARATED, UNDEFEAT
 from heedful.preference.instruments import Grades, Observations, distinct, is_weighted, sort_of
 from heedful.preference.likelihoods import Likelihood
 from heedful.preference.own_scales import too_many
+from heedful.preference.prediction import Reading
 from heedful.preference.signals import sort_without_position
 
 _EXAMPLES = 5
@@ -196,6 +197,24 @@ def contradicting(kinds: Sequence[str]) -> list[Finding]:
         )
         for kind in kinds
     ]
+
+
+def scales(readings: Iterable[Reading]) -> list[Finding]:
+    """How far raters who graded use a scale in ways of their own."""
+    found = []
+    for reading in readings:
+        if not reading.raters:
+            continue
+        strict = reading.strictness.mean(axis=0)
+        order = np.argsort(strict)
+        lenient, severe = (reading.raters[place] for place in (order[0], order[-1]))
+        message = (
+            f"The {len(strict):,} raters who gave votes of the sort {reading.kind!r} each have a scale of their own: "
+            f"strictness varies by {reading.sds[0]:.2g} nats, from {lenient!r} ({strict.min():+.2f}, the most lenient) "
+            f"to {severe!r} ({strict.max():+.2f})."
+        )
+        found.append(Finding("fit.own_scales", "note", message, count=len(strict), examples=(severe, lenient)))
+    return found
 
 
 def blunt(kinds: Sequence[str]) -> list[Finding]:

@@ -59,8 +59,8 @@ def fit(
     (Davidson), "half" counts a tie as half a win for each. clusters: "auto" lets votes that share a prompt or a rater
     be correlated; "none" takes them as independent. judges: "apart" reads models and rules that judged beside people as
     judges who may want something else, so that the utilities are people's; "pooled" takes their votes for people's.
-    scales: "own" gives each rater who recurs a leniency and a stretch of the thresholds of ratings, labels and other
-    grades, as random effects (where 5 to 400 raters are known); "common" lets all share the thresholds. pace: "apart"
+    scales: "own" gives each rater who recurs a strictness and a stretch of the thresholds of ratings, labels and marks
+    of steps, as random effects (where 5 to 400 raters are known); "common" lets all share the thresholds. pace: "apart"
     lets comparisons that their rater answered in less than half, or more than twice, the usual time be more or less
     sharp than the others (by `seconds` of the record).
     critiques: for "features", what reads the features that a critique asks more or less of from its text, for example
@@ -207,7 +207,7 @@ class _Task:
             notes=notes,
             df=fitted.df,
             readings=fitted.readings,
-            findings=tuple(read + found + fitted.findings),
+            findings=tuple(read + found + fitted.findings + say.scales(fitted.readings)),
             model={**self.facts, "likelihoods": kinds, "features": features, **fitted.facts},
         )
 
