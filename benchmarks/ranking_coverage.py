@@ -3,8 +3,9 @@
 Each cell is a way in which votes come about: comparisons with and without ties, with degrees and shares, rankings, best
 of a set, ratings, yes/no labels, marks of steps, weighted signals, and people beside a judge, all on free items,
 independent or correlated through prompts (each item does better on some prompts) and raters (each likes some items
-more, and rates more or less kindly). The truth is what maximum likelihood tends to with ever more prompts and raters:
-the parameters themselves where votes are independent and as the model has them, else a fit to a very large sample.
+more, and rates more or less kindly, on a wider or narrower scale). The truth is what maximum likelihood tends to with
+ever more prompts and raters, all of middling kindness: the parameters themselves where votes are as the model has them,
+else a fit to a very large sample.
 
 Of every set in which all items are identified, one item, one pair and one rank drawn at random are checked, so that
 checks are independent and a binomial test applies: two-sided for the intervals of items that promise `confidence` or
@@ -55,12 +56,14 @@ class Cell:
     prompt_sd: float = 0.0  # of what an item gains or loses on a prompt
     rater_sd: float = 0.0
     kindness_sd: float = 0.0  # of what a rater gives to all items alike
+    stretch_sd: float = 0.0  # of the log of how far apart a rater's thresholds are
+    seen: int = 0  # items that each rater rates, 0: all
     uneven: bool = False  # prompts and raters as frequent as 1, 1/2, 1/3, ...
     spread: float = 0.8  # standard deviation of the utilities
 
     @property
     def correlated(self) -> bool:
-        return self.prompt_sd > 0 or self.rater_sd > 0 or self.kindness_sd > 0 or self.kind == "half"
+        return self.prompt_sd > 0 or self.rater_sd > 0 or self.kind == "half"
 
     @property
     def options(self) -> dict[str, Any]:
@@ -96,6 +99,10 @@ CELLS = (
     Cell("rankings of 4, 15 raters", "ranking", 8, 60, raters=15, rater_sd=0.6),
     Cell("ratings, 12 raters", "rating", 6, 40, raters=12, rater_sd=0.4, kindness_sd=0.8),
     Cell("ratings, 30 prompts x 12 raters", "rating", 6, 60, 0.0, 30, 12, 0.6, 0.3, 0.6),
+    Cell("ratings, 40 raters on scales of their own", "rating", 6, 60, raters=40, kindness_sd=0.8, stretch_sd=0.4),
+    Cell("ratings, 24 raters of 3 items each", "rating", 6, 60, raters=24, kindness_sd=0.8, stretch_sd=0.4, seen=3),
+    Cell("ratings, 12 raters who are alike", "rating", 6, 40, raters=12),
+    Cell("labels, 20 raters", "label", 6, 80, raters=20, kindness_sd=0.8),
     Cell("labels, 20 prompts", "label", 6, 80, prompts=20, prompt_sd=0.7),
     Cell("comparisons and sharper ratings", "joint", 6, 10, tie=0.4),
     Cell("three degrees, 5 votes a pair", "degree", 8, 5, tie=0.5),
@@ -128,14 +135,20 @@ def simulate(cell: Cell, utilities: Floats, rng: np.random.Generator, votes: int
     alone = votes is not None
     prompt = _assigned(0 if alone else cell.prompts, number, cell.uneven, rng)
     rater = _assigned(0 if alone else cell.raters, number, cell.uneven, rng)
+    if cell.seen and not alone:
+        sets = (rater[:, None] + rng.integers(cell.seen, size=(number, 1))) % cell.items
     u = utilities[sets] + _effects(cell.prompt_sd, prompt, sets, rng) + _effects(cell.rater_sd, rater, sets, rng)
-    kindness = cell.kindness_sd * rng.standard_normal(rater.max() + 1)[rater]
+    # Told apart by their ids, raters are read as kind as they are; the truth is that of middling ones.
+    kindness, stretch = (
+        (0.0 if alone else sd) * rng.standard_normal(rater.max() + 1)[rater]
+        for sd in (cell.kindness_sd, cell.stretch_sd)
+    )
     names = np.array([f"item {i:02d}" for i in range(cell.items)])
     columns: dict[str, Any] = {
         "id": np.arange(number).astype(str),
         "kind": ["comparison" if cell.in_pairs or cell.kind == "prior" else cell.kind] * number,
         "systems": pl.Series(names[sets].tolist(), dtype=pl.List(pl.String)),
-        **_ANSWERS[cell.kind](cell, u, kindness, rng),
+        **_ANSWERS[cell.kind](cell, u, kindness, np.exp(stretch), rng),
     }
     if cell.prompts and not alone:
         columns["context"] = [f"prompt {p}" for p in prompt]
@@ -174,13 +187,13 @@ def _effects(sd: float, group: Any, sets: Any, rng: np.random.Generator) -> Floa
     return sd * rng.standard_normal((group.max() + 1, sets.max() + 1))[group[:, None], sets]
 
 
-def _comparisons(cell: Cell, u: Floats, kindness: Floats, rng: np.random.Generator) -> dict[str, Any]:
+def _comparisons(cell: Cell, u: Floats, kindness: Floats, stretch: Floats, rng: np.random.Generator) -> dict[str, Any]:
     half = (u[:, 0] - u[:, 1]) / 2
     weight = np.stack([np.exp(half), np.exp(-half), np.full(len(half), cell.tie)], axis=1)
     return {"choice": np.array(["first", "second", "tie"])[_drawn(weight, rng)]}
 
 
-def _degrees(cell: Cell, u: Floats, kindness: Floats, rng: np.random.Generator) -> dict[str, Any]:
+def _degrees(cell: Cell, u: Floats, kindness: Floats, stretch: Floats, rng: np.random.Generator) -> dict[str, Any]:
     """Adjacent categories: −3 to 3 with weights exp(k Δ / 2) and constants that make strong votes rare."""
     scores, constant = np.arange(-3, 4), np.array([-1.6, -0.6, 0.0, np.log(cell.tie), 0.0, -0.6, -1.6])
     outcome = scores[_drawn(np.exp(np.outer(u[:, 0] - u[:, 1], scores / 2) + constant), rng)]
@@ -188,22 +201,22 @@ def _degrees(cell: Cell, u: Floats, kindness: Floats, rng: np.random.Generator) 
     return {"choice": choice, "degree": [float(abs(k)) if k else None for k in outcome]}
 
 
-def _shares(cell: Cell, u: Floats, kindness: Floats, rng: np.random.Generator) -> dict[str, Any]:
+def _shares(cell: Cell, u: Floats, kindness: Floats, stretch: Floats, rng: np.random.Generator) -> dict[str, Any]:
     share = rng.binomial(5, 1 / (1 + np.exp(u[:, 1] - u[:, 0]))) / 5
     return {"choice": np.where(share > 0.5, "first", "second"), "share": share}
 
 
-def _best_of(cell: Cell, u: Floats, kindness: Floats, rng: np.random.Generator) -> dict[str, Any]:
+def _best_of(cell: Cell, u: Floats, kindness: Floats, stretch: Floats, rng: np.random.Generator) -> dict[str, Any]:
     return {"best": _drawn(np.exp(u), rng)}
 
 
-def _steps(cell: Cell, u: Floats, kindness: Floats, rng: np.random.Generator) -> dict[str, Any]:
+def _steps(cell: Cell, u: Floats, kindness: Floats, stretch: Floats, rng: np.random.Generator) -> dict[str, Any]:
     """All four steps of an answer are right, or none is."""
     right = u[:, 0] + rng.logistic(size=len(u)) > 0.3
     return {"steps": pl.Series(np.repeat(right[:, None].astype(float), 4, axis=1).tolist(), dtype=pl.List(pl.Float64))}
 
 
-def _signals(cell: Cell, u: Floats, kindness: Floats, rng: np.random.Generator) -> dict[str, Any]:
+def _signals(cell: Cell, u: Floats, kindness: Floats, stretch: Floats, rng: np.random.Generator) -> dict[str, Any]:
     """Likes, of which dislikes are recorded more often: `label` of those not recorded is null."""
     liked = u[:, 0] + rng.logistic(size=len(u)) > 0.3
     propensity = np.where(liked, 0.4, 0.8)
@@ -230,7 +243,7 @@ def _told(table: Table, kind: str, rng: np.random.Generator) -> Table:
     return Table.shaped(frame.with_columns(rater_kind=pl.lit(kind)))
 
 
-def _rankings(cell: Cell, u: Floats, kindness: Floats, rng: np.random.Generator) -> dict[str, Any]:
+def _rankings(cell: Cell, u: Floats, kindness: Floats, stretch: Floats, rng: np.random.Generator) -> dict[str, Any]:
     """Repeated choice from the items left: one of them, or two tied with weight δ times their geometric mean."""
     votes, size = u.shape
     ranks = np.zeros((votes, size), np.int64)
@@ -247,14 +260,14 @@ def _rankings(cell: Cell, u: Floats, kindness: Floats, rng: np.random.Generator)
     return {"ranks": pl.Series(ranks.tolist(), dtype=pl.List(pl.Int32))}
 
 
-def _ratings(cell: Cell, u: Floats, kindness: Floats, rng: np.random.Generator) -> dict[str, Any]:
+def _ratings(cell: Cell, u: Floats, kindness: Floats, stretch: Floats, rng: np.random.Generator) -> dict[str, Any]:
     latent = u[:, 0] + kindness + rng.logistic(size=len(u))
-    rating = 1.0 + (latent[:, None] > np.array([-2.0, -0.7, 0.6, 1.8])).sum(axis=1)
+    rating = 1.0 + (latent[:, None] > np.array([-2.0, -0.7, 0.6, 1.8]) * stretch[:, None]).sum(axis=1)
     ends = {"scale_low": np.ones(len(u)), "scale_high": np.full(len(u), 5.0), "step": np.ones(len(u))}
     return {"rating": rating, **ends}
 
 
-def _labels(cell: Cell, u: Floats, kindness: Floats, rng: np.random.Generator) -> dict[str, Any]:
+def _labels(cell: Cell, u: Floats, kindness: Floats, stretch: Floats, rng: np.random.Generator) -> dict[str, Any]:
     return {"label": u[:, 0] + kindness + rng.logistic(size=len(u)) > 0.3}
 
 

@@ -53,7 +53,7 @@ def test_python_of_the_guide_to_preferences_runs(tmp_path: Path) -> None:
         "folder": tmp_path,
     }
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / "preference.md").read_text("utf-8"), re.DOTALL)
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     for block in blocks:
         exec(compile(block, "preference.md", "exec"), scope)
 

@@ -68,8 +68,12 @@ def values(draw: st.DrawFn, kind: str, n: int) -> dict[str, Any]:
         "comparison": st.fixed_dictionaries(
             {"choice": st.sampled_from(CHOICES), "degree": optional(positive), "share": optional(fraction)}
         ),
-        "ranking": st.fixed_dictionaries({"ranks": st.lists(st.integers(1, 9), min_size=n, max_size=n)}),
-        "best_of": st.fixed_dictionaries({"best": st.integers(0, n - 1)}),
+        "ranking": st.fixed_dictionaries(
+            {"ranks": st.lists(optional(st.integers(1, 9)), min_size=n, max_size=n).filter(lambda ranks: any(ranks))}
+        ),
+        "best_of": st.permutations(range(n)).flatmap(
+            lambda order: st.fixed_dictionaries({"best": st.just(order[0]), "worst": optional(st.just(order[-1]))})
+        ),
         "rating": scaled_ratings(),
         "label": st.fixed_dictionaries({"label": st.booleans()}),
         "steps": st.fixed_dictionaries({"steps": st.lists(optional(finite), max_size=4)}),
@@ -106,6 +110,7 @@ def records(draw: st.DrawFn, kinds: tuple[str, ...] = KINDS, **fixed: st.SearchS
         ),
         "protocol": draw(optional(texts)),
         "propensity": draw(optional(st.floats(1e-6, 1))),
+        "position": draw(optional(st.integers(0, 99))),
         "policy": draw(optional(texts)),
         "time": draw(optional(times)),
         "seconds": draw(optional(st.floats(0, 1e6))),

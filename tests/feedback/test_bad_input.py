@@ -326,6 +326,33 @@ def test_an_item_against_itself(row: dict[str, Any]) -> None:
     assert "judged against itself" in one_reject(read([row]), 0).reason
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "reason"),
+    [
+        ("best_of", {"worst": 1}, "a best_of needs value.best"),
+        ("best_of", {"best": 1, "worst": 1}, "candidate 1 is said to be both the best and the worst"),
+        ("best_of", {"best": 1, "worst": 3}, "value.worst is 3, but candidates count from 0 to 2"),
+        ("best_of", {"best": 1, "worst": -1}, "value.worst: "),
+        ("ranking", {"ranks": [None, None, None]}, "at least one needs a rank"),
+        ("ranking", {"ranks": [1, None]}, "2 ranks for 3 candidates"),
+        ("ranking", {"ranks": [1, 0, None]}, "value.ranks.1: "),
+        ("ranking", {"ranks": [1, 2**31, None]}, "value.ranks.1: "),
+    ],
+)
+def test_choices_that_cannot_be(kind: str, value: dict[str, Any], reason: str) -> None:
+    row = {"kind": kind, "candidates": [{"system": name} for name in "abc"], "value": value}
+    assert reason in one_reject(read([row]), 0).reason
+
+
+@pytest.mark.parametrize("position", [-1, 2**31, 1.5, "first"])
+def test_positions_that_cannot_be(position: Any) -> None:
+    row = {"kind": "implicit", "candidates": [{"system": "a"}], "value": {"signal": "click", "amount": 1}}
+    assert one_reject(read([{**row, "position": position}]), 0).reason.startswith("position: ")
+    frame = pl.DataFrame({**row, "systems": [["a"]], "outputs": [["x"]], "signal": "click", "amount": 1.0}
+                         | {"position": [position]}).drop("candidates", "value")  # fmt: skip
+    assert one_reject(read(frame), 0).reason.startswith("position: ")
+
+
 def test_ids_used_twice(tmp_path: Path) -> None:
     def line(name: str, label: bool) -> str:
         record = {"id": name, "kind": "label", "candidates": [{"output": "a"}], "value": {"label": label}}

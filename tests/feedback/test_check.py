@@ -74,13 +74,22 @@ def test_other_questions(other: dict[str, Any]) -> None:
     ("kind", "values"),
     [
         ("ranking", [{"ranks": [1, 2]}, {"ranks": [2, 1]}]),
+        ("ranking", [{"ranks": [1, 2]}, {"ranks": [1, None]}]),
         ("best_of", [{"best": 0}, {"best": 1}]),
+        ("best_of", [{"best": 0}, {"best": 0, "worst": 1}]),
         ("comparison", [{"choice": "tie"}, {"choice": "both_bad"}]),
     ],
 )
 def test_other_answers(kind: str, values: list[dict[str, Any]]) -> None:
     frame = hashes(*(record(n, context="q", kind=kind, value=value) for n, value in enumerate(values)))
     assert (frame["question"].n_unique(), frame["answer"].n_unique()) == (1, 2)
+
+
+def test_the_same_order_by_other_numbers_is_the_same_answer() -> None:
+    three = [{"output": text, "system": text} for text in "abc"]
+    orders = [[2, None, 1], [9, None, 4], [2, 3, 1]]
+    said = (record(n, context="q", kind="ranking", candidates=three, value={"ranks": o}) for n, o in enumerate(orders))
+    assert hashes(*said)["answer"].rank("dense").to_list() in ([1, 1, 2], [2, 2, 1])
 
 
 def test_a_remark_beside_an_answer_is_not_the_answer() -> None:
@@ -94,6 +103,16 @@ def test_a_remark_beside_an_answer_is_not_the_answer() -> None:
 
 def test_nothing_at_all() -> None:
     assert set(found()) == {"feedback.empty"}
+
+
+def test_signals_of_unknown_exposure_are_counted() -> None:
+    def signal(n: int, **exposure: Any) -> Record:
+        return record(n, kind="implicit", candidates=[{"output": "a"}], value={"signal": "c", "amount": 1}, **exposure)
+
+    known = [signal(0, position=0), signal(1, propensity=0.5)]
+    assert "feedback.unknown_exposure" not in found(*known)
+    finding = found(*known, signal(2), signal(3), record(4))["feedback.unknown_exposure"]
+    assert (finding.severity, finding.count, finding.message[:32]) == ("note", 2, "2 of 4 implicit signals say neit")
 
 
 def test_rejects_are_told_by_reason() -> None:

@@ -431,14 +431,16 @@ def plain_table() -> pl.DataFrame:
         {"kind": "comparison", **common, "value": {"choice": "tie", "degree": 1, "share": 0.5}, "order": "shown"},
         {"kind": "comparison", **common, "value": {"choice": "first"}, "context": [part], "rater": {"id": "r"}},
         {"kind": "ranking", **common, "value": {"ranks": [1, 1]}},
+        {"kind": "ranking", **common, "value": {"ranks": [None, 3]}},
         {"kind": "best_of", **common, "value": {"best": 1}},
+        {"kind": "best_of", **common, "value": {"best": 1, "worst": 0}},
         {"kind": "rating", **one, "value": {"rating": 3, "scale": [1, 5], "step": 1}, "context": "\x1e odd"},
         {"kind": "label", **one, "value": {"label": True}, "rater": {"id": "m", "kind": "model"}, "protocol": "p"},
         {"kind": "steps", **one, "value": {"steps": [1, None, 0]}, "address": {"kind": "step", "index": 2}},
         {"kind": "critique", **one, "value": {"text": "no"}, "propensity": 0.5, "policy": "v1", "personal": False},
         {"kind": "edit", **common, "time": "2024-01-01T00:00:00", "seconds": 3, "licence": "MIT", "consent": True},
         {"kind": "demonstration", **one, "extra": {"a": {"b": [1, "é"]}}},
-        {"kind": "implicit", **one, "value": {"signal": "copied", "amount": 2}, "criterion": "style"},
+        {"kind": "implicit", **one, "value": {"signal": "copied", "amount": 2}, "criterion": "style", "position": 3},
     ]
     made = [Record.model_validate({"id": f"id-{place}", **one}) for place, one in enumerate(said)]
     return Table.of(made).frame.drop("source", "line")
@@ -450,11 +452,13 @@ CHANGES: dict[str, list[Any]] = {
     "systems": [["s"], ["s", "s"], [None, None], [None, "s"], [], ["s", "s", "s"], None],
     "context": ["\x1e[", "\x1e[1]", '\x1e[{"text":"a","kind":"text","by":"world"}]', "", None, "\x1e\x1ex"],
     "degree": [0.0, -1.0, math.nan, math.inf, None], "share": [-0.1, 1.1, math.nan, 0.0, 1.0],
-    "ranks": [[0, 1], [1], [1, None], [2, 2], [1, 2, 3], []], "best": [2, -1, 0, None],
+    "ranks": [[0, 1], [1], [1, None], [None, None], [2, 2], [1, 2, 3], []], "best": [2, -1, 0, None],
+    "worst": [2, -1, 0, 1, None],
     "rating": [0.0, math.nan, math.inf, 5.0, None], "scale_low": [5.0, 9.0, math.nan, None],
     "scale_high": [1.0, math.inf, None], "step": [0.0, math.nan, 2.0], "steps": [[math.nan], [], [None], [1.0]],
     "label": [None, False], "text": [None, ""], "signal": [None, ""], "amount": [math.inf, None],
     "rater": ["", None, "x"], "rater_kind": [None, "rule"], "propensity": [0.0, 1.5, math.nan, 1.0],
+    "position": [-1, 0, None],
     "seconds": [-1.0, math.inf, 0.0], "shown": [False, None, True], "choice": [None, "tie"],
     "address": ["{", "3", '{"kind":"whole"}', '{"kind":"turn","index":-1}', '{"kind":"turn","index":1}', "{}"],
     "extra": ["{", "[1]", "{}", '{"a": "\\ud800"}', '{"a": Infinity}', "3", '{"a": 1}'],
@@ -553,6 +557,15 @@ def test_bulk_records_without_ids_are_numbered_among_all() -> None:
 def test_tables_of_other_types(cast: dict[str, Any]) -> None:
     frame = plain_table().with_columns(pl.col(name).cast(dtype) for name, dtype in cast.items())
     assert list(same_both_ways(frame, NATIVE_TABLE).table.records()) == list(read(plain_table()).table.records())
+
+
+@pytest.mark.parametrize("ranks", [[1, 2**40], [2**40, None], [None, None], [0, None]])
+def test_ranks_of_tables_that_cannot_be(ranks: list[int | None]) -> None:
+    """A number too large for the column is rejected, not taken for a candidate without a rank."""
+    row = plain_table().filter(pl.col("kind") == "ranking").head(1)
+    frame = row.with_columns(ranks=pl.Series([ranks], dtype=pl.List(pl.Int64)))
+    feedback = same_both_ways(frame, NATIVE_TABLE)
+    assert "rank" in feedback.rejects[0].reason
 
 
 def test_unknown_columns_of_a_table_go_to_extra() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -116,12 +117,16 @@ def test_an_aspect_outside_its_scale_is_rejected() -> None:
         ({"ranks": "[3, 1, 2]"}, [3, 1, 2]),
         ({"ranks": [0, 1, 0]}, [1, 2, 1]),
         ({"ranks": [1.5, 3, 1.5]}, [1, 2, 1]),
+        ({"ranks": [2, None, 1]}, [2, None, 1]),
+        ({"ranks": [0.5, "", 0.5]}, [1, None, 1]),
         ({"ranking": [2, 0, 1]}, [2, 3, 1]),
+        ({"ranking": [2, 0]}, [2, None, 1]),
+        ({"ranking": [["a", "c"]]}, [1, None, 1]),
         ({"ranking": [[1, 2], 0]}, [3, 1, 1]),
         ({"ranking": ["m2", ["m1", "m3"]], "models": ["m1", "m2", "m3"]}, [2, 1, 2]),
     ],
 )
-def test_rankings(said: dict[str, Any], ranks: list[int]) -> None:
+def test_rankings(said: dict[str, Any], ranks: list[int | None]) -> None:
     row = {"prompt": "Q", "responses": ["a", "b", "c"], "annotator": 7, "id": 3, "topic": "x", **said}
     (record,), reasons = judged(row, "rankings")
     assert reasons == []
@@ -148,20 +153,31 @@ def test_answers_that_hold_their_rank() -> None:
 )
 def test_best_of(said: dict[str, Any], best: int) -> None:
     (record,), _ = judged({"prompt": "Q", "responses": ["a", "b", "c"], **said}, "rankings")
-    assert (record.kind, record.value.best) == ("best_of", best)
+    assert (record.kind, record.value.best, record.value.worst) == ("best_of", best, None)
+
+
+@pytest.mark.parametrize("said", [{"best_index": 2, "worst_index": 0}, {"best": "c", "worst": "a"}])
+def test_best_and_worst(said: dict[str, Any]) -> None:
+    (record,), _ = judged({"prompt": "Q", "responses": ["a", "b", "c"], **said}, "rankings")
+    assert (record.kind, record.value.best, record.value.worst, record.extra) == ("best_of", 2, 0, {})
 
 
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
         ({"ranks": [1, 2]}, "2 ranks for 3 answers"),
-        ({"ranks": [1, None, 2]}, "every answer needs a rank"),
+        ({"ranks": [1, "x", 2]}, "something that is no number"),
+        ({"ranks": [1, None, math.inf]}, "something that is no number"),
+        ({"ranks": [None, None, None]}, "at least one needs a rank"),
+        ({"ranks": ["", "", ""]}, "at least one needs a rank"),
+        ({"ranking": []}, "at least one needs a rank"),
         ({"ranking": [2, 1, 3]}, "count answers from 0 or use their ids"),
-        ({"ranking": [0, 1]}, "names 2 of 3 answers"),
         ({"ranking": [0, 0, 1]}, "names answer 0 twice"),
         ({"ranking": [0, 1, "z"]}, "'z' is no answer's id"),
         ({"best_index": 3}, "there is no answer 3"),
         ({"best": "a", "responses": ["a", "a", "b"]}, "names more than one answer"),
+        ({"best": "a", "worst": "z"}, "'z' is no answer's id"),
+        ({"best": 0, "worst": 0}, "both the best and the worst"),
         ({"ranks": [1, 2, 3], "models": ["x"]}, "1 systems for 3 answers"),
     ],
 )

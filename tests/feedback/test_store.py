@@ -95,8 +95,8 @@ values = {
         share=st.none() | fraction,
         text=some,
     ),
-    "ranking": st.builds(Value, ranks=st.lists(st.integers(1, 9), min_size=2, max_size=2)),
-    "best_of": st.builds(Value, best=st.integers(0, 1)),
+    "ranking": st.builds(Value, ranks=st.sampled_from([[1, 2], [3, 1], [1, 1], [None, 1], [2, None]])),
+    "best_of": st.sampled_from([Value(best=0), Value(best=1), Value(best=1, worst=0)]),
     "rating": st.builds(
         Value, rating=st.floats(1, 5), scale=st.just((1.0, 5.0)), step=st.none() | st.floats(0.1, 1), text=some
     ),
@@ -126,6 +126,7 @@ def any_record(draw: st.DrawFn) -> Record:
         value=draw(values[kind]),
         rater=draw(st.none() | st.builds(Rater, id=names, kind=st.sampled_from(["person", "model"]))),
         propensity=draw(st.none() | st.floats(0.01, 1)),
+        position=draw(st.none() | st.integers(0, 99)),
         policy=draw(some),
         time=draw(st.none() | st.datetimes(timezones=st.just(dt.UTC))),
         seconds=draw(st.none() | st.floats(0, 1e6)),

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from heedful.cli import text
 from heedful.core import Finding, FitError
 from heedful.feedback import Table
 from heedful.loops import rater_reliability
@@ -56,3 +57,29 @@ def test_a_decision_looks_at_raters_where_there_are_some() -> None:
 def test_without_raters_there_is_nothing_to_tell() -> None:
     with pytest.raises(FitError, match="rater"):
         rater_reliability(votes(named=False))
+
+
+def test_raters_of_grades_come_strictest_first_also_without_comparisons() -> None:
+    rng = np.random.default_rng(2)
+    rater, item = rng.integers(6, size=600), rng.integers(5, size=600)
+    level = np.clip(np.round(3 + 0.5 * (item - 2) - 0.8 * (rater - 2.5) + rng.normal(size=600)), 1, 5)
+    ratings = Table.shaped(
+        pl.DataFrame(
+            {
+                "id": [f"g{row}" for row in range(600)],
+                "kind": ["rating"] * 600,
+                "systems": [[f"item {one}"] for one in item],
+                "rating": level,
+                "scale_low": np.ones(600),
+                "scale_high": np.full(600, 5.0),
+                "rater": [f"r{one}" for one in rater],
+            }
+        )
+    )
+    found = rater_reliability(ratings)
+    assert [scale["rater"] for scale in found["scales"]] == ["r5", "r4", "r3", "r2", "r1", "r0"]
+    assert (found["model"], found["raters"]) == (None, [])
+    both = rater_reliability(Table.concat([votes(), ratings]))
+    assert len(both["scales"]) == 6
+    assert both["raters"][0]["rater"] == "r0"
+    assert "strictness" in text.reliability(found)

@@ -8,7 +8,7 @@ from scipy.special import expit
 
 from heedful.feedback import Record, Table
 from heedful.preference import fit
-from heedful.preference.discrimination import Discriminating
+from heedful.preference.discrimination import PRIOR_SD, Discriminating
 from heedful.preference.likelihoods import dense_information
 
 from .test_likelihoods import MADE, N, point
@@ -108,7 +108,7 @@ def test_the_gradient_vanishes_at_the_joint_maximum() -> None:
         rating = np.log(
             expit(edges[level + 1] - np.exp(log_a) * u[item]) - expit(edges[level] - np.exp(log_a) * u[item])
         )
-        return float(pair.sum() + rating.sum())
+        return float(pair.sum() + rating.sum()) - log_a**2 / (2 * PRIOR_SD**2)
 
     u, step = joint.mean, 1e-5
     for e in np.eye(6):
@@ -130,3 +130,42 @@ def test_an_instrument_that_cannot_tell_its_sharpness_has_the_common_one() -> No
     joint = fit(Table.concat([pairs, few]))
     assert joint.model["discrimination"] == {"comparison": 1.0, "label": 1.0}
     assert joint.identified.all()
+
+
+def paced(seed: int, votes: int = 1500, *, hasty: float = 0.2) -> Table:
+    """Comparisons of which those answered in a fifth of their rater's usual time are as sharp as `hasty` says."""
+    rng = np.random.default_rng([17, seed])
+    utility = np.linspace(-1.5, 1.5, 8)
+    first = rng.integers(8, size=votes)
+    second = (first + rng.integers(1, 8, size=votes)) % 8
+    rater, fast = rng.integers(10, size=votes), rng.random(votes) < 0.4
+    sharp = np.where(fast, hasty, 1.0)
+    won = rng.random(votes) < expit(sharp * (utility[first] - utility[second]))
+    usual = np.exp(np.linspace(0, 3, 10))[rater]  # slow raters are not hasty ones
+    return comparisons(
+        [(f"{a:02d}", f"{b:02d}", "first" if w else "second") for a, b, w in zip(first, second, won, strict=True)],
+        rater=[f"r{one}" for one in rater],
+        seconds=usual * np.where(fast, 0.2, 1.0) * np.exp(0.1 * rng.standard_normal(votes)),
+    )
+
+
+def test_hasty_comparisons_are_read_as_blunt_and_no_longer_pull_items_together() -> None:
+    utility, off = np.linspace(-1.5, 1.5, 8), {"apart": [], "pooled": []}  # type: ignore[var-annotated]
+    for seed in range(8):
+        for pace in ("apart", "pooled"):
+            fitted = fit(paced(seed), pace=pace, clusters="none", draws=2)  # type: ignore[arg-type]
+            off[pace].append(np.sqrt(np.mean((fitted.mean - utility) ** 2)))
+            if pace == "apart":
+                assert fitted.model["discrimination"]["comparison, answered fast"] == pytest.approx(0.2, abs=0.15)
+    assert np.mean(off["apart"]) < 0.5 * np.mean(off["pooled"])
+
+
+def test_where_haste_tells_nothing_the_fit_stays_as_it_is_and_new_votes_are_read_by_their_pace() -> None:
+    table = paced(0, 4000, hasty=1.0)
+    apart, pooled = (fit(table, pace=pace, clusters="none") for pace in ("apart", "pooled"))
+    assert apart.model["discrimination"]["comparison, answered fast"] == pytest.approx(1.0, abs=0.2)
+    np.testing.assert_allclose(apart.mean, pooled.mean, atol=0.12)
+    fitted, fresh = fit(paced(1), pace="apart"), paced(2, 4000)
+    by_pace, blind = fitted.predict(fresh).log_prob, fitted.predict(Table(fresh.frame.drop("seconds"))).log_prob
+    assert by_pace.mean() > blind.mean() + 0.05
+    assert np.isfinite(by_pace).all()

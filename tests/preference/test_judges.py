@@ -79,10 +79,10 @@ def test_the_width_and_the_sharpness_of_a_judge_are_recovered() -> None:
     deviation -= PEOPLE * (PEOPLE @ deviation) / (PEOPLE @ PEOPLE)  # what lies along u reads as sharpness
     fitted = fit(judged(40_000, 40_000, deviation, sharpness=2.0))
     # Deviations are in the judge's own units. The width is a mean over what nine of them leave open.
-    assert fitted.model["deviations"]["comparison, judged by gpt"] == pytest.approx(2 * deviation.std(), rel=0.4)
+    assert fitted.model["widths"]["comparison, judged by gpt"] == pytest.approx(2 * deviation.std(), rel=0.4)
     assert fitted.model["discrimination"]["comparison, judged by gpt"] == pytest.approx(2.0, rel=0.1)
     alike = fit(judged(40_000, 40_000, np.zeros(10)))
-    assert alike.model["deviations"]["comparison, judged by gpt"] < 0.1
+    assert alike.model["widths"]["comparison, judged by gpt"] < 0.1
 
 
 def test_intervals_hold_beside_a_judge_who_deviates() -> None:
@@ -186,7 +186,7 @@ def test_of_a_judge_only_the_sort_with_most_votes_is_used() -> None:
         ]
     )
     fitted = fit(table)
-    assert set(fitted.model["deviations"]) == {"comparison, judged by gpt"}
+    assert set(fitted.model["widths"]) == {"comparison, judged by gpt"}
     (left,) = (found for found in fitted.findings if "another sort" in found.message)
     assert left.count == 10
 

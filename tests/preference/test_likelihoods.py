@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations, permutations, product
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from heedful.preference.choices import ChoiceModel, Choices, subset_moments, subset_sums
 from heedful.preference.deviations import Deviating
 from heedful.preference.grades import GradeModel, Scale
 from heedful.preference.likelihoods import dense_information
 from heedful.preference.observations import Comparisons, Grades, Selections
+from heedful.preference.own_scales import OwnScales, own_scales
 from heedful.preference.pairs import PairModel, Pairs
+from heedful.preference.stages import UNRANKED, pick_stages, ranking_stages
 
 N = 5
 
@@ -27,7 +31,7 @@ def comparisons(seed: int = 0, degrees: tuple[float, ...] = (1.0,), ties: bool =
     return Comparisons(row, first, second, rng.choice(outcomes, size=votes), rng.choice([1.0, 0.25], size=votes))
 
 
-def selections(seed: int = 0, ties: bool = True, votes: int = 40) -> Selections:
+def selections(seed: int = 0, ties: bool = True, votes: int = 40, signed: bool = False) -> Selections:
     rng = np.random.default_rng(seed)
     members = np.array([rng.permutation(N)[:4] for _ in range(votes)])
     members[: votes // 3, 3] = -1
@@ -36,13 +40,19 @@ def selections(seed: int = 0, ties: bool = True, votes: int = 40) -> Selections:
     if ties:
         chosen[: votes // 2, 0] = True
         chosen[: votes // 8, 1] = True
-    return Selections(rng.integers(votes, size=votes), members, chosen & (members >= 0))
+    sign = rng.choice([1.0, -1.0], size=votes) if signed else None
+    return Selections(rng.integers(votes, size=votes), members, chosen & (members >= 0), sign)
 
 
 def grades(seed: int = 0, levels: int = 4, votes: int = 50) -> Grades:
     rng = np.random.default_rng(seed)
     value = np.concatenate([np.arange(levels), rng.integers(levels, size=votes - levels)]).astype(np.float64)
     return Grades(np.arange(votes), rng.integers(N, size=votes), value)
+
+
+def by_raters(levels: int, votes: int = 50) -> Any:
+    rated = replace(grades(levels=levels, votes=votes), rater=np.random.default_rng(3).integers(5, size=votes))
+    return own_scales("rating", rated, N, "abcde")
 
 
 BASIS = np.random.default_rng(9).normal(size=(N, 3))
@@ -53,8 +63,12 @@ MADE: dict[str, Any] = {
     "degrees without ties": lambda: Pairs.of("comparison with degree", comparisons(degrees=(1.0, 2.0), ties=False), N),
     "softmax": lambda: Choices.of("best of", selections(ties=False), N),
     "davidson-luce": lambda: Choices.of("ranking", selections(), N),
+    "best and worst": lambda: Choices.of("best of", selections(ties=False, signed=True), N),
+    "best and worst with ties": lambda: Choices.of("best of", selections(signed=True), N),
     "labels": lambda: Scale.of("label", grades(levels=2), N),
     "ratings": lambda: Scale.of("rating", grades(), N),
+    "labels by raters": lambda: by_raters(2),
+    "ratings by raters": lambda: by_raters(4),
     "deviating comparisons": lambda: Deviating(MADE["davidson"](), 0.5, N),
     "comparisons deviating by features": lambda: Deviating(MADE["davidson"](), 0.5, 3, BASIS),
     "deviating choices": lambda: Deviating(MADE["davidson-luce"](), 0.5, N),
@@ -65,7 +79,10 @@ MADE: dict[str, Any] = {
 def point(likelihood: Any, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     nuisance = rng.normal(size=len(likelihood.nuisances))
-    return rng.normal(size=N), np.sort(nuisance) if isinstance(likelihood, Scale) else nuisance
+    grades = likelihood.inner if isinstance(likelihood, OwnScales) else likelihood
+    if isinstance(grades, Scale):  # thresholds rise
+        nuisance[: len(grades.nuisances)].sort()
+    return rng.normal(size=N), nuisance
 
 
 @pytest.mark.parametrize("name", MADE)
@@ -89,6 +106,20 @@ def test_gradient_and_information_are_derivatives_of_the_value(name: str) -> Non
     by_gradient = np.array([(gradient(x + e) - gradient(x - e)) / (2 * step) for e in basis])
     information = np.block([[dense_information(terms), terms.cross], [terms.cross.T, terms.nuisance_information]])
     np.testing.assert_allclose(information, -by_gradient, rtol=1e-6, atol=1e-6)
+
+
+def test_grades_by_raters_are_the_cumulative_logit_of_each_rater() -> None:
+    """Against the formula vote by vote, and against common thresholds where no rater differs."""
+    likelihood = by_raters(4)
+    u, c = point(likelihood)
+    inner, t, b, s = likelihood.inner, c[:3], c[3:8], c[8:]
+    middle, total = t.mean(), 0.0
+    for item, rater, level in zip(inner.items[inner.place], inner.rater[inner.place], inner.level, strict=True):
+        own = np.concatenate([[-np.inf], middle + b[rater] + np.exp(s[rater]) * (t - middle), [np.inf]])
+        total += np.log(expit(own[level + 1] - u[item]) - expit(own[level] - u[item]))
+    assert likelihood.terms(u, c).value == pytest.approx(total, rel=1e-12)
+    alike = np.append(t, np.zeros(10))
+    assert likelihood.terms(u, alike).value == pytest.approx(MADE["ratings"]().terms(u, t).value, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", MADE)
@@ -146,38 +177,94 @@ def test_choices_sum_to_one(orders: tuple[int, ...]) -> None:
     assert total == pytest.approx(1.0, abs=1e-13)
 
 
+def log_prob(stages: Selections, u: np.ndarray, nuisance: np.ndarray, model: ChoiceModel) -> float:
+    """Of all stages together."""
+    utilities = np.where(stages.members >= 0, stages.signs[:, None] * u[stages.members], -np.inf)
+    return float(model.log_prob(utilities, stages.chosen.astype(float), np.tile(nuisance, (len(utilities), 1))).sum())
+
+
 def test_rankings_with_ties_sum_to_one() -> None:
     """All 13 weak orders of three items, each as the sequence of choices it is fitted as."""
-    from heedful.preference.observations import _stages
-
     rng = np.random.default_rng(4)
     u, nuisance, model = rng.normal(size=3), rng.normal(size=2), ChoiceModel((1, 2, 3))
     orders = {tuple(np.unique(ranks, return_inverse=True)[1] + 1) for ranks in product((1, 2, 3), repeat=3)}
     assert len(orders) == 13
     total = 0.0
     for ranks in orders:
-        stages = _stages(np.zeros(1, np.intp), np.arange(3)[None], np.array([ranks]))
-        utilities = np.where(stages.members >= 0, u[stages.members], -np.inf)
-        total += np.exp(
-            model.log_prob(utilities, stages.chosen.astype(float), np.tile(nuisance, (len(utilities), 1))).sum()
-        )
+        stages = ranking_stages(np.zeros(1, np.intp), np.arange(3)[None], np.array([ranks]))
+        total += np.exp(log_prob(stages, u, nuisance, model))
     assert total == pytest.approx(1.0, abs=1e-13)
 
 
 def test_strict_rankings_are_plackett_luce() -> None:
-    from heedful.preference.observations import _stages
-
     u, model = np.array([0.3, -1.0, 0.9]), ChoiceModel((1,))
     for order in permutations(range(3)):
         ranks = np.argsort(order)[None] + 1
-        stages = _stages(np.zeros(1, np.intp), np.arange(3)[None], ranks)
-        utilities = np.where(stages.members >= 0, u[stages.members], -np.inf)
-        got = model.log_prob(utilities, stages.chosen.astype(float), np.zeros((len(utilities), 0))).sum()
+        stages = ranking_stages(np.zeros(1, np.intp), np.arange(3)[None], ranks)
+        got = log_prob(stages, u, np.zeros(0), model)
         left, wanted = list(order), 0.0
         for item in order:
             wanted += u[item] - np.log(np.exp(u[left]).sum())
             left.remove(item)
         assert got == pytest.approx(wanted, abs=1e-13)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_rankings_of_the_best_are_sums_over_all_rankings_that_begin_so(k: int) -> None:
+    """Plackett-Luce over all 24 orders of four items, without the code under test, against stages that stop."""
+    u = np.random.default_rng(7).normal(size=4)
+    begin: dict[tuple[int, ...], float] = {}
+    for order in permutations(range(4)):
+        p = np.prod([np.exp(u[item]) / np.exp(u[list(order[place:])]).sum() for place, item in enumerate(order)])
+        begin[order[:k]] = begin.get(order[:k], 0.0) + float(p)
+    for top, wanted in begin.items():
+        ranks = np.full((1, 4), UNRANKED)
+        ranks[0, list(top)] = np.arange(k)
+        stages = ranking_stages(np.zeros(1, np.intp), np.arange(4)[None], ranks)
+        assert len(stages.row) == k
+        assert np.exp(log_prob(stages, u, np.zeros(0), ChoiceModel((1,)))) == pytest.approx(wanted, abs=1e-14)
+
+
+def test_rankings_of_the_best_with_ties_are_sums_over_all_weak_orders_that_begin_so() -> None:
+    rng = np.random.default_rng(8)
+    u, nuisance, model = rng.normal(size=4), rng.normal(size=3), ChoiceModel((1, 2, 3, 4))
+    weak = {tuple(np.unique(ranks, return_inverse=True)[1] + 1) for ranks in product((1, 2, 3, 4), repeat=4)}
+    assert len(weak) == 75
+    for best in ({2}, {0, 3}, {0, 1, 2}):
+        whole = [ranks for ranks in weak if {item for item in range(4) if ranks[item] == 1} == best]
+        cut = np.array([[1 if item in best else UNRANKED for item in range(4)]])
+        by_stages = [
+            ranking_stages(np.zeros(1, np.intp), np.arange(4)[None], ranks)
+            for ranks in (*np.array(whole)[:, None], cut)
+        ]
+        *parts, got = (np.exp(log_prob(stages, u, nuisance, model)) for stages in by_stages)
+        assert got == pytest.approx(sum(parts), abs=1e-14)
+
+
+def test_best_and_worst_are_chosen_in_turn() -> None:
+    """All 12 pairs of best and worst of four: e^u in choosing the best, e^−u in choosing the worst from the rest."""
+    u, model, marginal = np.random.default_rng(10).normal(size=4), ChoiceModel((1,)), np.zeros(4)
+    for best, worst in permutations(range(4), 2):
+        rest = np.exp(-np.delete(u, best)).sum()
+        wanted = np.exp(u[best]) / np.exp(u).sum() * np.exp(-u[worst]) / rest
+        stages = pick_stages(np.zeros(1, np.intp), np.arange(4)[None], np.array([best]), np.array([worst]))
+        got = np.exp(log_prob(stages, u, np.zeros(0), model))
+        assert got == pytest.approx(wanted, abs=1e-14)
+        marginal[best] += got
+    np.testing.assert_allclose(marginal, np.exp(u) / np.exp(u).sum(), atol=1e-14)
+    assert marginal.sum() == pytest.approx(1.0, abs=1e-14)
+
+
+def test_best_and_worst_of_three_are_a_ranking_and_of_two_a_choice() -> None:
+    u, model, row = np.array([0.5, -0.3, 0.1]), ChoiceModel((1,)), np.zeros(1, np.intp)
+    for best, worst in permutations(range(3), 2):
+        ranks = np.full((1, 3), 2)
+        ranks[0, [best, worst]] = 1, 3
+        picked = pick_stages(row, np.arange(3)[None], np.array([best]), np.array([worst]))
+        ranked = ranking_stages(row, np.arange(3)[None], ranks)
+        got, wanted = (log_prob(stages, u, np.zeros(0), model) for stages in (picked, ranked))
+        assert got == pytest.approx(wanted, abs=1e-14)
+    assert len(pick_stages(row, np.arange(2)[None], row, row + 1).row) == 1
 
 
 def test_two_item_choice_with_ties_is_davidson() -> None:

@@ -205,7 +205,7 @@ def test_bad_folders_are_refused_clearly(tmp_path: Path) -> None:
         path.write_text(json.dumps({**document, **changes}))
 
     written(version=VERSION + 1)
-    with pytest.raises(InputError, match=r"(?s)version 2.*upgrade"):
+    with pytest.raises(InputError, match=r"(?s)version 3.*upgrade"):
         load(folder)
     written(format="other")
     with pytest.raises(InputError, match="not a saved posterior"):

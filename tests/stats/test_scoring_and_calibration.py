@@ -15,7 +15,9 @@ from heedful.stats import (
     equal_mass_bins,
     expected_calibration_error,
     log_loss,
+    overlap,
     reliability_curve,
+    softmax_temperature,
     temperature,
 )
 
@@ -235,3 +237,48 @@ def test_temperature_says_when_there_is_none():
         temperature([1.0, 0.4], [1, 0])
     with pytest.raises(InputError, match="positive"):
         apply_temperature([0.5], 0.0)
+
+
+def test_overlap_is_the_f1_score():
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(0)
+    found, true = rng.random((2, 50)) < 0.4
+    assert overlap(found, true) == pytest.approx(metrics.f1_score(true, found))
+    assert overlap([0.0, 0.0], [0, 0]) == 1.0
+    assert overlap([0.5, 1.0], [1, 0]) == pytest.approx(0.4)
+    with pytest.raises(InputError, match="in \\[0, 1\\]"):
+        overlap([2.0], [1.0])
+    with pytest.raises(InputError, match="memberships"):
+        overlap([1.0, 0.0], [1.0])
+
+
+def test_a_temperature_of_two_outcomes_is_that_of_their_probability():
+    rng = np.random.default_rng(3)
+    logit = rng.normal(0, 3, 500)
+    happened = (rng.random(500) < special.expit(logit / 2)).astype(int)
+    one = temperature(special.expit(logit), happened)
+    many = softmax_temperature(np.column_stack([np.zeros(500), logit]), happened)
+    assert many.value == pytest.approx(one.value, rel=1e-6)
+    assert many.variance == pytest.approx(one.variance, rel=1e-6)
+
+
+def test_the_temperature_of_a_softmax_is_found_with_its_error():
+    """In 200 worlds the estimates scatter about the true temperature as their variances say."""
+    rng, true, z = np.random.default_rng(4), 1.7, []
+    for _ in range(200):
+        logits = rng.normal(0, 2, (300, 6))
+        happened = (logits / true + rng.gumbel(size=logits.shape)).argmax(axis=1)
+        found = softmax_temperature(logits + rng.normal(size=(300, 1)), happened)
+        z.append((found.value - true) / found.standard_error)
+    assert abs(np.mean(z)) < 0.3
+    assert 0.85 < np.std(z) < 1.15
+
+
+def test_the_temperature_of_a_softmax_says_when_there_is_none():
+    logits = np.array([[2.0, 0.0, -1.0], [0.0, 1.0, -3.0]])
+    assert softmax_temperature(logits, [0, 1]).value == 0
+    assert softmax_temperature(logits, [2, 2]).value == np.inf
+    assert not softmax_temperature(logits, [2, 2]).identified
+    for wrong in ([0, 3], [0.0, 1.0], [0]):
+        with pytest.raises(InputError):
+            softmax_temperature(logits, wrong)

@@ -114,11 +114,12 @@ def test_table_holds_what_records_need() -> None:
     assert table.frame["time"].is_sorted()
 
 
-@pytest.mark.parametrize("kind", ["comparison", "ranking", "best_of", "rating", "label"])
+@pytest.mark.parametrize("kind", ["comparison", "ranking", "best_of", "best_worst", "rating", "label"])
 def test_every_kind_is_a_valid_record(kind: Any) -> None:
     raters = SimulatedRaters(3, tie=0.4, tie_law="threshold", degree_step=1.0)
     table = collect(ArenaWorld(6), 60, raters=raters, rng=np.random.default_rng(0), kind=kind)
-    assert [record.kind for record in table.records()] == [kind] * 60
+    assert [record.kind for record in table.records()] == ["best_of" if kind == "best_worst" else kind] * 60
+    assert table.has("worst") == (kind == "best_worst")
     again = collect(ArenaWorld(6), 60, raters=raters, rng=np.random.default_rng(0), kind=kind)
     assert table.frame.equals(again.frame)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,17 @@ def test_rankings_and_choices_are_plackett_luce() -> None:
     assert sorted(np.unique(ranks)) == [1, 2, 3]
     p = weights[2] / weights.sum() * weights[0] / weights[:2].sum()
     assert within_noise(np.mean((ranks == [2, 3, 1]).all(axis=1)), p)
+
+
+def test_the_best_and_the_worst_are_chosen_one_after_the_other() -> None:
+    utility = np.array([1.0, 0.0, -0.5, 0.3])
+    weights = np.exp(utility / 1.5)
+    raters = SimulatedRaters(1, temperature=1.5, carelessness=0.2)
+    (best, worst), _ = judged(raters, shown(np.tile(utility, (N, 1))), "best_worst")
+    for b, w in permutations(range(4), 2):
+        rest = 1 / np.delete(weights, b)
+        attentive = weights[b] / weights.sum() * (1 / weights[w]) / rest.sum()
+        assert within_noise(np.mean((best == b) & (worst == w)), 0.8 * attentive + 0.2 / 12)
 
 
 def test_a_ranking_of_two_is_a_comparison() -> None:

@@ -18,7 +18,7 @@ from heedful.evidence import Expressible, Expression
 from heedful.models import NgramFeatures, Stacked, StyleFeatures
 from heedful.models.remembered import Remembered
 from heedful.target import Enumerated, Target, enumerate_exact
-from heedful.worlds import LanguageWorld, Questions, Shown
+from heedful.worlds import LanguageWorld, Questions, Shown, SimulatedRaters
 
 Whole = NDArray[np.intp]
 
@@ -37,6 +37,14 @@ def questions(
         tuple(pl.Series(list(own))[column] for column in index.T) if len(own) else None for own in (outputs, systems)
     )
     return Questions(shown, pl.repeat(context, n, eager=True, dtype=pl.String), texts, names)
+
+
+def compared(utility: Floats, rng: np.random.Generator) -> Floats:
+    """1 where the first of each two neighbours is preferred by raters of temperature 1, else 0 [n / 2]."""
+    index = np.arange(len(utility)).reshape(-1, 2)
+    shown, rater = questions(index, utility).shown, np.zeros(len(index), np.intp)
+    outcome, _ = SimulatedRaters(count=1).compare(shown, rater, np.full(len(index), 0.5), rng)
+    return np.asarray(outcome == 0, np.float64)
 
 
 def pairs(count: int, among: ArrayLike, rng: np.random.Generator) -> Whole:

@@ -255,7 +255,7 @@ def raters(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Say how far each rater of comparisons can be relied on, and who is careless or adversarial."""
+    """Say how far each rater can be relied on, who is careless or adversarial, and who grades strictly."""
     from heedful.loops import rater_reliability
 
     found = _read(feedback, texts, mapping, input_format, strict)

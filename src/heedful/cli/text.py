@@ -112,7 +112,27 @@ def ranking(result: Mapping[str, Any]) -> str:
 
 
 def reliability(result: Mapping[str, Any]) -> str:
-    """Raters as a table, least reliable first, and what was found."""
+    """Raters of comparisons least reliable first, those of grades strictest first, and what was found."""
+    parts = (_relied_on(result), _scales(result["scales"]), findings(result["findings"]))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _scales(scales: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        (
+            _short(str(scale["rater"]), 48),
+            scale["kind"],
+            f"{scale['strictness']:+.2f} ± {scale['strictness_sd']:.2f}",
+            "" if scale["log_stretch"] is None else f"{scale['log_stretch']:+.2f} ± {scale['log_stretch_sd']:.2f}",
+        )
+        for scale in scales
+    ]
+    return _table(("rater", "scale", "strictness, nats ± sd", "log stretch ± sd"), rows) if rows else ""
+
+
+def _relied_on(result: Mapping[str, Any]) -> str:
+    if not result["raters"]:
+        return ""
     unit = {"lapse": "attends to", "sharpness": "sharpness"}[result["model"]]
     rows = [
         (
@@ -127,7 +147,7 @@ def reliability(result: Mapping[str, Any]) -> str:
         for row in result["raters"]
     ]
     head = ("rater", "votes", unit, "95 % interval", "P(adversarial)", "P(careless)", "")
-    return "\n".join(part for part in (_table(head, rows), findings(result["findings"])) if part)
+    return _table(head, rows)
 
 
 def questions(asked: Sequence[Mapping[str, Any]]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from heedful.core import Finding
+from heedful.feedback.exposure import unknown_exposure
 from heedful.feedback.judges import own_family
 from heedful.feedback.leans import LEANS
 from heedful.feedback.questions import DECIDED, Facts
@@ -16,6 +17,8 @@ from heedful.feedback.table import Feedback
 
 _MANY_TIES = 0.5
 _FAST_SECONDS = 1.0
+# Silent reading is about 25 characters a second (Brysbaert 2019, 238 words a minute); at four times that nobody skims.
+_FAST_CHARACTERS = 100.0
 _FEW = 10
 _LISTED = 50  # reasons told one by one in the summary
 _SHOWN = 5  # examples in a finding
@@ -226,18 +229,22 @@ def _repeats(facts: Facts) -> Iterator[Finding]:
 
 
 def _fast(facts: Facts) -> Iterator[Finding]:
-    seconds = facts.table.column("seconds").drop_nulls()
-    fast = int((seconds < _FAST_SECONDS).sum())
-    if fast >= max(_FEW, 0.01 * len(seconds)):
-        who = facts.table.column("rater").filter((facts.table.column("seconds") < _FAST_SECONDS).fill_null(False))
+    """Judgements given faster than what was shown can be read."""
+    timed = pl.DataFrame([facts.table.column(name) for name in ("rater", "seconds", "outputs")]).drop_nulls("seconds")
+    characters = pl.col("outputs").list.eval(pl.element().str.len_chars()).list.sum().fill_null(0)
+    needed = pl.max_horizontal(pl.lit(_FAST_SECONDS), characters / _FAST_CHARACTERS)
+    fast = timed.filter(pl.col("seconds") < needed)
+    if fast.height >= max(_FEW, 0.01 * timed.height):
         yield Finding(
             "feedback.fast",
             "warning",
-            f"{fast:,} of {len(seconds):,} timed judgements took less than {_FAST_SECONDS:g} second "
-            f"({_percent(fast / len(seconds))}), too short to read anything.",
-            "Look at these raters' votes, or check that times are in seconds.",
-            fast,
-            _some(who.drop_nulls().value_counts(sort=True)["rater"]),
+            f"{fast.height:,} of {timed.height:,} timed judgements ({_percent(fast.height / timed.height)}) took less "
+            f"than {_FAST_SECONDS:g} second, or than one for each {_FAST_CHARACTERS:g} characters shown: too short to "
+            "read them.",
+            "Look at these raters' votes, or check that times are in seconds; fit(pace='apart') lets hasty votes tell "
+            "less.",
+            fast.height,
+            _some(fast["rater"].drop_nulls().value_counts(sort=True)["rater"]),
         )
 
 
@@ -340,5 +347,5 @@ def _identical(facts: Facts) -> Iterator[Finding]:
 
 _EXAMINATIONS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     _rejected, _repeated_ids, _personal, _raters, _repeats, _fast, _ties, _one_answer, _mixed_scales, _empty_outputs,
-    _identical, own_family, *LEANS,
+    _identical, own_family, unknown_exposure, *LEANS,
 )  # fmt: skip

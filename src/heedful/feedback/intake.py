@@ -25,7 +25,6 @@ from heedful.feedback.texts import Texts
 _ORDERED = (NATIVE.name, NATIVE_TABLE.name)  # formats whose candidates stand as they were written
 _MOST_FAULTS = 3
 _BATCH = 4096
-_LARGEST_RANK = 2**31 - 1
 
 
 @dataclass
@@ -127,10 +126,7 @@ class Intake:
             raise ValueError(said.reason)
         if said.get("id") is None:
             said = {**said, "id": f"{self.digest[:12]}-{ordinal}"}
-        record = Record.model_validate(said)
-        if max(record.value.ranks or (), default=0) > _LARGEST_RANK:
-            raise ValueError(f"value.ranks: a rank is larger than {_LARGEST_RANK}")
-        return record
+        return Record.model_validate(said)
 
     # Many rows at once
 
@@ -165,6 +161,8 @@ class Intake:
         sound_lines, start = sound[LINE].to_numpy(), self.ordinal
         ahead = np.searchsorted(sound_lines, rest_lines).tolist()
         others, rejects, counts = self._of_rows(rest, ahead)
+        if not sound.height:  # a table none of whose rows is sound may lack any column
+            return others, rejects
         between = np.cumsum([0, *counts])[np.searchsorted(rest_lines, sound_lines)]
         self.ordinal += sound.height
         accepted = self._finished(sound, pl.Series(start + 1 + np.arange(sound.height) + between))

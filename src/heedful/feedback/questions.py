@@ -12,7 +12,7 @@ from heedful.feedback.table import Feedback, Table
 DECIDED = ("first", "second")
 
 _ASKED = ("kind", "criterion", "context", "address")
-_ANSWERS = ("ranks", "best", "rating", "label", "steps", "signal", "amount")
+_ANSWERS = ("ranks", "best", "worst", "rating", "label", "steps", "signal", "amount")
 _MIRRORED = {"first": "second", "second": "first"}
 
 
@@ -44,6 +44,8 @@ def asked(table: Table) -> pl.DataFrame:
 
 def _answer(columns: list[str]) -> pl.Expr:
     answers = {name: pl.col(name) for name in _ANSWERS if name in columns}
+    if "ranks" in columns:  # they say an order; which numbers stand for it does not matter
+        answers["ranks"] = pl.col("ranks").list.eval(pl.element().rank("dense"))
     if "choice" in columns:
         turned = (pl.col("kind") == "comparison") & (pl.col("first") > pl.col("second"))
         choice = pl.col("choice").cast(pl.String)

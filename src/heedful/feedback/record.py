@@ -32,6 +32,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 CHOICES: tuple[Choice, ...] = get_args(Choice)
 RATER_KINDS: tuple[RaterKind, ...] = get_args(RaterKind)
 
+LARGEST = 2**31 - 1  # whole number that a column of the table holds
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -94,17 +95,20 @@ class Value(_Model):
     """What was said. Which fields are needed depends on the record's kind.
 
     comparison: `choice`, with `degree` (1 = slightly, 2 = clearly, 3 = strongly, ...) or `share` (fraction of votes or
-    probability mass for the first, in [0, 1]) where given. ranking: `ranks` per candidate, 1 = best, equal = tied.
-    best_of: `best`, index of the chosen candidate. rating: `rating` within `scale` = [min, max], `step` where the
-    scale is discrete. label: `label`. steps: one number per step, None where unjudged. critique: `text`. edit:
-    candidates are [original, edited]. demonstration: one candidate. implicit: `signal` (what happened) and `amount`.
+    probability mass for the first, in [0, 1]) where given. ranking: `ranks` per candidate, 1 = best, equal = tied, None
+    = not ranked: below all that are, in no known order; only the order of ranks counts. best_of: `best`, index of the
+    chosen candidate, and `worst`, that of the worst, where given. rating: `rating` within `scale` = [min, max], `step`
+    where the scale is discrete. label: `label`. steps: one number per step, None where unjudged. critique: `text`.
+    edit: candidates are [original, edited]. demonstration: one candidate. implicit: `signal` (what happened) and
+    `amount`.
     """
 
     choice: Choice | None = None
     degree: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     share: Annotated[float, Field(ge=0, le=1)] | None = None
-    ranks: list[Annotated[int, Field(ge=1)]] | None = None
+    ranks: list[Annotated[int, Field(ge=1, le=LARGEST)] | None] | None = None
     best: int | None = Field(default=None, ge=0)
+    worst: int | None = Field(default=None, ge=0)
     rating: Finite | None = None
     scale: tuple[Finite, Finite] | None = None
     step: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
@@ -143,7 +147,11 @@ _COUNT: dict[str, tuple[int, float]] = {
 
 
 class Record(_Model):
-    """One judgement. `order` says whether candidates are listed in the order the rater saw them."""
+    """One judgement. `order` says whether candidates are listed in the order the rater saw them.
+
+    Of exposure: `propensity`, the probability with which this judgement would be recorded, in (0, 1]; `position`, where
+    the output stood among all that were shown, 0 = first; `policy`, which version of the system wrote it.
+    """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
     id: str | None = Field(default=None, min_length=1)
@@ -157,6 +165,7 @@ class Record(_Model):
     rater: Rater | None = None
     protocol: str | None = None
     propensity: Annotated[float, Field(gt=0, le=1)] | None = None
+    position: int | None = Field(default=None, ge=0, le=LARGEST)
     policy: str | None = None
     time: dt.datetime | None = None
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
@@ -189,8 +198,13 @@ class Record(_Model):
         value, n = self.value, len(self.candidates)
         if value.ranks is not None and len(value.ranks) != n:
             raise ValueError(f"{len(value.ranks)} ranks for {n} candidates")
-        if value.best is not None and value.best >= n:
-            raise ValueError(f"value.best is {value.best}, but candidates count from 0 to {n - 1}")
+        if value.ranks is not None and all(rank is None for rank in value.ranks):
+            raise ValueError("value.ranks ranks no candidate: at least one needs a rank")
+        for name, place in (("best", value.best), ("worst", value.worst)):
+            if place is not None and place >= n:
+                raise ValueError(f"value.{name} is {place}, but candidates count from 0 to {n - 1}")
+        if value.worst is not None and value.worst == value.best:
+            raise ValueError(f"candidate {value.best} is said to be both the best and the worst")
         if value.scale is not None and not value.scale[0] < value.scale[1]:
             raise ValueError(f"value.scale must rise, not {list(value.scale)}")
         if value.rating is not None and value.scale and not value.scale[0] <= value.rating <= value.scale[1]:

@@ -38,6 +38,7 @@ SCHEMA: dict[str, Any] = {
     "share": pl.Float64,
     "ranks": pl.List(pl.Int32),
     "best": pl.Int32,
+    "worst": pl.Int32,
     "rating": pl.Float64,
     "scale_low": pl.Float64,
     "scale_high": pl.Float64,
@@ -51,6 +52,7 @@ SCHEMA: dict[str, Any] = {
     "rater_kind": pl.Enum(RATER_KINDS),
     "protocol": pl.String,
     "propensity": pl.Float64,
+    "position": pl.Int32,
     "policy": pl.String,
     "time": pl.Datetime("us", "UTC"),
     "seconds": pl.Float64,
@@ -64,10 +66,11 @@ SCHEMA: dict[str, Any] = {
 PROVENANCE = ("source", "line")
 _ALWAYS = ("id", "kind", "outputs", "systems", "criterion")
 _VALUE_COLUMNS = (
-    "choice", "degree", "share", "ranks", "best", "rating", "step", "label", "steps", "text", "signal", "amount",
+    "choice", "degree", "share", "ranks", "best", "worst", "rating", "step", "label", "steps", "text", "signal",
+    "amount",
 )  # fmt: skip
 _WHOLE = Address()
-_PLAIN_COLUMNS = ("protocol", "propensity", "policy", "time", "seconds", "licence", "consent", "personal")
+_PLAIN_COLUMNS = ("protocol", "propensity", "position", "policy", "time", "seconds", "licence", "consent", "personal")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ import polars as pl
 from heedful.core import Finding, FitError
 from heedful.feedback import Table
 from heedful.loops.fitting import choose_criterion
+from heedful.preference import fit
+from heedful.preference.prediction import RaterScale
 from heedful.preference.raters import fit_raters
 from heedful.preference.raters_estimates import RaterEstimate
 
@@ -22,19 +24,46 @@ _MOST = 50_000
 
 
 def rater_reliability(table: Table, *, criterion: str | None = None, seed: int = 0) -> dict[str, Any]:
-    """How far each rater of comparisons can be relied on, with findings. Raises FitError where nothing can be told.
+    """How far each rater can be relied on, with findings. Raises FitError where nothing can be told.
 
     {"model", "raters": [{"rater", "n", "reliability", "interval", "adversarial", "careless", "lean", "note"}],
-    "findings"}; least reliable first. Model "lapse": `reliability` is the share of questions attended to; "sharpness":
-    a multiple of the mean sharpness. Below zero a rater answers against the others.
+    "scales": [{"kind", "rater", "strictness", "strictness_sd", "log_stretch", "log_stretch_sd"}], "findings"}; least
+    reliable and strictest first. Raters of comparisons: with the model "lapse", `reliability` is the share of questions
+    attended to; "sharpness": a multiple of the mean sharpness. Below zero a rater answers against the others. `model`
+    is None where none of them can be told. Raters of grades: `scales`, see `heedful.preference.prediction.RaterScale`.
     """
-    fitted = fit_raters(table, criterion=choose_criterion(table, criterion), seed=seed, draws=2)
+    criterion = choose_criterion(table, criterion)
+    scales = sorted(_scales(table, criterion, seed), key=lambda scale: (scale.kind, -scale.strictness))
+    result: dict[str, Any] = {
+        "model": None,
+        "raters": [],
+        "scales": [asdict(scale) for scale in scales],
+        "findings": [],
+    }
+    try:
+        fitted = fit_raters(table, criterion=criterion, seed=seed, draws=2)
+    except FitError:
+        if not scales:
+            raise
+        return result
     ordered = sorted(fitted.raters, key=lambda rater: (rater.reliability.value, rater.id))
-    return {
+    findings = [asdict(finding) for finding in fitted.findings if finding.code not in _OF_ITEMS]
+    return result | {
         "model": fitted.model["rater_model"],
         "raters": [_row(rater) for rater in ordered],
-        "findings": [asdict(finding) for finding in fitted.findings if finding.code not in _OF_ITEMS],
+        "findings": findings,
     }
+
+
+def _scales(table: Table, criterion: str, seed: int) -> tuple[RaterScale, ...]:
+    """How raters use the scales of ratings, labels and marks, by a fit to these alone."""
+    graded = pl.col("kind").cast(pl.String).is_in(("rating", "label", "steps"))
+    if not (table.has("rater") and table.frame.select(graded.any()).item()):
+        return ()
+    try:
+        return fit(table.where(graded), criterion=criterion, seed=seed).scales
+    except FitError:
+        return ()
 
 
 def reliability_of(table: Table, criterion: str, *, seed: int, findings: list[Finding]) -> dict[str, Any] | None:
@@ -53,8 +82,8 @@ def reliability_of(table: Table, criterion: str, *, seed: int, findings: list[Fi
         found = rater_reliability(table, criterion=criterion, seed=seed)
     except FitError:
         return None
-    findings += [Finding(**{**one, "examples": tuple(one["examples"])}) for one in found.pop("findings")]
-    return found
+    findings += [Finding(**{**one, "examples": tuple(one["examples"])}) for one in found["findings"]]
+    return {name: found[name] for name in ("model", "raters")} if found["raters"] else None
 
 
 def _row(rater: RaterEstimate) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What is improved and what judges: encoders of items, and base distributions small enough to list."""
 
+from heedful.models.decisions import DecisionProcess
 from heedful.models.defaults import default_encoder
 from heedful.models.encoders import Blocked, Encoder, Stacked, Standardised, blocks_of, load_encoder, standardised
 from heedful.models.ngrams import NgramFeatures
@@ -10,6 +11,7 @@ from heedful.models.tables import END, SequenceTable, TableModel
 __all__ = [
     "END",
     "Blocked",
+    "DecisionProcess",
     "Encoder",
     "NgramFeatures",
     "SentenceEncoder",

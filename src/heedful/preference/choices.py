@@ -3,7 +3,8 @@
 From a set S, the tied choice T has P(T) ∝ δ_|T| · exp(mean of u over T), over all subsets T of S whose size is a tie
 order in use (Firth, Kosmidis and Turner 2019, "Davidson-Luce model for multi-item choice with ties", equation 2). A
 ranking is a sequence of such choices, each from the items left. Without ties it is Plackett and Luce's model; for two
-items it is Davidson's; for a forced choice it is the softmax. Probabilities of all outcomes sum to one.
+items it is Davidson's; for a forced choice it is the softmax. Probabilities of all outcomes sum to one. Choices of the
+worst are the same with −u for u.
 """
 
 from __future__ import annotations
@@ -90,7 +91,8 @@ def subset_moments(weights: Floats, order: int) -> tuple[Floats, Floats, Floats]
 
 @dataclass(frozen=True)
 class Choices:
-    """Distinct choices and how often each was made: `members` [m, k] (-1: none), `chosen` [m, k], `counts` [m].
+    """Distinct choices and how often each was made: `members` [m, k] (-1: none), `chosen` [m, k], `signs` [m] (−1: as
+    the worst), `counts` [m].
 
     Per vote: its table `row` and `cell` among the distinct choices [v].
     """
@@ -99,6 +101,7 @@ class Choices:
     model: ChoiceModel
     members: Indices
     chosen: NDArray[np.bool_]
+    signs: Floats
     counts: Floats
     row: Indices
     cell: Indices
@@ -118,10 +121,11 @@ class Choices:
         sort = np.argsort(np.where(present, votes.members, n), axis=1)[choice]
         members = np.take_along_axis(votes.members[choice], sort, axis=1)
         chosen = np.take_along_axis(votes.chosen[choice], sort, axis=1)
-        both = np.concatenate([members, chosen], axis=1)
-        _, first, cell = np.unique(both, axis=0, return_index=True, return_inverse=True)
+        signs = votes.signs[choice]
+        whole = np.column_stack([members, chosen, signs.astype(np.intp)])
+        _, first, cell = np.unique(whole, axis=0, return_index=True, return_inverse=True)
         counts = np.bincount(cell.ravel(), minlength=len(first)).astype(np.float64)
-        return cls(kind, model, members[first], chosen[first], counts, votes.row[choice], cell.ravel())
+        return cls(kind, model, members[first], chosen[first], signs[first], counts, votes.row[choice], cell.ravel())
 
     @property
     def nuisances(self) -> tuple[str, ...]:
@@ -142,12 +146,16 @@ class Choices:
         step = max(1, _BLOCK // ((self.model.orders[-1] + 1) * self.members.shape[1] ** 2))
         for begin in range(0, len(self.members), step):
             block = slice(begin, begin + step)
-            yield block, self._block_moments(self.members[block], utility, nuisance)
+            yield block, self._block_moments(block, utility, nuisance)
 
-    def _block_moments(self, members: Indices, utility: Floats, nuisance: Floats) -> Moments:
+    def _signed(self, block: slice, utility: Floats) -> Floats:
+        """What is maximised: u of the members of a set, or −u where the worst is chosen."""
+        return np.asarray(self.signs[block, None] * utility[self.members[block]])
+
+    def _block_moments(self, block: slice, utility: Floats, nuisance: Floats) -> Moments:
         """Moments of the random choice's statistics: 1_T/|T| over members, and the indicator of each free order."""
-        present = members >= 0
-        u = np.where(present, utility[members], -np.inf)
+        present = self.members[block] >= 0
+        u = np.where(present, self._signed(block, utility), -np.inf)
         top = u.max(axis=1)
         width = present.sum(axis=1)
         logs, ones, twos = [], [], []
@@ -172,13 +180,14 @@ class Choices:
         rows, columns, values = [], [], []
         for block, m in self._moments(utility, nuisance):
             members, count = self.members[block], self.counts[block]
+            turned = (self.signs[block] * count)[:, None]
             share, taken = self._statistics(block)
-            u = np.where(members >= 0, utility[members], 0.0)
+            u = np.where(members >= 0, self._signed(block, utility), 0.0)
             value += float(count @ ((share * u).sum(axis=1) + taken @ nuisance - m.log_total))
-            np.add.at(gradient, members, count[:, None] * (share - m.mean))
+            np.add.at(gradient, members, turned * (share - m.mean))
             by_order += count @ (taken - m.orders)
             for order in range(p):
-                np.add.at(cross[:, order], members, count[:, None] * (m.joint[order] - m.mean * m.orders[:, [order]]))
+                np.add.at(cross[:, order], members, turned * (m.joint[order] - m.mean * m.orders[:, [order]]))
             bend += np.diag(count @ m.orders) - m.orders.T @ (count[:, None] * m.orders)
             information = count[:, None, None] * m.covariance
             np.add.at(diagonal, members, np.einsum("sii->si", information))
@@ -203,7 +212,7 @@ class Choices:
         n, p = len(utility), len(nuisance)
         blocks = list(self._moments(utility, nuisance))
         share, taken = self._statistics(slice(None))
-        by_item = (share - np.concatenate([m.mean for _, m in blocks]))[self.cell]
+        by_item = (self.signs[:, None] * (share - np.concatenate([m.mean for _, m in blocks])))[self.cell]
         by_order = (taken - np.concatenate([m.orders for _, m in blocks]))[self.cell]
         members = self.members[self.cell]
         real = members >= 0
@@ -215,24 +224,27 @@ class Choices:
         """Some votes alone, under the same model."""
         old, cell = np.unique(self.cell[votes], return_inverse=True)
         counts = np.bincount(cell, minlength=len(old)).astype(np.float64)
-        members, chosen = self.members[old], self.chosen[old]
-        return replace(self, members=members, chosen=chosen, counts=counts, row=self.row[votes], cell=cell)
+        members, chosen, signs = self.members[old], self.chosen[old], self.signs[old]
+        return replace(self, members=members, chosen=chosen, signs=signs, counts=counts, row=self.row[votes], cell=cell)
 
     def restrict(self, new: Indices) -> Choices | None:
         members = np.append(new, -1)[self.members]
         chosen = self.chosen & (members >= 0)
         kept = np.asarray(chosen.any(axis=1))[self.cell]
         cell = self.cell[kept]
-        return Choices.of(self.kind, Selections(self.row[kept], members[cell], chosen[cell]), int(new.max()) + 1)
+        votes = Selections(self.row[kept], members[cell], chosen[cell], self.signs[cell])
+        return Choices.of(self.kind, votes, int(new.max()) + 1)
 
     def edges(self, n: int) -> Edges:
-        """Each chosen member moves at least as far as each one left, ties or not: swap the two in T, δ cancels."""
+        """Each chosen member moves at least as far as each one left (the other way round where the worst is chosen),
+        ties or not: swap the two in T, δ cancels."""
         present = self.members >= 0
         pairs = {}
         for name, other in (("strict", present & ~self.chosen), ("tied", self.chosen)):
-            related = self.chosen[:, :, None] & other[:, None, :]
-            a, b = (x[related] for x in np.broadcast_arrays(self.members[:, :, None], self.members[:, None, :]))
-            pairs[name] = np.stack([a, b], axis=1)[a != b]
+            row, one, two = np.nonzero(self.chosen[:, :, None] & other[:, None, :])
+            ends = np.stack([self.members[row, one], self.members[row, two]], axis=1)
+            ends = np.where(self.signs[row, None] < 0, ends[:, ::-1], ends)
+            pairs[name] = ends[ends[:, 0] != ends[:, 1]]
         return Edges(_distinct(pairs["strict"], n), _distinct(pairs["tied"], n))
 
     def settled(self, groups: Indices) -> bool:

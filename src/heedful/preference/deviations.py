@@ -9,20 +9,19 @@ modelling it.) The width sd is chosen by the evidence.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Self
 
 import numpy as np
 
 from heedful.core import Floats
+from heedful.preference.effects import prior_precision
 from heedful.preference.likelihoods import Likelihood, Terms, information_times
 from heedful.preference.observations import Indices
 from heedful.preference.wrapping import Wrapping
 
 DEVIATION = "deviation"
-# Widths tried, in nats: from a judge that hardly deviates to one who wants something else altogether.
-WIDTHS = tuple(0.02 * 10 ** (step / 4) for step in range(9))
 START_SD = 0.5
 
 
@@ -47,8 +46,19 @@ class Deviating(Wrapping):
 
     @property
     def precision(self) -> Floats:
-        """The prior precision of each nuisance parameter, 0 where it has no prior."""
-        return np.append(np.zeros(len(self.inner.nuisances)), np.full(self.width, self.sd**-2))
+        return np.append(prior_precision(self.inner), np.full(self.width, self.sd**-2))
+
+    @property
+    def widths(self) -> dict[str, float]:
+        return {**super().widths, self.kind: self.sd}
+
+    @property
+    def places(self) -> dict[str, slice]:
+        own = len(self.inner.nuisances)
+        return {**super().places, self.kind: slice(own, own + self.width)}
+
+    def resized(self, sds: Mapping[str, float]) -> Self:
+        return replace(super().resized(sds), sd=sds.get(self.kind, self.sd))
 
     def start(self) -> Floats:
         return np.append(self.inner.start(), np.zeros(self.width))
@@ -94,27 +104,6 @@ class Deviating(Wrapping):
         return replace(self, inner=inner, basis=self.basis[kept[np.argsort(new[kept])]])
 
 
-@runtime_checkable
-class Penalised(Protocol):
-    """A likelihood some of whose nuisance parameters have a prior of their own."""
-
-    @property
-    def precision(self) -> Floats: ...
-
-
-def prior_precision(likelihood: Likelihood) -> Floats:
-    """The prior precision [p] of a likelihood's nuisance parameters: those of random effects, else 0."""
-    return likelihood.precision if isinstance(likelihood, Penalised) else np.zeros(len(likelihood.nuisances))
-
-
-def effects(likelihood: Likelihood) -> Deviating | None:
-    """The deviations that a likelihood holds, also inside of others."""
-    if isinstance(likelihood, Deviating):
-        return likelihood
-    inner = getattr(likelihood, "inner", None)
-    return None if inner is None else effects(inner)
-
-
 def deviating(
     likelihoods: Iterable[Likelihood], judged: Collection[str], n: int, basis: Floats | None = None
 ) -> tuple[Likelihood, ...]:
@@ -124,23 +113,3 @@ def deviating(
         Deviating(likelihood, START_SD, width, basis) if likelihood.kind in judged else likelihood
         for likelihood in likelihoods
     )
-
-
-def resized(likelihoods: Iterable[Likelihood], sds: dict[str, float]) -> tuple[Likelihood, ...]:
-    """The likelihoods with the standard deviations given by kind, the others as they are."""
-    return tuple(
-        _resized(likelihood, sds[likelihood.kind]) if likelihood.kind in sds else likelihood
-        for likelihood in likelihoods
-    )
-
-
-def _resized(likelihood: Any, sd: float) -> Any:
-    if isinstance(likelihood, Deviating):
-        return replace(likelihood, sd=sd)
-    return replace(likelihood, inner=_resized(likelihood.inner, sd))
-
-
-def widths(likelihoods: Iterable[Likelihood]) -> dict[str, float]:
-    """The standard deviation of each judge's deviations, by kind."""
-    held = ((likelihood.kind, effects(likelihood)) for likelihood in likelihoods)
-    return {kind: own.sd for kind, own in held if own is not None}

@@ -3,8 +3,9 @@
 A comparison and a rating need not be equally noisy: a rating may follow u closely while comparisons of the same items
 waver. So each instrument but one, the reference, reads a · u with a discrimination a of its own (Samejima 1969,
 "Estimation of latent ability using a response pattern of graded scores"). The reference fixes the unit. log a is one
-more nuisance parameter. The likelihood is then no longer concave, so this is done only where the reference alone has a
-maximum over all items fitted, and the instrument one over all items it is about; elsewhere a = 1.
+more nuisance parameter, a priori N(0, 1.5²): an instrument whose votes are noise beside the reference is read as blunt,
+and does not run off. The likelihood is no longer concave, so this is done only where the reference alone has a maximum
+over all items fitted, and the instrument one over all items it is about; elsewhere a = 1.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from heedful.core import Floats
-from heedful.preference.deviations import prior_precision
+from heedful.preference.effects import prior_precision
 from heedful.preference.identification import identify, restrict
 from heedful.preference.inference import Optimum
 from heedful.preference.likelihoods import Likelihood, Terms
@@ -24,6 +25,9 @@ from heedful.preference.wrapping import Wrapping
 LOG_DISCRIMINATION = "log discrimination"
 # Beyond e^±3 an instrument is pure noise beside the other, or the other beside it: they contradict each other.
 LARGEST_LOG = 3.0
+PRIOR_SD = LARGEST_LOG / 2
+# Below this an instrument hardly follows what the reference tells.
+BLUNT_LOG = -2.0
 # Where the search for the maximum turns back.
 _FARTHEST = 20.0
 
@@ -42,8 +46,7 @@ class Discriminating(Wrapping):
 
     @property
     def precision(self) -> Floats:
-        """The prior precision of each nuisance parameter, 0 where it has no prior."""
-        return np.append(prior_precision(self.inner), 0.0)
+        return np.append(prior_precision(self.inner), PRIOR_SD**-2)
 
     def start(self) -> Floats:
         return np.append(self.inner.start(), 0.0)

@@ -11,7 +11,8 @@ import numpy as np
 
 from heedful.core import Finding, FitError, Floats
 from heedful.preference import findings as say
-from heedful.preference.deviations import deviating, widths
+from heedful.preference.deviations import deviating
+from heedful.preference.effects import widths
 from heedful.preference.identification import separates
 from heedful.preference.inference import Optimum, log_evidence, maximise, with_widths
 from heedful.preference.information import Singular
@@ -93,7 +94,7 @@ def fit_features(
         "covariance": spread.basis,
         "promise": "confidence" if math.isinf(best.sd) else spread.promise,
         "discrimination": {likelihood.kind: 1.0 for likelihood in likelihoods},
-        "deviations": widths(likelihoods),
+        "widths": widths(likelihoods),
     }
     found = say.few_clusters(spread.notes) + ([] if optimum.converged else [say.not_converged(optimum.iterations)])
     return FeaturesFit(x[:d], matrix[:d, :d], drawn[:, :d], spread.df, readings(optimum, x, drawn), found, facts)

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from heedful.core import Finding, FitError
 from heedful.preference.identification import ALONE, ISLAND, SEPARATED, UNDEFEATED, UNSETTLED, WINLESS
-from heedful.preference.instruments import Grades, Observations, distinct, is_weighted
+from heedful.preference.instruments import Grades, Observations, distinct, is_weighted, sort_of
 from heedful.preference.likelihoods import Likelihood
 from heedful.preference.observations import FITTED_KINDS
+from heedful.preference.own_scales import too_many
+from heedful.preference.prediction import Reading
+from heedful.preference.signals import sort_without_position
 
 _EXAMPLES = 5
 
@@ -81,6 +86,7 @@ def read(observations: Observations) -> list[Finding]:
         )
         for reason, count in observations.by_choice.items()
     ]
+    found += _positions(observations)
     for kind, votes in observations.instruments.items():
         if isinstance(votes, Grades) and is_weighted(votes):
             n, told = len(votes.row), float(votes.weight.sum()) if votes.weight is not None else 0.0
@@ -95,6 +101,26 @@ def raters_independent() -> Finding:
     """That a fit holds out and clusters contexts alone."""
     message = "Votes of one rater are taken for independent: a head clusters contexts alone."
     return Finding("heads.raters_independent", "note", message)
+
+
+def _positions(observations: Observations) -> list[Finding]:
+    """Signals that are read position by position."""
+    counts: dict[str, list[int]] = {}
+    for kind, votes in observations.instruments.items():
+        sort = sort_without_position(sort_of(kind)[0])
+        if sort is not None:
+            counts.setdefault(sort, []).append(len(votes.row))
+    return [
+        Finding(
+            "fit.positions",
+            "note",
+            f"The {sum(each):,} votes of the sort {sort!r} are read at each of {len(each)} positions apart, so that "
+            "standing first makes no item better.",
+            "Show items at different positions now and then: that is what joins the positions.",
+            count=sum(each),
+        )
+        for sort, each in counts.items()
+    ]
 
 
 def critiques(number: int, silent: int) -> list[Finding]:
@@ -120,6 +146,22 @@ def silent(observations: Observations, likelihoods: Sequence[Likelihood]) -> lis
         for kind, votes in observations.instruments.items()
         if kind not in said
     ]
+
+
+def in_common(observations: Observations, likelihoods: Sequence[Likelihood]) -> list[Finding]:
+    """Instruments whose raters are too many to have scales of their own."""
+    n, found = len(observations.names), []
+    for likelihood in likelihoods:
+        votes = observations.instruments.get(likelihood.kind)
+        if not isinstance(votes, Grades) or votes.rater is None or likelihood.kind in observations.judged:
+            continue
+        raters = len(np.unique(votes.rater[votes.rater >= 0]))
+        if too_many(raters, n):
+            message = f"The {raters:,} raters who gave votes of the sort {likelihood.kind!r} share one scale: too many "
+            message += "for a leniency and a stretch of each."
+            fix = "Take a sample of the raters where some are more lenient than others."
+            found.append(Finding("fit.scale_in_common", "note", message, fix, raters))
+    return found
 
 
 def unplaced(names: Sequence[str], notes: Sequence[str]) -> list[Finding]:
@@ -168,6 +210,37 @@ def contradicting(kinds: Sequence[str]) -> list[Finding]:
             "warning",
             f"Judgements of the sort {kind!r} do not order the items as the others do; all are taken as equally sharp.",
             "Fit them as a criterion of their own.",
+        )
+        for kind in kinds
+    ]
+
+
+def scales(readings: Iterable[Reading]) -> list[Finding]:
+    """How far raters who graded use a scale in ways of their own."""
+    found = []
+    for reading in readings:
+        if not reading.raters:
+            continue
+        strict = reading.strictness.mean(axis=0)
+        order = np.argsort(strict)
+        lenient, severe = (reading.raters[place] for place in (order[0], order[-1]))
+        message = (
+            f"The {len(strict):,} raters who gave votes of the sort {reading.kind!r} each have a scale of their own: "
+            f"strictness varies by {reading.sds[0]:.2g} nats, from {lenient!r} ({strict.min():+.2f}, the most lenient) "
+            f"to {severe!r} ({strict.max():+.2f})."
+        )
+        found.append(Finding("fit.own_scales", "note", message, count=len(strict), examples=(severe, lenient)))
+    return found
+
+
+def blunt(kinds: Sequence[str]) -> list[Finding]:
+    """Instruments that say hardly anything of the utilities that the others tell."""
+    return [
+        Finding(
+            "fit.blunt",
+            "warning",
+            f"Judgements of the sort {kind!r} hardly follow what the others say, and count for next to nothing.",
+            "Find out whether they were given with care, or fit them as a criterion of their own.",
         )
         for kind in kinds
     ]

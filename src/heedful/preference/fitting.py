@@ -15,14 +15,22 @@ from heedful.preference import findings as say
 from heedful.preference.choices import Choices
 from heedful.preference.critiques import CRITIQUE, Extractor, votes_of_critiques, with_features
 from heedful.preference.features import FeaturesFit, fit_features
-from heedful.preference.grades import Scale
 from heedful.preference.identification import identify
 from heedful.preference.inference import DENSE_LIMIT
-from heedful.preference.instruments import Comparisons, Indices, Instrument, Observations, Selections, distinct
+from heedful.preference.instruments import (
+    Comparisons,
+    Indices,
+    Instrument,
+    Observations,
+    Selections,
+    distinct,
+    judgements,
+)
 from heedful.preference.items import ItemsFit, fit_items
 from heedful.preference.likelihoods import Likelihood
 from heedful.preference.observations import NO_LIKELIHOOD, judges_beside_people, observe
 from heedful.preference.options import DRAWS, check, check_choices, check_numbers, features_of_head
+from heedful.preference.own_scales import own_scales
 from heedful.preference.pairs import Pairs
 from heedful.preference.posterior import FittedPosterior
 from heedful.preference.sandwich import Clusters
@@ -47,6 +55,8 @@ def fit(
     ties: Literal["free", "half"] = "free",
     clusters: Literal["auto", "none"] = "auto",
     judges: Literal["apart", "pooled"] = "apart",
+    scales: Literal["own", "common"] = "own",
+    pace: Literal["apart", "pooled"] = "pooled",
     critiques: Extractor | None = None,
     seed: int = 0,
     draws: int = DRAWS,
@@ -78,6 +88,8 @@ def fit(
     ties: Literal["free", "half"] = "free",
     clusters: Literal["auto", "none"] = "auto",
     judges: Literal["apart", "pooled"] = "apart",
+    scales: Literal["own", "common"] = "own",
+    pace: Literal["apart", "pooled"] = "pooled",
     critiques: Extractor | None = None,
     seed: int = 0,
     draws: int = DRAWS,
@@ -87,30 +99,37 @@ def fit(
     utility: "items", one free utility per item (a system, or an output where its system is not known); or "features",
     u = θ · features of the output. features: the encoder for "features"; it is fitted on the items judged and its
     columns are standardised. head: in place of θ, a reward on the features (`heedful.preference.heads`), which has its
-    own prior, ties and number of draws; judges beside people are then left out. prior_sd: standard deviation of a
-    Gaussian prior on each utility, or on each of θ, around zero; "evidence" averages over widths by the Laplace
-    approximation of their evidence; "held out" takes the width by which contexts held out are best predicted (features
-    only); `math.inf` is no prior. None is no prior for items (maximum likelihood); for features "held out" where
-    contexts recur, else "evidence". ties: "free" fits a tie term (Davidson), "half" counts a tie as half a win for
-    each. clusters: "auto" lets votes that share a prompt or a rater be correlated; "none" takes them as independent.
-    judges: "apart" reads models and rules that judged beside people as judges who may want something else, so that the
-    utilities are people's; "pooled" takes their votes for people's. critiques: for "features", what reads the features
-    that a critique asks more or less of from its text, for example `heedful.preference.style_critiques`; None leaves
-    critiques aside. seed, draws: of the posterior draws, rounded up to an even number.
+    own prior, ties and number of draws, and common scales; judges beside people are then left out. prior_sd: standard
+    deviation of a Gaussian prior on each utility, or on each of θ, around zero; "evidence" averages over widths by the
+    Laplace approximation of their evidence; "held out" takes the width by which contexts held out are best predicted
+    (features only); `math.inf` is no prior. None is no prior for items (maximum likelihood); for features "held out"
+    where contexts recur, else "evidence". ties: "free" fits a tie term (Davidson), "half" counts a tie as half a win
+    for each. clusters: "auto" lets votes that share a prompt or a rater be correlated; "none" takes them as
+    independent. judges: "apart" reads models and rules that judged beside people as judges who may want something else,
+    so that the utilities are people's; "pooled" takes their votes for people's. scales: "own" gives each rater who
+    recurs a strictness and a stretch of the thresholds of ratings, labels and marks of steps, as random effects (where
+    5 to 400 raters are known); "common" lets all share the thresholds. pace: "apart" lets comparisons that their rater
+    answered in less than half, or more than twice, the usual time be more or less sharp than the others (by `seconds`
+    of the record). critiques: for "features", what reads the features that a critique asks more or less of from its
+    text, for example `heedful.preference.style_critiques`; None leaves critiques aside. seed, draws: of the posterior
+    draws, rounded up to an even number.
 
     Raises FitError where no vote has a likelihood, UsageError where the arguments do not go together.
     """
     check(utility, features, prior_sd, critiques)
-    check_choices(ties=ties, clusters=clusters, judges=judges)
+    check_choices(ties=ties, clusters=clusters, judges=judges, scales=scales, pace=pace)
     check_numbers(draws, seed)
     if head is not None:
         from heedful.preference.heads.fitting import fit_head
 
-        encoder = features_of_head(features, prior_sd=prior_sd, ties=ties, critiques=critiques, draws=draws)
+        encoder = features_of_head(features, prior_sd=prior_sd, ties=ties, pace=pace, critiques=critiques, draws=draws)
         return fit_head(table, head, encoder, criterion=criterion, clusters=clusters, judges=judges, seed=seed)
     identity: Any = "system" if utility == "items" else "content"
     apart = judges_beside_people(table, criterion) if judges == "apart" else {}
-    observations = observe(table, criterion, identity=identity, half_ties=ties == "half", apart=apart)
+    by_pace = pace == "apart"
+    observations = observe(table, criterion, identity=identity, half_ties=ties == "half", apart=apart, by_pace=by_pace)
+    if scales == "common":
+        observations = observations.without_raters()
     if not observations.instruments:
         raise say.nothing_to_fit(observations, criterion)
     if critiques is not None:
@@ -121,7 +140,7 @@ def fit(
         if not observations.instruments:
             raise say.nothing_to_fit(observations, criterion)
     grouped = Clusters.of(table) if clusters == "auto" else Clusters({})
-    facts = {"criterion": criterion, "utility": utility, "ties": ties, "judges": apart, "seed": seed}
+    facts = {"criterion": criterion, "utility": utility, "ties": ties, "judges": apart, "pace": pace, "seed": seed}
     task = _Task(
         observations,
         criterion,
@@ -225,7 +244,7 @@ class _Task:
         features: Any,
     ) -> FittedPosterior:
         observations = self.observations
-        read = say.read(observations) + say.silent(observations, likelihoods)
+        read = say.read(observations) + say.silent(observations, likelihoods) + say.in_common(observations, likelihoods)
         kinds = [{"kind": kind, "n": len(distinct([votes.row]))} for kind, votes in observations.instruments.items()]
         return FittedPosterior(
             utility=utility,
@@ -239,7 +258,7 @@ class _Task:
             notes=notes,
             df=fitted.df,
             readings=fitted.readings,
-            findings=tuple(read + found + fitted.findings),
+            findings=tuple(read + found + fitted.findings + say.scales(fitted.readings)),
             model={**self.facts, "likelihoods": kinds, "features": features, **fitted.facts},
         )
 
@@ -247,29 +266,14 @@ class _Task:
 def build(observations: Observations) -> tuple[Likelihood, ...]:
     """One likelihood per instrument that says anything."""
     n = len(observations.names)
-    built = (_likelihood(kind, votes, n) for kind, votes in observations.instruments.items())
+    raters = {kind: () if kind in observations.judged else observations.raters for kind in observations.instruments}
+    built = (_likelihood(kind, votes, n, raters[kind]) for kind, votes in observations.instruments.items())
     return tuple(likelihood for likelihood in built if likelihood is not None)
 
 
-def _likelihood(kind: str, votes: Instrument, n: int) -> Likelihood | None:
+def _likelihood(kind: str, votes: Instrument, n: int, raters: tuple[str, ...] = ()) -> Likelihood | None:
     if isinstance(votes, Comparisons):
         return Pairs.of(kind, votes, n)
     if isinstance(votes, Selections):
         return Choices.of(kind, votes, n)
-    return Scale.of(kind, votes, n)
-
-
-def judgements(observations: Observations) -> Floats:
-    """How many judgements each item is in [n]."""
-    n = len(observations.names)
-    total = np.zeros(n)
-    for votes in observations.instruments.values():
-        if isinstance(votes, Comparisons):
-            total += np.bincount(votes.first, votes.weight, n) + np.bincount(votes.second, votes.weight, n)
-        elif isinstance(votes, Selections):
-            row, member = np.repeat(votes.row, votes.members.shape[1]), votes.members.ravel()
-            _, item = np.unique(np.stack([row, member])[:, member >= 0], axis=1)
-            total += np.bincount(item, minlength=n)
-        else:
-            total += np.bincount(votes.item, minlength=n)
-    return total
+    return own_scales(kind, votes, n, raters)

@@ -66,15 +66,78 @@ class GradeModel:
 
 
 @dataclass(frozen=True)
-class Scale:
-    """Votes counted per item and level: `items` [m] are those rated, `counts` [m, k] over the levels seen.
+class Crossings:
+    """The log-likelihood of counts [m, k] by how far each threshold lies above each row's utility, and its derivatives.
 
-    Per vote: its table `row`, its place among `items`, its `level` and its `weight` [v].
+    `value`; `gradient` [m, k - 1]; the information has the `diagonal` [m, k - 1] and `beside` it [m, k - 2], the same
+    above and below: a vote touches only the two thresholds next to its level.
+    """
+
+    value: float
+    gradient: Floats
+    diagonal: Floats
+    beside: Floats
+
+    @classmethod
+    def of(cls, counts: Floats, below: Floats) -> Crossings:
+        """`below` [m, k - 1], rising in each row, is t − u. With s = softplus, log P(k) = (t − u)_k − s((t − u)_k) −
+        s((t − u)_{k−1}) + log(1 − e^{t_{k−1} − t_k}), less what the ends have no threshold for."""
+        gap = np.diff(below, axis=1)
+        inside, touched = counts[:, 1:-1], counts[:, :-1] + counts[:, 1:]
+        sigma, ratio = expit(below), np.exp(-gap) / -np.expm1(-gap)
+        value = counts[:, :-1] * below - touched * np.logaddexp(0.0, below)
+        pull, spacing = inside * ratio, inside * ratio * (1 + ratio)
+        gradient = counts[:, :-1] - touched * sigma
+        gradient[:, 1:] += pull
+        gradient[:, :-1] -= pull
+        diagonal = touched * sigma * (1 - sigma)
+        diagonal[:, 1:] += spacing
+        diagonal[:, :-1] += spacing
+        return cls(float(value.sum() + (inside * np.log(-np.expm1(-gap))).sum()), gradient, diagonal, -spacing)
+
+    @cached_property
+    def rows(self) -> Floats:
+        """The information of each threshold with all of its row together [m, k - 1]: minus that with the utility."""
+        total = self.diagonal.copy()
+        total[:, 1:] += self.beside
+        total[:, :-1] += self.beside
+        return total
+
+    def gathered(self, index: Indices, size: int) -> Floats:
+        """The information over thresholds summed over the rows of each index [size, k - 1, k - 1]."""
+        k = self.diagonal.shape[1]
+        matrix = np.zeros((size, k, k))
+        for place in range(k):
+            matrix[:, place, place] = summed(index, self.diagonal[:, place], size)
+        for place in range(k - 1):
+            matrix[:, place, place + 1] = matrix[:, place + 1, place] = summed(index, self.beside[:, place], size)
+        return matrix
+
+
+def slopes(level: Indices, below: Floats) -> tuple[Floats, Floats]:
+    """The derivatives of log P(level) [v] by the threshold above it and by the one below it, 0 where there is none.
+
+    `below` [v, k - 1] is t − u.
+    """
+    ends = np.full((len(level), 1), np.inf)
+    padded, vote = np.concatenate([-ends, below, ends], axis=1), np.arange(len(level))
+    low, high = padded[vote, level], padded[vote, level + 1]
+    ratio = np.exp(low - high) / -np.expm1(low - high)
+    return expit(-high) + ratio, -expit(low) - ratio
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Votes counted per cell and level: `items` [m] are those rated, `counts` [m, k] over the levels seen.
+
+    A cell is an item, or an item and the `rater` [m] who rated it where raters are told apart (else all are 0). Per
+    vote: its table `row`, its cell as `place`, its `level` and its `weight` [v].
     """
 
     kind: str
     model: GradeModel
     items: Indices
+    rater: Indices
     counts: Floats
     row: Indices
     place: Indices
@@ -82,23 +145,25 @@ class Scale:
     weight: Floats
 
     @classmethod
-    def of(cls, kind: str, votes: Grades, n: int) -> Scale | None:
+    def of(cls, kind: str, votes: Grades, n: int, *, by_rater: bool = False) -> Scale | None:
         """The votes as counts; None where all are of one level, which says nothing about anyone."""
         model = GradeModel.of(votes.value)
         weight = np.ones(len(votes.row)) if votes.weight is None else votes.weight
-        return cls._counted(kind, model, votes.row, votes.item, model.level(votes.value), weight)
+        rater = votes.rater if by_rater and votes.rater is not None else np.zeros(len(votes.row), np.intp)
+        return cls._counted(kind, model, votes.row, votes.item, rater, model.level(votes.value), weight)
 
     @classmethod
     def _counted(
-        cls, kind: str, model: GradeModel, row: Indices, item: Indices, level: Indices, weight: Floats
+        cls, kind: str, model: GradeModel, row: Indices, item: Indices, rater: Indices, level: Indices, weight: Floats
     ) -> Scale | None:
         seen, level = np.unique(level, return_inverse=True)
         if len(seen) < 2:
             return None
-        items, place = np.unique(item, return_inverse=True)
-        counts = summed(place * len(seen) + level, weight, len(items) * len(seen))
+        raters = int(rater.max(initial=0)) + 1
+        cells, place = np.unique(item * raters + rater, return_inverse=True)
+        counts = summed(place * len(seen) + level, weight, len(cells) * len(seen)).reshape(len(cells), -1)
         kept = GradeModel(model.lower[seen], model.upper[seen])
-        return cls(kind, kept, items, counts.reshape(len(items), -1), row, place, level, weight)
+        return cls(kind, kept, cells // raters, cells % raters, counts, row, place, level, weight)
 
     @property
     def nuisances(self) -> tuple[str, ...]:
@@ -113,73 +178,47 @@ class Scale:
         below = np.cumsum(self.counts.sum(axis=0))
         return np.asarray(np.log(below[:-1] / (below[-1] - below[:-1])))
 
-    @cached_property
-    def _crossings(self) -> Floats:
-        """Votes next to each threshold [m, k - 1]: of the level below it or above."""
-        return np.asarray(self.counts[:, :-1] + self.counts[:, 1:])
-
     def terms(self, utility: Floats, nuisance: Floats) -> Terms:
-        """With s = softplus, log P(k) = s-terms of the thresholds beside k, −u but for the top level, and the log of
-        e^{t_k} − e^{t_{k−1}}, which no utility enters."""
-        n, t = len(utility), nuisance
-        gap = -np.diff(t)
-        if (gap >= 0).any():
-            return Terms.outside(n, len(t))
-        below = t - utility[self.items, None]
-        sigma = expit(below)
-        votes = self.counts.sum(axis=0)
-        lead = 1 / -np.expm1(gap)  # derivative of log(e^{t_k} − e^{t_{k−1}}) by t_k; by t_{k−1} it is 1 − lead
-        weight = self._crossings * sigma * (1 - sigma)
-        under = self.counts[:, :-1].sum(axis=1)
-        slope = votes[:-1] * np.concatenate([[1.0], lead])
-        slope[:-1] += votes[1:-1] * (1 - lead)
-        spacing = votes[1:-1] * np.exp(gap) * lead**2
-        bend = np.diag(weight.sum(axis=0) + np.append(spacing, 0.0) + np.append(0.0, spacing))
-        bend -= np.diag(spacing, 1) + np.diag(spacing, -1)
-        cross = np.zeros((n, len(t)))
-        cross[self.items] = -weight
-        none = np.zeros(0, np.intp)
-        value = votes[:-1] @ t + votes[1:-1] @ np.log(-np.expm1(gap)) - under @ utility[self.items]
+        n, none = len(utility), np.zeros(0, np.intp)
+        if (np.diff(nuisance) <= 0).any():
+            return Terms.outside(n, len(nuisance))
+        found = Crossings.of(self.counts, nuisance - utility[self.items, None])
         return Terms(
-            value=float(value - (self._crossings * np.logaddexp(0.0, below)).sum()),
-            gradient=summed(self.items, (self._crossings * sigma).sum(axis=1) - under, n),
-            nuisance_gradient=slope - (self._crossings * sigma).sum(axis=0),
-            diagonal=summed(self.items, weight.sum(axis=1), n),
+            value=found.value,
+            gradient=-summed(self.items, found.gradient.sum(axis=1), n),
+            nuisance_gradient=found.gradient.sum(axis=0),
+            diagonal=summed(self.items, found.rows.sum(axis=1), n),
             rows=none,
             columns=none,
             values=np.zeros(0),
-            cross=cross,
-            nuisance_information=bend,
+            cross=-np.stack([summed(self.items, column, n) for column in found.rows.T], axis=1),
+            nuisance_information=found.gathered(np.zeros(len(self.items), np.intp), 1)[0],
         )
 
     def scores(self, utility: Floats, nuisance: Floats) -> tuple[Indices, Indices, Floats]:
-        u, n = utility[self.items[self.place]], len(utility)
-        padded = np.concatenate([[-np.inf], nuisance, [np.inf]])
-        low, high = padded[self.level] - u, padded[self.level + 1] - u
-        lead = np.concatenate([[1.0], 1 / -np.expm1(-np.diff(nuisance)), [1.0]])[self.level]
+        item, n = self.items[self.place], len(utility)
+        above, under = slopes(self.level, nuisance - utility[item, None])
+        above, under = self.weight * above, self.weight * under
         first, last = self.level == 0, self.level == len(nuisance)
-        by_high = self.weight * np.where(last, 0.0, lead - expit(high))
-        by_low = self.weight * np.where(first, 0.0, np.where(last, 0.0, 1 - lead) - expit(low))
-        rows, columns, values = [self.row], [self.items[self.place]], [-by_high - by_low]
-        for inside, threshold, part in ((~last, self.level, by_high), (~first, self.level - 1, by_low)):
-            rows.append(self.row[inside])
-            columns.append(n + threshold[inside])
-            values.append(part[inside])
-        return np.concatenate(rows), np.concatenate(columns), np.concatenate(values)
+        return (
+            np.concatenate([self.row, self.row[~last], self.row[~first]]),
+            np.concatenate([item, n + self.level[~last], n + self.level[~first] - 1]),
+            np.concatenate([-above - under, above[~last], under[~first]]),
+        )
 
     def select(self, votes: Indices) -> Self:
         """Some votes alone, under the same levels."""
         old, place = np.unique(self.place[votes], return_inverse=True)
         level, weight, levels = self.level[votes], self.weight[votes], self.counts.shape[1]
         counts = summed(place * levels + level, weight, len(old) * levels).reshape(-1, levels)
-        items, row = self.items[old], self.row[votes]
-        return replace(self, items=items, counts=counts, row=row, place=place, level=level, weight=weight)
+        items, rater, row = self.items[old], self.rater[old], self.row[votes]
+        return replace(self, items=items, rater=rater, counts=counts, row=row, place=place, level=level, weight=weight)
 
     def restrict(self, new: Indices) -> Scale | None:
         item = new[self.items[self.place]]
         kept = item >= 0
-        level, weight = self.level[kept], self.weight[kept]
-        return Scale._counted(self.kind, self.model, self.row[kept], item[kept], level, weight)
+        rater, level, weight = self.rater[self.place[kept]], self.level[kept], self.weight[kept]
+        return Scale._counted(self.kind, self.model, self.row[kept], item[kept], rater, level, weight)
 
     def edges(self, n: int) -> Edges:
         """A rating moves at least as far as the threshold below it, and no further than the one above."""

@@ -11,19 +11,21 @@ from scipy.linalg import block_diag
 
 from heedful.core import Floats
 from heedful.preference.backtracking import backtracked
-from heedful.preference.deviations import WIDTHS, prior_precision, resized, widths
-from heedful.preference.information import Dense, Information, Sparse
+from heedful.preference.effects import WIDTHS, places_of, prior_precision, resized, widths
+from heedful.preference.information import Dense, Information, Singular, Sparse
 from heedful.preference.likelihoods import Likelihood, Terms, dense_information, information_above, information_times
 
 # Up to this many parameters the information is a dense matrix (a Cholesky factor of 3,000 takes about half a second).
 DENSE_LIMIT = 3000
 _STEP_TOLERANCE = 1e-10
 _ITERATIONS = 200
-# Newton steps taken for each width tried.
-_SEARCH = 25
-# Times that the widths of several judges are chosen in turn.
-_ROUNDS = 2
+# Times that families of random effects are gone through, and Newton steps taken for each width tried.
+_ROUNDS, _SEARCH = 4, 25
+# Up to so many effects, each width is weighed at a maximum of its own.
+_FEW = 20
 _ROUND_TOLERANCE = 0.05
+# A gradient this small (nats) without an inverse of the information is a ridge, not a way up.
+_FLAT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,19 @@ class Problem:
     @property
     def size(self) -> int:
         return self.slices[-1].stop if self.slices else self.coefficients
+
+    @property
+    def effects(self) -> dict[str, float]:
+        """The widths of all random effects, by family."""
+        return widths(self.likelihoods)
+
+    def place(self, name: str) -> slice:
+        """Where a family of random effects stands in x."""
+        for likelihood, where in zip(self.likelihoods, self.slices, strict=True):
+            own = places_of(likelihood).get(name)
+            if own is not None:
+                return slice(where.start + own.start, where.start + own.stop)
+        raise KeyError(name)
 
     @cached_property
     def prior(self) -> Floats:
@@ -183,14 +198,14 @@ class Optimum:
 def maximise(
     problem: Problem, start: Floats | None = None, *, tolerance: float = _STEP_TOLERANCE, limit: int = _ITERATIONS
 ) -> Optimum:
-    """The maximum of a concave log-posterior by Newton's method with backtracking.
+    """The maximum of a log-posterior, concave or nearly so, by Newton's method with backtracking.
 
     Converged where a full step would move no parameter by more than `tolerance` (nats of utility). Raises Singular
     where the information has no inverse; identification rules that out beforehand.
     """
     point = problem.at(problem.start() if start is None else start)
     for iteration in range(1, limit + 1):
-        step = problem.centred(point.information.solve(problem.across(point.gradient)))
+        step = problem.centred(_uphill(point))
         if np.abs(step).max(initial=0.0) < tolerance:
             last = problem.at(problem.centred(point.x + step))
             return Optimum(last, iteration, True)
@@ -199,6 +214,17 @@ def maximise(
             return Optimum(point, iteration, bool(np.abs(step).max() < 1e-6))
         point = following
     return Optimum(point, limit, False)
+
+
+def _uphill(point: Point) -> Floats:
+    """Newton's step; where random effects bend the log-posterior up on the way, one of the damped information."""
+    gradient = point.problem.across(point.gradient)
+    try:
+        return point.information.solve(gradient)
+    except Singular:
+        if not isinstance(point.information, Dense) or np.abs(gradient).max() < _FLAT or not point.problem.effects:
+            raise
+        return point.information.damped().solve(gradient)
 
 
 def _farther(point: Point, step: Floats) -> Point | None:
@@ -211,35 +237,65 @@ def _farther(point: Point, step: Floats) -> Point | None:
 
 
 def with_widths(problem: Problem, start: Floats | None = None) -> Optimum:
-    """The maximum, with the widths of random effects chosen by their evidence, judge by judge.
+    """The maximum, with the widths of random effects chosen by their evidence.
 
     A width is uniform a priori in its logarithm over `WIDTHS`; the sd² used is its mean under the posterior, so that
-    what is not known of it widens the effects. Judges are gone through in turn until no width moves by a twentieth.
+    what is not known of it widens the effects. Families are gone through in turn until no width moves by a twentieth.
     """
     optimum = maximise(problem, start)
     for _ in range(_ROUNDS):
-        before = widths(problem.likelihoods)
-        for kind in before:
-            sd = _mean_width(optimum, kind)
-            problem = replace(problem, likelihoods=resized(problem.likelihoods, {kind: sd}))
+        before = problem.effects
+        for name in before:
+            sd = _mean_width(optimum, name)
+            problem = replace(problem, likelihoods=resized(problem.likelihoods, {name: sd}))
             optimum = maximise(problem, optimum.point.x)
-        after = widths(problem.likelihoods)
-        if len(after) < 2 or all(abs(np.log(after[kind] / sd)) < _ROUND_TOLERANCE for kind, sd in before.items()):
+        if all(abs(np.log(problem.effects[name] / sd)) < _ROUND_TOLERANCE for name, sd in before.items()):
             break
     return optimum
 
 
-def _mean_width(optimum: Optimum, kind: str) -> float:
-    """The root of the posterior mean of one judge's sd², the other widths held."""
-    evidences = []
-    for sd in WIDTHS:
-        likelihoods = resized(optimum.point.problem.likelihoods, {kind: sd})
-        # The evidence is flat at its maximum: an error of ε in the parameters is one of ε² in it.
-        problem = replace(optimum.point.problem, likelihoods=likelihoods)
-        optimum = maximise(problem, optimum.point.x, tolerance=1e-4, limit=_SEARCH)
-        evidences.append(log_evidence(optimum))
-    weights = np.exp(np.array(evidences) - max(evidences))
+def _mean_width(optimum: Optimum, name: str) -> float:
+    """The root of the posterior mean of one family's sd², the other widths held.
+
+    Few effects leave the width vague, so that each is weighed at the maximum under it. Many tell it well: then what the
+    votes say of them near the present maximum will do.
+    """
+    place = optimum.point.problem.place(name)
+    if place.stop - place.start > _FEW:
+        covariance = optimum.point.information.inverse[place, place]  # type: ignore[union-attr]
+        evidence = _evidence_of_widths(covariance, optimum.point.x[place], optimum.point.problem.effects[name])
+    else:
+        evidence = np.array(_evidences(optimum, name))
+    weights = np.exp(evidence - evidence.max())
     return float(np.sqrt(weights @ np.square(WIDTHS) / weights.sum()))
+
+
+def _evidences(optimum: Optimum, name: str) -> list[float]:
+    """The log evidence of each of `WIDTHS` at the maximum under it."""
+    found = []
+    for sd in WIDTHS:
+        problem = optimum.point.problem
+        problem = replace(problem, likelihoods=resized(problem.likelihoods, {name: sd}))
+        # The evidence is flat at its maximum: an error of ε in the parameters is one of ε² in it.
+        optimum = maximise(problem, optimum.point.x, tolerance=1e-3, limit=_SEARCH)
+        found.append(log_evidence(optimum))
+    return found
+
+
+def _evidence_of_widths(covariance: Floats, effects: Floats, sd: float) -> Floats:
+    """The log evidence of each of `WIDTHS`, up to a constant, from the posterior of effects [q] under N(0, sd²).
+
+    What the votes say of the effects, all else integrated out, is exp(hᵀη − ηᵀJη/2) with J = covariance⁻¹ − I/sd² and
+    h = covariance⁻¹ effects; against N(0, s²) it integrates to Π_k (1 + s²λ_k)^{−1/2} exp(s²h_k² / 2(1 + s²λ_k)), over
+    the eigenvalues λ of J. Exact where the likelihood is Gaussian; elsewhere it holds near the sd of the posterior.
+    """
+    precision = np.linalg.inv(covariance)
+    values, vectors = np.linalg.eigh((precision + precision.T) / 2)
+    told = np.maximum(values - sd**-2, 0.0)
+    pull = vectors.T @ (precision @ effects)
+    variance = np.square(WIDTHS)[:, None]
+    spread = 1 + variance * told
+    return np.asarray((variance * pull**2 / spread - np.log(spread)).sum(axis=1) / 2)
 
 
 def log_evidence(optimum: Optimum) -> float:

@@ -36,22 +36,32 @@ class Comparisons:
 class Selections:
     """Choices from sets: stage s takes the `chosen` members (several where they tie) out of its `members`.
 
-    `row` [s]; `members` [s, k] item indices, -1 where a set is smaller than k; `chosen` [s, k].
+    `row` [s]; `members` [s, k] item indices, -1 where a set is smaller than k; `chosen` [s, k]. `sign` [s] is 1 where
+    the best is taken and −1 where the worst is, by the negative utilities (None: all 1).
     """
 
     row: Indices
     members: Indices
     chosen: NDArray[np.bool_]
+    sign: Floats | None = None
+
+    @property
+    def signs(self) -> Floats:
+        return np.ones(len(self.row)) if self.sign is None else self.sign
 
 
 @dataclass(frozen=True)
 class Grades:
-    """Values on a scale, 1.0 and 0.0 for yes and no: `row`, `item`, `value` and `weight` (None: all 1) of each [v]."""
+    """Values on a scale, 1.0 and 0.0 for yes and no: `row`, `item`, `value` and `weight` (None: all 1) of each [v].
+
+    `rater` [v] numbers who gave each, -1 where that is not known; None where raters are not told apart.
+    """
 
     row: Indices
     item: Indices
     value: Floats
     weight: Floats | None = None
+    rater: Indices | None = None
 
 
 Instrument = Comparisons | Selections | Grades
@@ -65,6 +75,7 @@ class Observations:
     apart by content. `instruments` maps a name to its votes; votes of one instrument share its nuisance parameters.
     `excluded` counts the records that are kept in the table but not used, by reason; `by_choice` those of which the
     choice is used and the degree is not. `judged` maps the instruments of judges that are read apart to the judge.
+    `raters` are the names of those who graded, by number.
     """
 
     names: tuple[str, ...]
@@ -73,6 +84,7 @@ class Observations:
     excluded: dict[str, int] = field(default_factory=dict)
     by_choice: dict[str, int] = field(default_factory=dict)
     judged: dict[str, str] = field(default_factory=dict)
+    raters: tuple[str, ...] = ()
 
     @cached_property
     def rows(self) -> Indices:
@@ -84,6 +96,14 @@ class Observations:
         left = {kind: votes for kind, votes in self.instruments.items() if kind not in self.judged}
         count = len(self.judged_rows)
         return replace(self, instruments=left, judged={}, excluded=self.excluded | {reason: count})
+
+    def without_raters(self) -> Observations:
+        """The same votes, with raters not told apart."""
+        instruments = {
+            kind: replace(votes, rater=None) if isinstance(votes, Grades) else votes
+            for kind, votes in self.instruments.items()
+        }
+        return replace(self, instruments=instruments, raters=())
 
     @property
     def judged_rows(self) -> Indices:
@@ -112,6 +132,22 @@ def distinct(parts: Sequence[Indices]) -> Indices:
     return np.flatnonzero(seen)
 
 
+def judgements(observations: Observations) -> Floats:
+    """How many judgements each item is in [n]."""
+    n = len(observations.names)
+    total = np.zeros(n)
+    for votes in observations.instruments.values():
+        if isinstance(votes, Comparisons):
+            total += np.bincount(votes.first, votes.weight, n) + np.bincount(votes.second, votes.weight, n)
+        elif isinstance(votes, Selections):
+            row, member = np.repeat(votes.row, votes.members.shape[1]), votes.members.ravel()
+            _, item = np.unique(np.stack([row, member])[:, member >= 0], axis=1)
+            total += np.bincount(item, minlength=n)
+        else:
+            total += np.bincount(votes.item, minlength=n)
+    return total
+
+
 _BY_JUDGE = ", judged by "
 
 
@@ -124,6 +160,11 @@ def sort_of(kind: str) -> tuple[str, str]:
     """What sort of votes an instrument holds, and the judge that it is of ("": people)."""
     sort, _, judge = kind.partition(_BY_JUDGE)
     return sort, judge
+
+
+def paced_kind(kind: str, pace: str) -> str:
+    """The name of the instrument of votes that were answered faster or slower than is usual for their rater."""
+    return f"{kind}, answered {pace}"
 
 
 def is_weighted(votes: Instrument) -> bool:

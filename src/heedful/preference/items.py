@@ -10,8 +10,9 @@ import numpy as np
 
 from heedful.core import Finding, Floats
 from heedful.preference import findings as say
-from heedful.preference.deviations import deviating, widths
-from heedful.preference.discrimination import LARGEST_LOG, discriminating, log_discriminations, start_from
+from heedful.preference.deviations import deviating
+from heedful.preference.discrimination import BLUNT_LOG, LARGEST_LOG, discriminating, log_discriminations, start_from
+from heedful.preference.effects import widths
 from heedful.preference.identification import Identified, identify
 from heedful.preference.inference import DENSE_LIMIT, Optimum, Problem, maximise, with_widths
 from heedful.preference.information import Singular
@@ -81,7 +82,7 @@ def _maximum_likelihood(
         return ItemsFit(np.zeros(0), np.zeros((0, 0)), np.zeros((2 * pairs, 0)), found.notes, np.inf, (), [], facts)
     optimum, sharpness, contradicting = _most_likely(found.likelihoods, m, judged)
     spread = covariance(optimum, clusters, fewest)
-    if widths(optimum.point.problem.likelihoods):
+    if judged:
         # The width of a judge's deviations is told by as many of them as there are items, less one.
         spread = replace(spread, df=min(spread.df, max(m - 1.0, 1.0)), promise="at least")
     drawn = mirrored(optimum.point.x, heavy_tailed(spread.noise.sample(pairs, rng), spread.df, rng))
@@ -95,9 +96,10 @@ def _maximum_likelihood(
         "covariance": spread.basis,
         "promise": spread.promise,
         "discrimination": sharpness,
-        "deviations": widths(optimum.point.problem.likelihoods),
+        "widths": widths(optimum.point.problem.likelihoods),
     }
-    findings = say.few_clusters(spread.notes) + say.contradicting(contradicting)
+    blunt = [kind for kind, a in sharpness.items() if np.log(a) < BLUNT_LOG]
+    findings = say.few_clusters(spread.notes) + say.contradicting(contradicting) + say.blunt(blunt)
     findings += [] if optimum.converged else [say.not_converged(optimum.iterations)]
     matrix = spread.noise.matrix
     x = optimum.point.x

@@ -23,9 +23,12 @@ from heedful.preference.instruments import (
     distinct,
     item_arrays,
     judged_kind,
+    paced_kind,
     renumbered,
     taken,
 )
+from heedful.preference.signals import signals_by_position
+from heedful.preference.stages import ABSENT, UNRANKED, pick_stages, ranking_stages
 
 __all__ = [
     "FITTED_KINDS", "Comparisons", "Grades", "Identity", "Indices", "Instrument", "Observations", "Selections",
@@ -37,8 +40,8 @@ FITTED_KINDS = ("comparison", "ranking", "best_of", "rating", "label", "edit", "
 
 _COLUMNS = (
     "kind", "context", "outputs", "systems", "criterion", "address", "choice", "degree", "share", "ranks", "best",
-    "rating", "scale_low", "scale_high", "label", "steps", "signal", "amount", "propensity", "protocol", "source",
-    "rater", "rater_kind",
+    "worst", "rating", "scale_low", "scale_high", "label", "steps", "signal", "amount", "propensity", "position",
+    "protocol", "source", "rater", "rater_kind", "seconds",
 )  # fmt: skip
 
 Identity = Literal["system", "content"]
@@ -49,6 +52,8 @@ MAX_LEVELS = 12
 BINS = 10
 # Comparisons with more distinct degrees than this are read by their choice alone: each degree has a parameter.
 MAX_DEGREES = 7
+# Comparisons answered in less than half, or more than twice, the median time of their rater are instruments apart.
+PACES = {"fast": (0.0, 0.5), "slowly": (2.0, np.inf)}
 # Each judge read apart has as many deviations as there are items or features.
 MOST_JUDGES = 5
 OTHER_JUDGES, UNNAMED_JUDGE = "other judges", "judges without a name"
@@ -66,6 +71,7 @@ def observe(
     half_ties: bool = False,
     soft_votes: bool = True,
     apart: Mapping[str, str] | None = None,
+    by_pace: bool = False,
 ) -> Observations:
     """The votes of a table on one criterion.
 
@@ -73,13 +79,15 @@ def observe(
     or "content", the output in its context. `half_ties` counts a tie as half a win for each; `soft_votes` counts a
     comparison with a share as that fraction of a win for the first, instead of by its choice. Models and rules in
     `apart` get instruments of their own, named after the judge that `apart` takes them for; of each judge the sort with
-    most votes is used. Judgements that contradict no model but say nothing about utilities (both bad, incomparable), of
-    parts of outputs, of candidates that are not known, or of an item against itself are excluded and counted.
+    most votes is used. `by_pace` makes instruments of their own of the comparisons that were answered fast or slowly,
+    beside the median time of the same rater. Judgements that contradict no model but say nothing about utilities (both
+    bad, incomparable), of parts of outputs, of candidates that are not known, or of an item against itself are excluded
+    and counted.
 
     Degrees are read where all decided votes of one source under one protocol have one: whether a question asked for a
     degree must not depend on how it was answered, and a tie never has one.
     """
-    return _Compilation(table, criterion, identity, half_ties, soft_votes).result(apart or {})
+    return _Compilation(table, criterion, identity, half_ties, soft_votes).result(apart or {}, by_pace)
 
 
 def judges_beside_people(table: Table, criterion: str) -> dict[str, str]:
@@ -125,8 +133,9 @@ class _Compilation:
         self.start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.intp)
         self.kind = self.frame["kind"].to_physical().to_numpy()
         self.table_row = self.frame["row"].to_numpy().astype(np.intp)
+        self.raters, self.rater = _codes(self._raters())
 
-    def result(self, apart: Mapping[str, str]) -> Observations:
+    def result(self, apart: Mapping[str, str], by_pace: bool) -> Observations:
         built: dict[str, Instrument] = {
             **self._comparisons(),
             **self._rankings(),
@@ -137,8 +146,25 @@ class _Compilation:
             **self._steps(),
             **self._implicit(),
         }
+        if by_pace and "seconds" in self.frame.columns:
+            built = self._by_pace(built)
         used = {name: instrument for name, instrument in built.items() if len(instrument.row)}
         return self._compact(*self._by_judge(used, apart))
+
+    def _by_pace(self, instruments: dict[str, Instrument]) -> dict[str, Instrument]:
+        """Comparisons answered fast or slowly apart from the others, and from those whose time is not known."""
+        votes = instruments.get("comparison")
+        if votes is None:
+            return instruments
+        usual = pl.col("seconds").median()
+        usual = usual.over(pl.col("rater").fill_null("")) if "rater" in self.frame.columns else usual
+        timed = self.frame.filter(pl.col("kind") == "comparison").select("row", pace=pl.col("seconds") / usual)
+        pace = np.full(int(self.table_row.max(initial=-1)) + 1, 1.0)
+        pace[timed["row"].to_numpy()] = timed["pace"].fill_null(1.0).fill_nan(1.0).to_numpy()
+        own = pace[votes.row]
+        found = {name: (low <= own) & (own < high) & (own != 1.0) for name, (low, high) in PACES.items()}
+        parts = {paced_kind("comparison", name): taken(votes, mine) for name, mine in found.items()}
+        return {**instruments, "comparison": taken(votes, ~np.any(list(found.values()), axis=0)), **parts}
 
     def _by_judge(
         self, instruments: dict[str, Instrument], apart: Mapping[str, str]
@@ -178,7 +204,8 @@ class _Compilation:
         names = tuple(self.names[i] for i in kept)
         contents = None if self.contents is None else tuple(self.contents[i] for i in kept)
         moved = {name: renumbered(instrument, new) for name, instrument in instruments.items()}
-        return Observations(names, contents, moved, self.excluded, self.by_choice, judged)
+        raters = tuple(self.raters)
+        return Observations(names, contents, moved, self.excluded, self.by_choice, judged, raters)
 
     def _count(self, reason: str, number: int) -> None:
         if number:
@@ -194,6 +221,15 @@ class _Compilation:
         what = "neither system nor output is known" if self.identity == "system" else "the output is not known"
         self._count(f"a candidate of which {what}", int((~known).sum()))
         return frame.filter(pl.Series(known)), codes[known[owner]]
+
+    def _raters(self) -> pl.Series:
+        if "rater" in self.frame.columns:
+            return self.frame["rater"]
+        return pl.repeat(None, self.frame.height, eager=True, dtype=pl.String)
+
+    def _grades(self, rows: Indices, value: Floats, weight: Floats | None = None) -> Grades:
+        """What raters said of the only candidate of each of these rows."""
+        return Grades(self.table_row[rows], self.codes[self.start[rows]], value, weight, self.rater[rows])
 
     def _rows_of(self, kind: Kind) -> Indices:
         return np.flatnonzero(self.kind == KINDS.index(kind))
@@ -263,19 +299,17 @@ class _Compilation:
         if not len(rows):
             return {}
         members, _ = self._padded(rows)
-        best = self.frame["best"].to_numpy()[rows].astype(np.intp)
-        chosen = np.arange(members.shape[1]) == best[:, None]
-        return {"best of": Selections(self.table_row[rows], members, chosen)}
+        best, worst = (np.nan_to_num(self._floats(name, rows), nan=-1).astype(np.intp) for name in ("best", "worst"))
+        return {"best of": pick_stages(self.table_row[rows], members, best, worst)}
 
     def _rankings(self) -> dict[str, Instrument]:
         rows = self._distinct(self._rows_of("ranking"))
         if not len(rows):
             return {}
         members, present = self._padded(rows)
-        given = self.frame["ranks"].gather(rows).explode().to_numpy()
-        ranks = np.full(members.shape, np.iinfo(np.int64).max)
-        ranks[present] = given
-        return {"ranking": _stages(self.table_row[rows], members, ranks)}
+        ranks = np.full(members.shape, ABSENT)
+        ranks[present] = self.frame["ranks"].gather(rows).explode().cast(pl.Int64).fill_null(UNRANKED).to_numpy()
+        return {"ranking": ranking_stages(self.table_row[rows], members, ranks)}
 
     def _distinct(self, rows: Indices) -> Indices:
         """Without records in which an item stands twice."""
@@ -303,17 +337,14 @@ class _Compilation:
         scales, which = np.unique(np.stack([low, high], axis=1), axis=0, return_inverse=True)
         for number, (bottom, top) in enumerate(scales):
             chosen = rows[which.ravel() == number]
-            value = self._floats("rating", chosen)
-            item = self.codes[self.start[chosen]]
-            grades[f"rating {bottom:g} to {top:g}"] = Grades(self.table_row[chosen], item, value)
+            grades[f"rating {bottom:g} to {top:g}"] = self._grades(chosen, self._floats("rating", chosen))
         return grades
 
     def _labels(self) -> dict[str, Instrument]:
         rows = self._rows_of("label")
         if not len(rows):
             return {}
-        value = self._floats("label", rows)
-        return {"label": Grades(self.table_row[rows], self.codes[self.start[rows]], value)}
+        return {"label": self._grades(rows, self._floats("label", rows))}
 
     def _steps(self) -> dict[str, Instrument]:
         """Each mark of a step as a grade of the output that takes it."""
@@ -324,27 +355,18 @@ class _Compilation:
         owner = np.repeat(rows, marks.list.len().fill_null(0).to_numpy())
         value = marks.explode(empty_as_null=False).cast(pl.Float64).fill_null(float("nan")).to_numpy()
         marked = ~np.isnan(value)
-        owner = owner[marked]
-        return {STEPS: Grades(self.table_row[owner], self.codes[self.start[owner]], value[marked])}
+        return {STEPS: self._grades(owner[marked], value[marked])}
 
     def _implicit(self) -> dict[str, Instrument]:
-        """Signals by name, with the inverse of the propensity with which each would be recorded as weight."""
         rows = self._rows_of("implicit")
         if not len(rows):
             return {}
-        signals = self.frame["signal"].gather(rows)
-        weight = 1 / np.nan_to_num(self._floats("propensity", rows), nan=1.0)
-        amount, row, item = self._floats("amount", rows), self.table_row[rows], self.codes[self.start[rows]]
-        found: dict[str, Instrument] = {}
-        for signal in signals.unique().sort().to_list():
-            own = (signals == signal).to_numpy()
-            found[f"implicit {signal}"] = Grades(row[own], item[own], amount[own], _effective(weight[own]))
+        told = (self._floats(name, rows) for name in ("amount", "propensity", "position"))
+        items, signal = self.codes[self.start[rows]], self.frame["signal"].gather(rows)
+        found, unused = signals_by_position(self.table_row[rows], items, signal, *told)
+        for reason, number in unused.items():
+            self._count(reason, number)
         return found
-
-
-def _effective(weight: Floats) -> Floats:
-    """Weights that add up to the effective number of votes (Σw)² / Σw² (Kish 1965), so that they outvote none."""
-    return np.asarray(weight * weight.sum() / (weight**2).sum())
 
 
 def _row_filters(table: Table, criterion: str) -> Iterable[tuple[str, pl.Expr]]:
@@ -416,24 +438,3 @@ def _comparisons(
     used = weights > 0
     index = index[used]
     return Comparisons(row[index], first[index], second[index], outcomes[used], weights[used])
-
-
-def _stages(row: Indices, members: Indices, ranks: NDArray[np.int64]) -> Selections:
-    """Rankings as repeated choice: the best (tied) from all, the next from the rest, ... while a choice remains."""
-    beyond = np.iinfo(np.int64).max
-    rows, sets, chosen = [], [], []
-    while True:
-        left = (ranks < beyond).sum(axis=1)
-        going = left > 1
-        if not going.any():
-            break
-        row, members, ranks = row[going], members[going], ranks[going]
-        best = ranks == ranks.min(axis=1, keepdims=True)
-        rows.append(row)
-        sets.append(np.where(ranks < beyond, members, -1))
-        chosen.append(best)
-        ranks = np.where(best, beyond, ranks)
-    width = members.shape[1]
-    if not rows:
-        return Selections(np.zeros(0, np.intp), np.zeros((0, width), np.intp), np.zeros((0, width), bool))
-    return Selections(np.concatenate(rows), np.concatenate(sets), np.concatenate(chosen))

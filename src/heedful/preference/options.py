@@ -10,7 +10,7 @@ from heedful.preference.critiques import Extractor
 
 DRAWS = 256
 # Options that a head has of its own, with what they are where nobody chose.
-_OF_HEADS = {"prior_sd": None, "ties": "free", "critiques": None, "draws": DRAWS}
+_OF_HEADS = {"prior_sd": None, "ties": "free", "pace": "pooled", "critiques": None, "draws": DRAWS}
 
 
 def check(utility: str, features: Encoder | None, prior_sd: float | str | None, critiques: Extractor | None) -> None:
@@ -45,7 +45,13 @@ def check_numbers(draws: int, seed: int) -> None:
         raise UsageError(f"draws are 2 or more and a seed 0 or more, not {draws} and {seed}", where="draws, seed")
 
 
-_OPTIONS = {"ties": ("free", "half"), "clusters": ("auto", "none"), "judges": ("apart", "pooled")}
+_OPTIONS = {
+    "ties": ("free", "half"),
+    "clusters": ("auto", "none"),
+    "judges": ("apart", "pooled"),
+    "scales": ("own", "common"),
+    "pace": ("apart", "pooled"),
+}
 
 
 def check_choices(**given: str) -> None:

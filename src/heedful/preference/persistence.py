@@ -16,7 +16,9 @@ from heedful.models.encoders import Arrays
 from heedful.preference.named import Named
 
 FORMAT = "heedful.posterior"
-VERSION = 2
+VERSION = 3
+# Version 2 had no scales of raters.
+READABLE = (2, 3)
 _JSON, _ARRAYS = "posterior.json", "posterior.safetensors"
 
 
@@ -85,7 +87,7 @@ def _document(folder: Path) -> Named:
     if not isinstance(document, Named) or document.get("format") != FORMAT:
         raise InputError("this is not a saved posterior", where=str(path))
     version = document.get("version")
-    if version != VERSION:
+    if version not in READABLE:
         older = isinstance(version, int) and version < VERSION
         raise InputError(
             f"the posterior has format version {version}, this heedful reads version {VERSION}",

@@ -13,7 +13,7 @@ from heedful.core import Finding, Floats, InputError, Item, Parts, Scores
 from heedful.preference.pairs import PairModel
 from heedful.preference.persistence import Saved
 from heedful.preference.potential import Potentials
-from heedful.preference.prediction import Prediction, Reading, predict
+from heedful.preference.prediction import Prediction, RaterScale, Reading, predict, rater_scales
 from heedful.preference.utilities import FreeItems, Utility
 
 if TYPE_CHECKING:
@@ -83,6 +83,11 @@ class FittedPosterior(Potentials, Saved):
     def frame(self, item: Item) -> Parts | None:
         """Where utilities are known up to one constant: a context; for free items, everywhere (None)."""
         return None if isinstance(self.utility, FreeItems) else item.context
+
+    @property
+    def scales(self) -> tuple[RaterScale, ...]:
+        """How each rater who is told apart uses each scale; see `RaterScale`."""
+        return tuple(scale for reading in self.readings for scale in rater_scales(reading))
 
     def predict(self, table: Table) -> Prediction:
         """What the posterior says about each row of a table; see `Prediction`."""

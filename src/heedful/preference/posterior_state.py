@@ -1,4 +1,4 @@
-"""A fitted posterior as arrays and JSON values, and back: layout 2."""
+"""A fitted posterior as arrays and JSON values, and back: layout 3, and 2 that had no scales of raters."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from heedful.preference.prediction import Reading
 from heedful.preference.utilities import FreeItems, Linear, Utility
 
 _READ = ("nuisance", "draws", "discrimination", "deviation")
+_SCALES = ("strictness", "stretch", "sds")
 _MODELS = {"pairs": PairModel, "choices": ChoiceModel, "grades": GradeModel}
 
 
@@ -35,7 +36,7 @@ def state_of(posterior: FittedPosterior) -> tuple[Arrays, dict[str, Any]]:
     if posterior.covariance is not None:
         arrays["covariance"] = posterior.covariance
     for number, reading in enumerate(posterior.readings):
-        arrays |= {f"reading.{number}.{name}": getattr(reading, name) for name in _READ}
+        arrays |= {f"reading.{number}.{name}": getattr(reading, name) for name in (*_READ, *_SCALES)}
     encoder = None
     if isinstance(posterior.utility, Linear):
         own, encoder = posterior.utility.encoder.state()
@@ -105,7 +106,7 @@ def _described(reading: Reading) -> dict[str, Any]:
         field.name: value.tolist() if isinstance(value := getattr(reading.model, field.name), np.ndarray) else value
         for field in fields(reading.model)
     }
-    return {"kind": reading.kind, "model": sort, **values}
+    return {"kind": reading.kind, "model": sort, "raters": reading.raters, **values}
 
 
 def _reading(described: Mapping[str, Any], number: int, arrays: Mapping[str, NDArray[Any]]) -> Reading:
@@ -116,4 +117,7 @@ def _reading(described: Mapping[str, Any], number: int, arrays: Mapping[str, NDA
         values[field.name] = value if isinstance(value, bool) else np.array(value, dtype=np.float64)
     if model is ChoiceModel:
         values["orders"] = tuple(int(order) for order in described["orders"])
-    return Reading(described["kind"], model(**values), *(arrays[f"reading.{number}.{name}"] for name in _READ))
+    held: dict[str, Any] = {name: arrays[f"reading.{number}.{name}"] for name in _READ}
+    if described.get("raters"):
+        held |= {name: arrays[f"reading.{number}.{name}"] for name in _SCALES} | {"raters": tuple(described["raters"])}
+    return Reading(described["kind"], model(**values), **held)

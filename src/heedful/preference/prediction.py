@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
+from scipy import sparse, special
 from scipy.special import xlog1py, xlogy
 
 from heedful.core import Floats
@@ -14,11 +15,14 @@ from heedful.feedback import Table
 from heedful.preference.choices import ChoiceModel
 from heedful.preference.deviations import DEVIATION
 from heedful.preference.discrimination import LOG_DISCRIMINATION
+from heedful.preference.effects import widths_of
 from heedful.preference.grades import GradeModel
 from heedful.preference.inference import Optimum
 from heedful.preference.instruments import judged_kind, sort_of
 from heedful.preference.likelihoods import Likelihood
 from heedful.preference.observations import Comparisons, Grades, Indices, Instrument, Observations, Selections, observe
+from heedful.preference.own_scales import STRETCH, STRICTNESS
+from heedful.preference.own_scales import thresholds as own_thresholds
 from heedful.preference.pairs import PairModel
 
 if TYPE_CHECKING:
@@ -38,7 +42,8 @@ class Reading:
     """How one instrument's votes depend on utilities: by its model at a · u + B η, with nuisance parameters [p].
 
     `draws` [k, p] are of the nuisance parameters, `discrimination` [k] of a: 1 where it fixes the unit; `deviation` [k,
-    q] of a judge's η, over the posterior's names; q is 0 for people.
+    q] of a judge's η, over the posterior's names; q is 0 for people. `raters` [R] have scales of their own, with draws
+    of their `strictness` and of their log `stretch` [k, R]; `sds` are those of the population that they are from.
     """
 
     kind: str
@@ -47,6 +52,59 @@ class Reading:
     draws: Floats
     discrimination: Floats = field(default_factory=lambda: np.ones(1))
     deviation: Floats = field(default_factory=lambda: np.zeros((1, 0)))
+    raters: tuple[str, ...] = ()
+    strictness: Floats = field(default_factory=lambda: np.zeros((1, 0)))
+    stretch: Floats = field(default_factory=lambda: np.zeros((1, 0)))
+    sds: Floats = field(default_factory=lambda: np.zeros(2))
+
+    def thresholds(self, raters: Sequence[str | None]) -> Floats:
+        """Draws of the thresholds of each of these raters [k, m, t]; new ones are drawn from the population."""
+        common = np.sort(self.draws, axis=1)
+        if not self.raters:
+            return common[:, None]
+        number = {name: place for place, name in enumerate(self.raters)}
+        code = np.array([number.get(name, -1) if name is not None else -1 for name in raters], np.intp)
+        k, rng = len(common), np.random.default_rng(0)
+        normal = special.ndtri((np.arange(k) + 0.5) / k)
+        new = [sd * rng.permutation(normal)[:, None] for sd in self.sds]
+        b, s = (
+            np.append(own, one, axis=1)[:, code] for own, one in zip((self.strictness, self.stretch), new, strict=True)
+        )
+        return own_thresholds(common, b, np.exp(s))
+
+
+@dataclass(frozen=True)
+class RaterScale:
+    """How one rater uses the scale of one sort of grades, beside a rater in the middle.
+
+    `strictness` (nats, added to every threshold: above 0 gives lower grades) and `log_stretch` (of the distances
+    between thresholds: above 0 keeps to the middle of the scale; None for labels), each with its posterior standard
+    deviation.
+    """
+
+    kind: str
+    rater: str
+    strictness: float
+    strictness_sd: float
+    log_stretch: float | None
+    log_stretch_sd: float | None
+
+
+def rater_scales(reading: Reading) -> tuple[RaterScale, ...]:
+    """The scales of the raters that a reading tells apart."""
+    strict, stretch = reading.strictness, reading.stretch
+    one = not stretch.any()
+    return tuple(
+        RaterScale(
+            reading.kind,
+            rater,
+            float(strict[:, place].mean()),
+            float(strict[:, place].std()),
+            None if one else float(stretch[:, place].mean()),
+            None if one else float(stretch[:, place].std()),
+        )
+        for place, rater in enumerate(reading.raters)
+    )
 
 
 def readings(optimum: Optimum, x: Floats, drawn: Floats) -> tuple[Reading, ...]:
@@ -62,7 +120,8 @@ def _of_likelihood(likelihood: Likelihood, nuisance: Floats, draws: Floats) -> R
     names = np.array(likelihood.nuisances, dtype=object)
     sharpness = names == LOG_DISCRIMINATION
     effect = np.array([name.startswith(DEVIATION) for name in names], bool)
-    own = ~(sharpness | effect)
+    strict, stretch = (np.array([name.startswith(own) for name in names], bool) for own in (STRICTNESS, STRETCH))
+    own = ~(sharpness | effect | strict | stretch)
     a, drawn_a = np.exp(nuisance[sharpness].sum()), np.exp(draws[:, sharpness].sum(axis=1))
     moves = likelihood.shift[own] != 0
     return Reading(
@@ -72,6 +131,10 @@ def _of_likelihood(likelihood: Likelihood, nuisance: Floats, draws: Floats) -> R
         np.where(moves, drawn_a[:, None], 1.0) * draws[:, own],
         drawn_a,
         draws[:, effect],
+        tuple(name.removeprefix(STRICTNESS) for name in names[strict]),
+        draws[:, strict],
+        draws[:, stretch] if stretch.any() else np.zeros((len(draws), int(strict.sum()))),
+        np.resize([*widths_of(likelihood).values(), 0.0], 2) if strict.any() else np.zeros(2),
     )
 
 
@@ -98,7 +161,8 @@ def predict(posterior: FittedPosterior, table: Table) -> Prediction:
     with p = P(first wins | decided); its outcome is its choice.
     """
     identity, apart = posterior.utility.identity, posterior.model.get("judges")
-    seen = observe(table, posterior.criterion, identity=identity, soft_votes=False, apart=apart)
+    by_pace = posterior.model.get("pace") == "apart"
+    seen = observe(table, posterior.criterion, identity=identity, soft_votes=False, apart=apart, by_pace=by_pace)
     result = _Rows(len(table), seen)
     drawn, known = _utilities(posterior, seen, posterior.draws)
     for kind, votes in seen.instruments.items():
@@ -114,7 +178,7 @@ def predict(posterior: FittedPosterior, table: Table) -> Prediction:
                 votes, reading, utilities, known, by_sign=("degree" in kind) != ("degree" in reading.kind)
             )
         elif isinstance(votes, Grades):
-            result.grades(votes, reading, utilities, known)
+            result.grades(votes, reading, utilities, known, seen.raters)
         else:
             result.selections(votes, reading, utilities, known)
     result.shares(table.column("share").cast(float).to_numpy())
@@ -168,17 +232,21 @@ class _Rows:
             self.unpredicted = {reason: count for reason, count in self.unpredicted.items() if count}
         self.log_prob[soft] = xlogy(s, p) + xlog1py(1 - s, -p)
 
-    def grades(self, votes: Grades, reading: Reading, utilities: Floats, known: np.ndarray) -> None:
+    def grades(
+        self, votes: Grades, reading: Reading, utilities: Floats, known: np.ndarray, names: tuple[str, ...]
+    ) -> None:
         assert isinstance(reading.model, GradeModel)
         usable = known[votes.item]
         self.fail(votes.row[~usable], _UNKNOWN_ITEM)
         row, item, value = votes.row[usable], votes.item[usable], votes.value[usable]
-        items, place = np.unique(item, return_inverse=True)
-        thresholds = np.sort(reading.draws, axis=1)[:, None, :]
-        p = np.concatenate(
-            [np.zeros((0, len(reading.model.upper)))]
-            + [np.exp(reading.model.log_prob(utilities[:, block], thresholds)).mean(axis=0) for block in _blocks(items)]
-        )
+        rater = np.full(len(item), -1) if votes.rater is None or not reading.raters else votes.rater[usable]
+        cells, place = np.unique(item * (len(names) + 1) + rater + 1, return_inverse=True)
+        parts = [np.zeros((0, len(reading.model.upper)))]
+        for block in _blocks(cells):
+            items, who = np.divmod(block, len(names) + 1)
+            thresholds = reading.thresholds([(None, *names)[code] for code in who])
+            parts.append(np.exp(reading.model.log_prob(utilities[:, items], thresholds)).mean(axis=0))
+        p = np.concatenate(parts)
         if sort_of(reading.kind)[0] == "label":
             self.outcome[votes.row] = votes.value
             self.probability[row] = p[place, -1]
@@ -203,11 +271,11 @@ class _Rows:
         good = (~(unknown | impossible))[place] & np.isin(sizes, reading.model.orders)
         if not good.any():
             return
-        nuisance = reading.draws[:, None, :]
+        nuisance, signs = reading.draws[:, None, :], votes.signs[:, None]
         per_stage = np.concatenate(
             [
                 reading.model.log_prob(
-                    np.where(present[block], utilities[:, votes.members[block]], -np.inf),
+                    np.where(present[block], signs[block] * utilities[:, votes.members[block]], -np.inf),
                     np.broadcast_to(votes.chosen[block].astype(np.float64), (len(utilities), *present[block].shape)),
                     np.broadcast_to(nuisance, (len(utilities), len(block), nuisance.shape[2])),
                 )

@@ -149,7 +149,8 @@ def penalised_covariance(optimum: Optimum, clusters: Clusters) -> Covariance:
     """The Laplace approximation H⁻¹ of a posterior with a prior, widened where votes are correlated.
 
     H = J + Λ with J the information of the votes and Λ that of the prior. With clusters the votes' part of the noise is
-    multiplied by the design effect φ = tr(H⁻¹ M) / tr(H⁻¹ J): H⁻¹ (φ J + Λ) H⁻¹. φ is at least 1, unless the records
+    multiplied by the design effect φ = tr(S A M Aᵀ) / tr(S A J Aᵀ), with A the rows of H⁻¹ for the weights and S the
+    inverse of its columns for them: H⁻¹ (φ J + Λ) H⁻¹. φ is at least 1, unless the records
     tell the variance. One number can be estimated from few clusters, however many features there are; the full middle M
     cannot, and where it has no rank it would call directions certain that are not.
     """
@@ -164,7 +165,10 @@ def penalised_covariance(optimum: Optimum, clusters: Clusters) -> Covariance:
     groups = [group.code for group in ways] or [np.arange(len(rows))]
     meat, df = clustered_meat(scores, groups)
     votes = point.likelihood_information()
-    effect = float(np.vdot(inverse, meat) / np.vdot(inverse, votes))
+    weights = inverse[: point.problem.coefficients]
+    unit = np.linalg.inv(weights[:, : len(weights)])
+    noise, expected = (np.vdot(unit, weights @ middle @ weights.T) for middle in (meat, votes))
+    effect = float(noise / expected)
     effect = effect if clusters.by_records else max(effect, 1.0)
     widened = inverse + (effect - 1) * inverse @ votes @ inverse
     return Covariance(Dense(widened), df, "clustered" if ways else "records", "credible", none, counts, notes)

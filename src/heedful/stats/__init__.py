@@ -7,6 +7,7 @@ from heedful.stats.calibration import (
     equal_mass_bins,
     expected_calibration_error,
     reliability_curve,
+    softmax_temperature,
     temperature,
 )
 from heedful.stats.clusters import Grouping, MeanVariance, clustered_meat, mean_variance
@@ -21,7 +22,7 @@ from heedful.stats.intervals import (
 from heedful.stats.krippendorff import krippendorff_alpha
 from heedful.stats.ranks import rank_intervals
 from heedful.stats.resampling import cluster_bootstrap, mcnemar, percentile_interval, sign_flip_test
-from heedful.stats.scoring import accuracy, brier, log_loss
+from heedful.stats.scoring import accuracy, brier, log_loss, overlap
 from heedful.stats.sequential import confidence_sequence, e_process
 
 __all__ = [
@@ -45,12 +46,14 @@ __all__ = [
     "mcnemar",
     "mean_estimate",
     "mean_variance",
+    "overlap",
     "paired_difference",
     "percentile_interval",
     "proportion",
     "rank_intervals",
     "reliability_curve",
     "sign_flip_test",
+    "softmax_temperature",
     "temperature",
     "wilson",
 ]

@@ -8,7 +8,7 @@ from typing import TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse, special
+from scipy import optimize, sparse, special
 
 from heedful.core import Estimate, Floats, InputError, Interval
 from heedful.stats.clusters import Codes, clustered_meat, groupings
@@ -229,6 +229,38 @@ def _sharpness(margin: Floats) -> float:
             return step
         slope = step
     return slope
+
+
+def softmax_temperature(logits: ArrayLike, outcome: ArrayLike) -> Estimate:
+    """The temperature T > 0 for which softmax(logits / T) gives what happened the least log loss (Guo et al. 2017).
+
+    `logits` [n, s], up to a constant a row: log-probabilities serve; `outcome` [n], which of the s happened. Convex in
+    1/T; the variance is from the observed information. Not identified where the likeliest outcome always happened
+    (T → 0), or where what happened had on average no greater logit than the s together (T → infinity).
+    Raises InputError where logits are not finite or outcomes not among them.
+    """
+    given, happened = np.asarray(logits, np.float64), np.asarray(outcome)
+    if given.ndim != 2 or happened.shape != given.shape[:1] or not np.isfinite(given).all():
+        raise InputError(f"finite logits [n, s] and outcomes [n] are needed, not {given.shape}, {happened.shape}")
+    if happened.dtype.kind not in "iu" or ((happened < 0) | (happened >= given.shape[1])).any():
+        raise InputError(f"outcomes are whole numbers from 0 to {given.shape[1] - 1}", where="outcome")
+    n = len(given)
+    ahead = given - given[np.arange(n), happened][:, None]  # of what happened, 0
+
+    def slope(sharpness: float) -> float:
+        return -float((special.softmax(sharpness * ahead, axis=1) * ahead).sum())
+
+    if slope(0.0) <= 0:
+        return Estimate(np.inf, n, identified=False, note="the logits tell no better than chance what happens")
+    if ahead.max() <= 0:
+        return Estimate(0.0, n, identified=False, note="the likeliest always happened, so any sharpening helps")
+    high = 1.0
+    while slope(high) > 0:
+        high *= 2
+    found = float(optimize.brentq(slope, 0.0, high, xtol=1e-12, rtol=1e-12))
+    weight = special.softmax(found * ahead, axis=1)
+    information = float((weight * ahead**2).sum() - ((weight * ahead).sum(axis=1) ** 2).sum())
+    return Estimate(1 / found, n, 1 / (information * found**4))
 
 
 def apply_temperature(probability: ArrayLike, value: float) -> Floats:

@@ -55,3 +55,16 @@ def accuracy(probability: ArrayLike, outcome: ArrayLike) -> Floats:
     """
     p, y = checked_forecasts(probability, outcome)
     return np.where(p == 0.5, 0.5, ((p > 0.5) == (y == 1)).astype(np.float64))
+
+
+def overlap(first: ArrayLike, second: ArrayLike) -> float:
+    """2 Σ p q / Σ (p + q) of two sets given by membership p, q [n] in [0, 1] (Dice 1945); 1 where both are empty.
+
+    Where one is a set of units found and the other the true one, it is the F1 score; where one is of probabilities, its
+    counterpart with expected counts.
+    """
+    p, q = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if p.ndim != 1 or p.shape != q.shape or not all(((own >= 0) & (own <= 1)).all() for own in (p, q)):
+        raise InputError(f"memberships [n] in [0, 1] are needed, not of {p.shape} and {q.shape}", where="overlap")
+    total = float((p + q).sum())
+    return 2 * float(p @ q) / total if total else 1.0

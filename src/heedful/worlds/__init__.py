@@ -1,9 +1,10 @@
-"""Worlds with known truth: an arena of systems, an enumerable language, and raters with known faults."""
+"""Worlds with known truth: an arena of systems, an enumerable language, a grid, and raters with known faults."""
 
 from heedful.worlds.arena import ArenaWorld
 from heedful.worlds.collect import Judged, Questions, World, answer, collect, judge
 from heedful.worlds.effects import normal_effect
 from heedful.worlds.fidelity import STATISTICS, Fidelity, Likeness, fidelity
+from heedful.worlds.gridworld import GridWorld
 from heedful.worlds.language import CRITERIA, LanguageWorld, TrueUtility
 from heedful.worlds.limit import davidson_limit
 from heedful.worlds.raters import Shown, SimulatedRaters, TieLaw, tie_probabilities
@@ -13,6 +14,7 @@ __all__ = [
     "STATISTICS",
     "ArenaWorld",
     "Fidelity",
+    "GridWorld",
     "Judged",
     "LanguageWorld",
     "Likeness",

@@ -14,7 +14,7 @@ from heedful.core import InputError, Item
 from heedful.feedback import Table
 from heedful.worlds.raters import Shown, SimulatedRaters, Whole
 
-Judged = Literal["comparison", "ranking", "best_of", "rating", "label"]
+Judged = Literal["comparison", "ranking", "best_of", "best_worst", "rating", "label"]
 _FIRST_DAY = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 _CHOICES = ("first", "second", "tie")
 
@@ -68,6 +68,7 @@ def collect(
 ) -> Table:
     """n records of `kind` on random questions, each question judged by `votes` different raters.
 
+    "best_worst" gives records of kind best_of that name the worst, too.
     `size` is the number of candidates: 2 for comparisons, 1 for ratings and labels, 4 unless said otherwise for
     rankings and best-of. Ids are `name`-0, `name`-1, ... Raises InputError where the numbers do not fit.
     """
@@ -173,6 +174,11 @@ def _best_of(shown: Shown, raters: SimulatedRaters, *context: Any) -> dict[str, 
     return {"best": pl.Series(raters.best_of(shown, *context).astype(np.int32))}
 
 
+def _best_worst(shown: Shown, raters: SimulatedRaters, *context: Any) -> dict[str, Any]:
+    best, worst = (pl.Series(place.astype(np.int32)) for place in raters.best_worst(shown, *context))
+    return {"kind": pl.repeat("best_of", len(best), eager=True), "best": best, "worst": worst}
+
+
 def _rating(shown: Shown, raters: SimulatedRaters, *context: Any) -> dict[str, Any]:
     rating = pl.Series(raters.rate(shown, *context).astype(np.float64))
     constant = {"scale_low": 1.0, "scale_high": float(len(raters.rating_cuts) + 1), "step": 1.0}
@@ -187,6 +193,7 @@ _VALUES: dict[str, Callable[..., dict[str, Any]]] = {
     "comparison": _comparison,
     "ranking": _ranking,
     "best_of": _best_of,
+    "best_worst": _best_worst,
     "rating": _rating,
     "label": _label,
 }

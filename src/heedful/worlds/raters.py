@@ -170,6 +170,17 @@ class SimulatedRaters:
         """The column [n] of the candidate each rater likes best."""
         return np.asarray(self._noisy(shown, rater, time, rng).argmax(axis=1))
 
+    def best_worst(self, shown: Shown, rater: Whole, time: Floats, rng: np.random.Generator) -> tuple[Whole, Whole]:
+        """The columns [n] of the candidates liked best and, of the rest, least: each a choice with noise of its own.
+
+        Marley and Louviere (2005), the sequential model of best, then worst.
+        """
+        seen = self._attended(shown, rater, time, rng)
+        best = (seen + self._gumbel(seen, rater, rng)).argmax(axis=1)
+        least = self._gumbel(seen, rater, rng) - seen
+        np.put_along_axis(least, best[:, None], -np.inf, axis=1)
+        return best, least.argmax(axis=1)
+
     def rate(self, shown: Shown, rater: Whole, time: Floats, rng: np.random.Generator) -> Whole:
         """Ratings [n] of one candidate each, 1 to len(rating_cuts) + 1 (proportional odds: McCullagh 1980)."""
         cuts = np.asarray(self.rating_cuts)
@@ -183,12 +194,20 @@ class SimulatedRaters:
         careless = rng.random(len(yes)) < self._each("carelessness")[rater]
         return np.where(careless, rng.random(len(yes)) < 0.5, yes)
 
-    def _noisy(self, shown: Shown, rater: Whole, time: Floats, rng: np.random.Generator) -> Floats:
-        """Perceived utilities [n, k] with Gumbel noise; for a careless answer nothing but noise."""
+    def _attended(self, shown: Shown, rater: Whole, time: Floats, rng: np.random.Generator) -> Floats:
+        """Perceived utilities [n, k]; all alike for a careless answer."""
         seen = self.perceived(shown, rater, time)
         careless = rng.random(len(seen)) < self._each("carelessness")[rater]
         seen[careless] = 0.0
-        return np.asarray(seen + self._each("temperature")[rater, None] * rng.gumbel(size=seen.shape))
+        return seen
+
+    def _gumbel(self, seen: Floats, rater: Whole, rng: np.random.Generator) -> Floats:
+        return np.asarray(self._each("temperature")[rater, None] * rng.gumbel(size=seen.shape))
+
+    def _noisy(self, shown: Shown, rater: Whole, time: Floats, rng: np.random.Generator) -> Floats:
+        """Perceived utilities [n, k] with Gumbel noise; for a careless answer nothing but noise."""
+        seen = self._attended(shown, rater, time, rng)
+        return seen + self._gumbel(seen, rater, rng)
 
     def _lone(self, shown: Shown, rater: Whole, time: Floats, rng: np.random.Generator) -> Floats:
         """The perceived utility [n] of the one candidate with leniency and logistic noise."""

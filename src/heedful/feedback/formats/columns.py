@@ -17,9 +17,13 @@ _ANSWER: Mapping[str, str] = {
     "comparison": "choice", "ranking": "ranks", "best_of": "best", "rating": "rating", "label": "label",
     "steps": "steps", "critique": "text", "implicit": "signal",
 }  # fmt: skip
-_VALUE = ("choice", "degree", "share", "ranks", "best", "rating", "step", "label", "steps", "text", "signal", "amount")
+_VALUE = (
+    "choice", "degree", "share", "ranks", "best", "worst", "rating", "step", "label", "steps", "text", "signal",
+    "amount",
+)  # fmt: skip
 _PLAIN = (
-    "id", "criterion", "order", "protocol", "propensity", "policy", "time", "seconds", "licence", "consent", "personal",
+    "id", "criterion", "order", "protocol", "propensity", "position", "policy", "time", "seconds", "licence", "consent",
+    "personal",
 )  # fmt: skip
 _COLUMNS = ("kind", "context", "rater", "rater_kind", *_PLAIN, *_VALUE)
 _NAMES = ("id", "criterion", "protocol", "policy")

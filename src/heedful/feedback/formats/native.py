@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 METADATA_KEY = "heedful_schema"  # of Parquet files: the version of the table's schema
 
-_VALUE = ("choice", "degree", "share", "ranks", "best", "rating", "step", "label", "steps", "text", "signal", "amount")
-_PLAIN = ("protocol", "propensity", "policy", "time", "seconds", "licence", "consent", "personal")
+_VALUE = (
+    "choice", "degree", "share", "ranks", "best", "worst", "rating", "step", "label", "steps", "text", "signal",
+    "amount",
+)  # fmt: skip
+_PLAIN = ("protocol", "propensity", "position", "policy", "time", "seconds", "licence", "consent", "personal")
 _OTHER = (
     "id", "kind", "context", "outputs", "systems", "shown", "address", "criterion", "scale_low", "scale_high",
     "rater", "rater_kind", "extra", "source", "line",

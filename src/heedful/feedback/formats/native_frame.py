@@ -93,6 +93,8 @@ def _rules(table: pl.DataFrame) -> Iterator[pl.Expr]:
             yield here.not_() | pl.col(name).is_not_null() if name in table.columns else here.not_()
     present = [name for name in _BOUNDS if name in table.columns and table[name].null_count() < table.height]
     yield from (pl.col(name).is_null() | _BOUNDS[name](pl.col(name)) for name in present)
+    if {"best", "worst"} <= set(table.columns):
+        yield (pl.col("best") != pl.col("worst")).fill_null(True)
     yield from _scale_rules(table)
     yield from _distinct(kinds, n)
 
@@ -106,15 +108,20 @@ def _positive(column: pl.Expr) -> pl.Expr:
 
 
 def _sound_ranks(column: pl.Expr) -> pl.Expr:
-    n = pl.col("systems").list.len()
-    return (column.list.len() == n) & (column.list.drop_nulls().list.len() == n) & (column.list.min() >= 1)
+    """As many as candidates, those given from 1; the least of none at all is null, which no sound row has."""
+    return (column.list.len() == pl.col("systems").list.len()) & (column.list.min() >= 1)
+
+
+def _place(column: pl.Expr) -> pl.Expr:
+    return (column >= 0) & (column < pl.col("systems").list.len())
 
 
 _BOUNDS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
     "degree": _positive,
     "share": lambda column: column.is_between(0, 1),
     "ranks": _sound_ranks,
-    "best": lambda column: (column >= 0) & (column < pl.col("systems").list.len()),
+    "best": _place,
+    "worst": _place,
     "rating": _finite,
     "scale_low": _finite,
     "scale_high": _finite,
@@ -124,6 +131,7 @@ _BOUNDS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
     "id": lambda column: column != "",  # a record without an id is given one
     "rater": lambda column: column != "",
     "propensity": lambda column: (column > 0) & (column <= 1),
+    "position": lambda column: column >= 0,
     "seconds": lambda column: column.is_finite() & (column >= 0),
 }
 
@@ -161,6 +169,8 @@ def _contents_kept(rows: pl.DataFrame, table: pl.DataFrame, known: list[str]) ->
     for name in known:
         if name not in ("shown", "rater_kind"):
             yield rows[name].is_null() == table[name].is_null()
+    if "ranks" in known:  # a number too large for a rank is not a rank that is absent
+        yield _numbers(rows["ranks"].cast(pl.List(pl.Int64))).eq_missing(_numbers(table["ranks"]))
     if "context" in known:
         context = table["context"]
         yield _good(context, _marked(context), lambda text: _canonical(text, "world"))
@@ -173,6 +183,11 @@ def _contents_kept(rows: pl.DataFrame, table: pl.DataFrame, known: list[str]) ->
         yield _good(table["address"], table["address"].is_not_null(), _is_address)
     if "extra" in known:
         yield _sound_extra(table["extra"])
+
+
+def _numbers(lists: pl.Series) -> pl.Series:
+    """How many entries of each list are not null."""
+    return lists.list.drop_nulls().list.len()
 
 
 def _marked(texts: pl.Series) -> pl.Series:

@@ -21,7 +21,7 @@ from heedful.feedback.table import SCHEMA
 _RECORD = frozenset(field.alias or name for name, field in Record.model_fields.items())
 _VALUE, _CANDIDATE, _RATER = (frozenset(model.model_fields) for model in (Value, Candidate, Rater))
 _AS_THEY_ARE = frozenset(
-    ("id", "kind", "protocol", "propensity", "policy", "seconds", "licence", "consent", "personal")
+    ("id", "kind", "protocol", "propensity", "position", "policy", "seconds", "licence", "consent", "personal")
 )
 _LISTS = {"ranks", "steps"}
 _WHOLE = {"kind": "whole"}

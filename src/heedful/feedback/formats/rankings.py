@@ -2,7 +2,7 @@
 
 The forms in public use: a list of answers with one rank each (`ranks`, as in InstructGPT's comparisons, Ouyang et al.
 2022, arXiv:2203.02155), answers that each hold their rank (Nectar, https://huggingface.co/datasets/berkeley-nest/Nectar),
-a list of the answers best first (`ranking`), and the best of K (`best`).
+a list of the answers best first (`ranking`), and the best of K (`best`), also with the worst (`worst`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,15 @@ _PROMPTS = ("prompt", "instruction", "question", "context")
 _ANSWERS = ("responses", "completions", "outputs", "answers", "candidates")
 _SYSTEMS = ("models", "systems")
 _BESTS = ("best_index", "best")
+_WORSTS = ("worst_index", "worst")
 _RATERS = ("rater", "rater_id", "annotator", "annotator_id", "judge", "user_id")
 _TIMES = ("time", "timestamp", "created_at")
 _TEXTS = ("text", "output", "response", "answer", "completion", "content")
 _NAMES = ("system", "model")
-_USED = (*_PROMPTS, *_ANSWERS, *_SYSTEMS, *_BESTS, *_RATERS, *_TIMES, "ranks", "ranking", "criterion", "seconds", "id")
+_USED = (
+    *_PROMPTS, *_ANSWERS, *_SYSTEMS, *_BESTS, *_WORSTS, *_RATERS, *_TIMES, "ranks", "ranking", "criterion", "seconds",
+    "id",
+)  # fmt: skip
 
 
 def _matches(row: Row) -> bool:
@@ -40,9 +44,11 @@ def _answers(row: Row) -> list[Any] | None:
 def _parse(row: Row) -> Iterator[Judgement]:
     """One ranking or one best-of-K. The first of `ranks`, ranks inside the answers, `ranking`, `best` is read.
 
-    `ranks`: one number per answer, 1 = best, equal = tied (any numbers that rise from best to worst will do).
-    `ranking`: the answers best first, by id, by system, or by index from 0; those in an inner list are tied.
+    `ranks`: one number per answer, 1 = best, equal = tied (any numbers that rise from best to worst will do); empty =
+    below all that have one. `ranking`: the answers best first, by id, by system, or by index from 0; those in an inner
+    list are tied, those left out stand below all named.
     `best_index`: index from 0. `best`: an id, a system, an index from 0, or the answer's own text.
+    `worst_index`, `worst`: the worst beside the best, in the same way.
     """
     answers = _answers(row)
     if not answers:
@@ -94,26 +100,30 @@ def _judgement(row: Row, answers: Sequence[Any], systems: Sequence[Any]) -> tupl
     if not missing(row.get("ranking")):
         ranks = _ordered(unjson(row["ranking"]), _Names(answers, systems))
         return ranks if isinstance(ranks, Problem) else ("ranking", {"ranks": ranks})
-    best = _Names(answers, systems).find(first_of(row, _BESTS))
-    return best if isinstance(best, Problem) else ("best_of", {"best": best})
+    names = _Names(answers, systems)
+    best, said = names.find(first_of(row, _BESTS)), first_of(row, _WORSTS)
+    worst = None if said is None else names.find(said)
+    problem = next((place for place in (best, worst) if isinstance(place, Problem)), None)
+    return problem or ("best_of", present(best=best, worst=worst))
 
 
-def _checked(raw: Sequence[Any] | None, n: int) -> list[int] | Problem:
-    """One number per answer as whole ranks from 1."""
-    numbers = [number_of(rank) for rank in raw or ()]
-    if len(numbers) != n:
-        return Problem(f"{len(numbers)} ranks for {n} answers")
-    ranks = [rank for rank in numbers if rank is not None and math.isfinite(rank)]
-    if len(ranks) < n:
-        return Problem(f"ranks {raw} hold something that is no number: every answer needs a rank")
-    if all(rank.is_integer() and rank >= 1 for rank in ranks):
-        return [int(rank) for rank in ranks]
+def _checked(raw: Sequence[Any] | None, n: int) -> list[int | None] | Problem:
+    """One number per answer as whole ranks from 1; None where the answer has none."""
+    given = list(raw or ())
+    if len(given) != n:
+        return Problem(f"{len(given)} ranks for {n} answers")
+    numbers = [number_of(rank) for rank in given]
+    ranks = [number for number in numbers if number is not None and math.isfinite(number)]
+    if len(ranks) < sum(not missing(rank) for rank in given):
+        return Problem(f"ranks {raw} hold something that is no number")
     steps = sorted(set(ranks))
-    return [steps.index(rank) + 1 for rank in ranks]
+    if all(rank.is_integer() and rank >= 1 for rank in ranks):
+        return [None if number is None else int(number) for number in numbers]
+    return [None if number is None else steps.index(number) + 1 for number in numbers]
 
 
-def _ordered(ranking: Any, names: _Names) -> list[int] | Problem:
-    """Answers listed best first, tied ones in inner lists, as a rank per answer (1, 2, 2, 4)."""
+def _ordered(ranking: Any, names: _Names) -> list[int | None] | Problem:
+    """Answers listed best first, tied ones in inner lists, as a rank per answer (1, 2, 2, 4); None: left out."""
     if not isinstance(ranking, Sequence) or isinstance(ranking, str):
         return Problem("the field ranking is not a list")
     flat = [one for level in ranking for one in (level if isinstance(level, list) else [level])]
@@ -132,9 +142,7 @@ def _ordered(ranking: Any, names: _Names) -> list[int] | Problem:
             if place in ranks:
                 return Problem(f"ranking names answer {place} twice")
             ranks[place] = rank
-    if len(ranks) < names.n:
-        return Problem(f"ranking names {len(ranks)} of {names.n} answers: every answer needs a place")
-    return [ranks[place] for place in range(names.n)]
+    return [ranks.get(place) for place in range(names.n)]
 
 
 class _Names:

@@ -11,7 +11,7 @@ from heedful.feedback.store import schema
 from heedful.feedback.store.engine import is_sqlite, name_of, reading, writing
 from heedful.feedback.store.values import StoreError
 
-VERSIONS = ("0001", "0002")
+VERSIONS = ("0001", "0002", "0003")
 VERSION_TABLE = "heedful_version"
 _SCRIPTS = "heedful.feedback.store:migrations"
 _KEY_NAME = "erasure_key"

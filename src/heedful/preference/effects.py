@@ -1,0 +1,68 @@
+"""Random effects: nuisance parameters of a likelihood with a Gaussian prior whose width the evidence chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from heedful.core import Floats
+from heedful.preference.likelihoods import Likelihood
+
+# Widths tried, in nats: from hardly any effect to one as large as utilities are.
+WIDTHS = tuple(0.02 * 10 ** (step / 4) for step in range(9))
+
+
+@runtime_checkable
+class RandomEffects(Protocol):
+    """A likelihood some of whose nuisance parameters are a priori N(0, sd²)."""
+
+    @property
+    def precision(self) -> Floats:
+        """The prior precision of each nuisance parameter [p], 0 where it has no prior."""
+        ...
+
+    @property
+    def widths(self) -> dict[str, float]:
+        """The standard deviation of each family of effects, by a name that no other has."""
+        ...
+
+    @property
+    def places(self) -> dict[str, slice]:
+        """Where each family stands among the nuisance parameters."""
+        ...
+
+    def resized(self, sds: Mapping[str, float]) -> Any:
+        """The likelihood with the standard deviations given by name, the others as they are."""
+        ...
+
+
+def prior_precision(likelihood: Likelihood) -> Floats:
+    """The prior precision [p] of a likelihood's nuisance parameters: those of random effects, else 0."""
+    return likelihood.precision if isinstance(likelihood, RandomEffects) else np.zeros(len(likelihood.nuisances))
+
+
+def widths_of(likelihood: Likelihood) -> dict[str, float]:
+    """The standard deviations of one likelihood's random effects."""
+    return likelihood.widths if isinstance(likelihood, RandomEffects) else {}
+
+
+def widths(likelihoods: Iterable[Likelihood]) -> dict[str, float]:
+    """The standard deviation of each family of effects, by name."""
+    return {name: sd for likelihood in likelihoods for name, sd in widths_of(likelihood).items()}
+
+
+def places_of(likelihood: Likelihood) -> dict[str, slice]:
+    """Where the families of one likelihood's random effects stand among its nuisance parameters."""
+    return likelihood.places if isinstance(likelihood, RandomEffects) else {}
+
+
+def resized_one(likelihood: Any, sds: Mapping[str, float]) -> Any:
+    """A likelihood with the standard deviations given by name."""
+    return likelihood.resized(sds) if isinstance(likelihood, RandomEffects) else likelihood
+
+
+def resized(likelihoods: Iterable[Likelihood], sds: Mapping[str, float]) -> tuple[Likelihood, ...]:
+    """The likelihoods with the standard deviations given by name, the others as they are."""
+    return tuple(resized_one(likelihood, sds) for likelihood in likelihoods)
