@@ -29,6 +29,7 @@ _MODULES = {
     "004-112": "latent_user",
     "004-151": "paradox",
     "004-176": "maxmin",
+    "004-192": "quantile",
     "004-199": "assistant",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +18,8 @@ from heedful.core import Base, EnumerableBase, Floats, Item, Parts, Potential, S
 from heedful.evidence import Expressible, Expression
 from heedful.models import NgramFeatures, Stacked, StyleFeatures
 from heedful.models.remembered import Remembered
+from heedful.preference.heads import Networks, Schedule
+from heedful.preference.heads.rewards import Kind
 from heedful.target import Enumerated, Target, enumerate_exact
 from heedful.worlds import LanguageWorld, Questions, Shown
 
@@ -156,3 +159,13 @@ def misordered(true: Floats, predicted: Floats) -> float:
     apart = np.abs(true - 0.5) > 1e-9
     wrong = np.sign(predicted[apart] - 0.5) != np.sign(true[apart] - 0.5)
     return float(100 * np.where(predicted[apart] == 0.5, 0.5, wrong).mean())
+
+
+def small_networks(kind: Kind = "point", *, members: int = 4) -> Networks:
+    """An ensemble small enough to be trained at every seed of a miniature."""
+    return Networks(kind, members=members, width=16, folds=members, schedule=Schedule(rate=1e-2, epochs=60))
+
+
+def without_torch() -> str:
+    """What an entry whose heads are trained with PyTorch lacks without it."""
+    return "" if find_spec("torch") else "PyTorch is not installed (pip install heedful[heads])"
