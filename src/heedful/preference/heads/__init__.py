@@ -18,6 +18,7 @@ from heedful.preference.heads.calibration import (
     load_head,
     preferred,
 )
+from heedful.preference.heads.composed import Routed, Staged
 from heedful.preference.heads.criteria import Crossing
 from heedful.preference.heads.epinet import Epinet
 from heedful.preference.heads.linear import Linear
@@ -44,7 +45,9 @@ __all__ = [
     "Networks",
     "Ratings",
     "Report",
+    "Routed",
     "Schedule",
+    "Staged",
     "Voted",
     "Votes",
     "calibration_report",

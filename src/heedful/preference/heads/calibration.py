@@ -29,6 +29,8 @@ _HEADS = {
     "process": "heedful.preference.heads.process:FittedProcess",
     "networks": "heedful.preference.heads.networks:FittedNetworks",
     "members": "heedful.preference.heads.members:FittedMembers",
+    "staged": "heedful.preference.heads.composed:FittedStaged",
+    "routed": "heedful.preference.heads.composed:FittedRouted",
     "calibrated": "heedful.preference.heads.calibration:FittedCalibrated",
 }
 
