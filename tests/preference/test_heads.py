@@ -425,6 +425,16 @@ def test_strength_by_voting_finds_flips_and_turning_them_round_helps() -> None:
     assert Voted(Linear(pairs=8), "flip", voters=5).fit(x, votes, rng=np.random.default_rng(0)).name == "linear"
 
 
+def test_votes_weigh_by_their_margin_and_the_least_are_dropped() -> None:
+    votes = Votes.of([0, 2, 4, 6], [1, 3, 5, 7], [1, 0, 1, 0], tied=[False, False, False, True], weight=[1, 1, 2, 2])
+    margin = np.array([2.0, -1.0, 0.5, 0.0])
+    grown = np.array([1 + (1 - np.exp(-1)) / 2, 1, 2 * (1 + (1 - np.exp(-0.25)) / 2), 2])
+    np.testing.assert_allclose(mended(votes, margin, "weigh", 0.1).weight, grown * 6 / grown.sum())
+    assert mended(votes, margin, "drop", 0.7).weight.tolist() == [1, 0, 0, 2]
+    with pytest.raises(UsageError, match="no mending"):
+        Voted(Linear(), "wash")  # type: ignore[arg-type]
+
+
 # Criteria as input
 
 

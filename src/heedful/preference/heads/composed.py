@@ -24,8 +24,8 @@ class Staged:
 
     `first` is fitted to the ratings of each scale named in `attributes`, `then` to the other votes on the means of
     these fits, in units of their standard deviation over the design. The critique-then-score of Zhang et al. 2025,
-    "MM-RLHF", section 4.1, with ratings of attributes for a written critique; and, with `then` a network, the experts
-    of capabilities and their fusion in Quan 2024, "DMoERM". What the attributes do not say is not in the reward.
+    "MM-RLHF", with ratings of attributes for a written critique; and, with `then` a network, the experts of
+    capabilities and their fusion in Quan 2024, "DMoERM". What the attributes do not say is not in the reward.
     """
 
     attributes: tuple[str, ...]

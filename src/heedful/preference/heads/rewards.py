@@ -34,11 +34,11 @@ class Reward:
 
     "point": the reward. "gaussian": mean and log standard deviation, as in Lou et al. 2024, "Uncertainty-aware reward
     model". "quantiles": the values at levels (j − ½) / q, j = 1..q, which rise by construction: a centre and positive
-    steps (Dorka 2024, "Quantile regression for distributional reward models in RLHF", without its gating).
-    "bins": probabilities of bins between −3 and 3, the outer ones open, trained by the cross-entropy to ratings smeared
-    over bins (HL-Gauss; Farebrother et al. 2024, "Stop regressing", section 3.1). The logit of a bin about z is its own
-    output + z · (the first output) / START_SD², which moves a Gaussian of that width by the first output. Their spread
-    holds the smear of 0.75 widths of a bin, and no reward lies beyond the middles of the outer bins.
+    steps (Dorka 2024, "Quantile regression for distributional reward models in RLHF", without its gating). "bins":
+    probabilities of bins between −3 and 3, the outer ones open, trained by the cross-entropy to ratings smeared over
+    bins (HL-Gauss; Farebrother et al. 2024, "Stop regressing"). The logit of a bin about z is its own output + z ·
+    (the first output) / START_SD², which moves a Gaussian of that width by the first output. Their spread holds the
+    smear of 0.75 widths of a bin, and no reward lies beyond the middles of the outer bins.
     """
 
     kind: Kind = "point"
