@@ -27,6 +27,7 @@ _MODULES = {
     "004-029": "plural",
     "004-032": "pessimism",
     "004-112": "latent_user",
+    "004-120": "uncertain",
     "004-151": "paradox",
     "004-176": "maxmin",
     "004-192": "quantile",

@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import rel_entr
+from scipy.stats import rankdata
 
 from heedful.core import Base, EnumerableBase, Floats, Item, Parts, Potential, Scale, Scores, UsageError
 from heedful.evidence import Expressible, Expression
@@ -159,6 +160,12 @@ def misordered(true: Floats, predicted: Floats) -> float:
     apart = np.abs(true - 0.5) > 1e-9
     wrong = np.sign(predicted[apart] - 0.5) != np.sign(true[apart] - 0.5)
     return float(100 * np.where(predicted[apart] == 0.5, 0.5, wrong).mean())
+
+
+def separation(score: Floats, positive: NDArray[np.bool_]) -> float:
+    """P(a positive scores above a negative), per cent: the area under the receiver's curve; equal scores count half."""
+    ranks, count = rankdata(score), int(positive.sum())
+    return float(100 * (ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(score) - count)))
 
 
 def small_networks(kind: Kind = "point", *, members: int = 4) -> Networks:
