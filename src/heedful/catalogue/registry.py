@@ -18,6 +18,7 @@ _MODULES = {
     "001-055": "ratings",
     "001-098": "transformed",
     "002-011": "checklist",
+    "003-005": "classified",
     "003-042": "domain",
     "003-084": "label_noise",
     "003-085": "relevance",
