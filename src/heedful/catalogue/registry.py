@@ -16,6 +16,7 @@ from heedful.core import UsageError
 # The module of each entry, named here so that nothing is imported before it is asked for.
 _MODULES = {
     "001-055": "ratings",
+    "001-075": "experts",
     "001-098": "transformed",
     "002-011": "checklist",
     "003-005": "classified",
