@@ -19,6 +19,7 @@ from heedful.preference.heads.calibration import (
     preferred,
 )
 from heedful.preference.heads.composed import Routed, Staged
+from heedful.preference.heads.concepts import Concepts
 from heedful.preference.heads.criteria import Crossing
 from heedful.preference.heads.epinet import Epinet
 from heedful.preference.heads.linear import Linear
@@ -32,6 +33,7 @@ from heedful.preference.heads.votes import Ratings, Votes
 __all__ = [
     "Aspects",
     "Calibrated",
+    "Concepts",
     "Crossing",
     "Epinet",
     "FittedCalibrated",

@@ -26,6 +26,7 @@ _WIDEST = math.log(50.0)
 
 _HEADS = {
     "linear": "heedful.preference.heads.linear:FittedLinear",
+    "concepts": "heedful.preference.heads.concepts:FittedConcepts",
     "process": "heedful.preference.heads.process:FittedProcess",
     "networks": "heedful.preference.heads.networks:FittedNetworks",
     "members": "heedful.preference.heads.members:FittedMembers",
