@@ -14,20 +14,20 @@ from heedful.preference.heads.concepts import Sets, greedy, walk
 
 from .test_heads import HeadContract, world
 
-EVERY = np.array(list(itertools.product([False, True], repeat=4)))
+EVERY = np.array(list(itertools.product([False, True], repeat=3)))
 
 
 def leaning(inside: np.ndarray) -> np.ndarray:
     """A proposer with leanings that depend on the set."""
-    return np.array([8.0, 1.0, 1.0, 0.5]) + 3.0 * inside[::-1]
+    return np.array([3.0, 1.0, 0.5]) + inside[::-1]
 
 
-@pytest.mark.parametrize("proposer", [lambda inside: np.ones(4), leaning])
+@pytest.mark.parametrize("proposer", [lambda inside: np.ones(3), leaning])
 def test_the_chain_visits_sets_by_their_scores_whatever_proposes(proposer) -> None:  # type: ignore[no-untyped-def]
-    table = dict(zip((own.tobytes() for own in EVERY), np.random.default_rng(0).normal(0, 1.5, 16), strict=True))
+    table = dict(zip((own.tobytes() for own in EVERY), np.random.default_rng(0).normal(size=8), strict=True))
     chain = walk(lambda own: table[own.tobytes()], EVERY[0], 12_000, proposer, np.random.default_rng(1))
     visited = np.array([(chain == own).all(axis=1).mean() for own in EVERY])
-    np.testing.assert_allclose(visited, softmax(list(table.values())), atol=0.018)
+    np.testing.assert_allclose(visited, softmax(list(table.values())), atol=0.025)
 
 
 def test_evidence_of_sets_is_the_integral_over_their_weights() -> None:
@@ -43,18 +43,18 @@ def test_evidence_of_sets_is_the_integral_over_their_weights() -> None:
 
 
 def test_inclusion_and_weights_are_those_of_all_sets_listed() -> None:
-    x, votes, *_ = world(80, 4, size=0.6, seed=3)
-    sets = Sets(votes.likelihoods(len(x)), x, 1.0, 0.25)
+    x, votes, *_ = world(60, 3, size=0.4, seed=5)
+    sets = Sets(votes.likelihoods(len(x)), x, 1.0, 1 / 3)
     share = softmax([sets.score(own) for own in EVERY])
-    weights = np.zeros(4)
+    weights = np.zeros(3)
     for own, mass in zip(EVERY, share, strict=True):
         weights[own] += mass * sets.optimum(own).point.x
     for proposer in (None, leaning):
-        head = Concepts(expected=1.0, steps=5000, proposer=proposer)
+        head = Concepts(expected=1.0, steps=4000, proposer=proposer)
         fitted = head.fit(x, votes, rng=np.random.default_rng(0))
         np.testing.assert_allclose(fitted.inclusion, share @ EVERY, atol=0.03)
         np.testing.assert_allclose(fitted.weights, weights, atol=0.03)
-    assert 0.05 < (share @ EVERY).min() < 0.95, "a feature whose place is in doubt"
+    assert 0.1 < (share @ EVERY).min() < 0.9, "no feature is in doubt"
 
 
 def test_greedy_stops_at_a_set_that_no_addition_improves() -> None:

@@ -21,6 +21,8 @@ from heedful.preference.sandwich import mirrored, penalised_covariance
 from heedful.preference.widths import penalised
 
 Inside = NDArray[np.bool_]
+# Newton's last step is taken from so near (nats a unit of a feature): evidence is then right to the square of it.
+_TOLERANCE = 1e-3
 # What proposes features: from those inside a set [d], how likely each feature [d] is to be proposed. Above 0 for all.
 Proposer = Callable[[Inside], Floats]
 
@@ -100,6 +102,8 @@ class Sets:
         self.likelihoods, self.design, self.prior_sd = likelihoods, design, prior_sd
         self.odds = np.log(chance) - np.log1p(-chance)
         self._known: dict[bytes, tuple[float, Optimum]] = {}
+        # Each fit begins where those before it ended.
+        self._weights, self._others = np.zeros(design.shape[1]), np.zeros(0)
 
     def score(self, inside: Inside) -> float:
         """The log posterior of the set [d], up to a constant."""
@@ -112,11 +116,19 @@ class Sets:
     def _at(self, inside: Inside) -> tuple[float, Optimum]:
         key = inside.tobytes()
         if key not in self._known:
-            # In place of no features, one of zeros: its weight keeps its prior and adds nothing to the evidence.
-            chosen = self.design[:, inside] if inside.any() else np.zeros((len(self.design), 1))
-            optimum = maximise(penalised(self.likelihoods, chosen, self.prior_sd))
+            optimum = self._fitted(inside)
             self._known[key] = log_evidence(optimum) + self.odds * inside.sum(), optimum
         return self._known[key]
+
+    def _fitted(self, inside: Inside) -> Optimum:
+        if not inside.any():
+            # In place of no features, one of zeros: its weight keeps its prior and adds nothing to the evidence.
+            return maximise(penalised(self.likelihoods, np.zeros((len(self.design), 1)), self.prior_sd))
+        problem = penalised(self.likelihoods, self.design[:, inside], self.prior_sd)
+        start = np.append(self._weights[inside], self._others) if self._weights.any() else None
+        optimum = maximise(problem, start, tolerance=_TOLERANCE)
+        self._weights[inside], self._others = np.split(optimum.point.x, [inside.sum()])
+        return optimum
 
 
 def greedy(score: Callable[[Inside], float], d: int) -> Inside:
