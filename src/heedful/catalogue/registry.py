@@ -15,6 +15,7 @@ from heedful.core import UsageError
 
 # The module of each entry, named here so that nothing is imported before it is asked for.
 _MODULES = {
+    "000-009": "concepts",
     "001-055": "ratings",
     "001-075": "experts",
     "001-098": "transformed",
