@@ -28,7 +28,6 @@ from heedful.preference.heads.calibration import (
     cross_fit,
     fitted_curve,
     fitted_temperature,
-    load_head,
     preferred,
 )
 from heedful.preference.heads.criteria import Crossing
@@ -38,6 +37,7 @@ from heedful.preference.heads.networks import Networks
 from heedful.preference.heads.noise import FlipNoise, Voted, meant, mended, strengths
 from heedful.preference.heads.posterior import HeadPosterior
 from heedful.preference.heads.process import GaussianProcess
+from heedful.preference.heads.saved import load_head
 from heedful.preference.heads.training import torch_module
 from heedful.preference.heads.votes import Ratings, Votes, folds
 from heedful.preference.observations import observe

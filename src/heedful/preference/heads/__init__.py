@@ -15,7 +15,6 @@ from heedful.preference.heads.calibration import (
     Report,
     calibration_report,
     cross_fit,
-    load_head,
     preferred,
 )
 from heedful.preference.heads.composed import Routed, Staged
@@ -27,6 +26,7 @@ from heedful.preference.heads.networks import Networks
 from heedful.preference.heads.noise import FlipNoise, Voted
 from heedful.preference.heads.posterior import HeadPosterior
 from heedful.preference.heads.process import GaussianProcess
+from heedful.preference.heads.saved import load_head
 from heedful.preference.heads.training import Schedule
 from heedful.preference.heads.votes import Ratings, Votes
 

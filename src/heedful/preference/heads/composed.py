@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from heedful.core import Floats, InputError, UsageError
 from heedful.models.encoders import Arrays
 from heedful.preference.heads.base import FittedHead, Gap, Head, gaussian_gap, prefixed, under
-from heedful.preference.heads.calibration import load_head
 from heedful.preference.heads.linear import Linear
+from heedful.preference.heads.saved import load_head
 from heedful.preference.heads.votes import Votes
 from heedful.preference.observations import Indices
 
