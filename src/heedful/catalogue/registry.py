@@ -22,6 +22,7 @@ _MODULES = {
     "002-011": "checklist",
     "003-005": "classified",
     "003-042": "domain",
+    "003-062": "tools",
     "003-064": "critique_first",
     "003-084": "label_noise",
     "003-085": "relevance",
