@@ -40,7 +40,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
         value = worth(x) + error
         votes = Votes.rated(stars=Ratings(rows, value, rows))
         for name, kind in _KINDS.items():
-            fitted = small_networks(kind).fit(x, votes, rng=rng)
+            fitted = small_networks(kind, quick=quick).fit(x, votes, rng=rng)
             miss = value.mean() + value.std() * fitted.mean(fresh) - true
             figures[f"miss, {name}, {raters}"] = float(100 * np.sqrt((miss**2).mean()) / true.std())
     return figures

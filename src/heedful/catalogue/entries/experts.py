@@ -14,13 +14,17 @@ from heedful.preference.heads import Aspects, Head, Linear, Ratings, Routed, Sch
 _TASKS, _FEATURES, _CAPABILITIES = 3, 6, ("correct", "deep", "clear")
 _COLUMNS = tuple(range(_TASKS))
 _CANDIDATES, _PROMPTS = 64, 60
-_ASPECTS = Aspects(len(_CAPABILITIES), members=4, folds=4, schedule=Schedule(rate=2e-2, epochs=40))
-_HEADS: dict[str, Head] = {
-    "single": Linear(prior_sd=1.0, pairs=8),
-    "ensemble": small_networks(),
-    "routed": Routed(_ASPECTS, _COLUMNS),
-    "experts": Routed(Staged(_CAPABILITIES, Linear(prior_sd=1.0, pairs=8), small_networks()), _COLUMNS),
-}
+
+
+def heads(quick: bool) -> dict[str, Head]:
+    networks, line = small_networks(quick=quick), Linear(prior_sd=1.0, pairs=8)
+    aspects = Aspects(len(_CAPABILITIES), members=4, folds=4, schedule=Schedule(2e-2, epochs=8 if quick else 40))
+    return {
+        "single": line,
+        "ensemble": networks,
+        "routed": Routed(aspects, _COLUMNS),
+        "experts": Routed(Staged(_CAPABILITIES, line, networks), _COLUMNS),
+    }
 
 
 def miniature(seed: int, quick: bool) -> dict[str, float]:
@@ -39,7 +43,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
     fresh = rng.normal(size=(len(fresh_task), _FEATURES))
     true = worth(capabilities(fresh, fresh_task, weights))
     figures = {}
-    for name, head in _HEADS.items():
+    for name, head in heads(quick).items():
         votes = Votes.of(first, second, won, group=first, ratings=ratings if name == "experts" else None)
         mean = head.fit(_design(x, task), votes, rng=rng).mean(_design(fresh, fresh_task))
         figures[f"errors, {name}"] = misordered(expit(true[::2] - true[1::2]), expit(mean[::2] - mean[1::2]))

@@ -53,7 +53,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
     true = expit(people.worth[::2] - people.worth[1::2])
     figures = {}
     for name, kind in _KINDS.items():
-        fitted = small_networks(kind).fit(x, votes, rng=rng)
+        fitted = small_networks(kind, quick=quick).fit(x, votes, rng=rng)
         mean = value.mean() + value.std() * fitted.mean(fresh)
         at = value.mean() + value.std() * fitted.quantiles(fresh, _LEVELS)
         if kind == "point":

@@ -56,7 +56,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
         for noise in _NOISES if digits == _DIGITS[-1] else (_NOISE,):
             designs[f"noise {noise:g}"] = seen.asked(noise, rng), fresh.asked(noise, rng)
         for name, (x, new) in designs.items():
-            mean = small_networks().fit(x, votes, rng=rng).mean(new)
+            mean = small_networks(quick=quick).fit(x, votes, rng=rng).mean(new)
             figures[f"errors, {name}, {digits} digits"] = misordered(true, expit(mean[:1000] - mean[1000:]))
         plain, tool = (figures[f"errors, {name}, {digits} digits"] for name in ("plain", f"noise {_NOISE:g}"))
         figures[f"gain, {digits} digits"] = plain - tool

@@ -42,7 +42,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
     true = expit((attributes(fresh[::2]) - attributes(fresh[1::2])) @ gate)
     figures = {}
     for name, kind in _KINDS.items():
-        head = Staged(_ATTRIBUTES, small_networks(kind), Linear(prior_sd=2.0, pairs=16))
+        head = Staged(_ATTRIBUTES, small_networks(kind, quick=quick), Linear(prior_sd=2.0, pairs=16))
         fitted = head.fit(x, votes, rng=rng)
         mean, draws = fitted.mean(fresh), fitted.draws(fresh)
         gap = mean[::2] - mean[1::2]
