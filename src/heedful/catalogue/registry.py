@@ -15,12 +15,17 @@ from heedful.core import UsageError
 
 # The module of each entry, named here so that nothing is imported before it is asked for.
 _MODULES = {
+    "000-009": "concepts",
     "001-055": "ratings",
+    "001-075": "experts",
     "001-098": "transformed",
     "002-011": "checklist",
     "002-019": "critics",
     "003-032": "kaleidoscope",
+    "003-005": "classified",
     "003-042": "domain",
+    "003-062": "tools",
+    "003-064": "critique_first",
     "003-084": "label_noise",
     "003-085": "relevance",
     "003-086": "general",
@@ -32,9 +37,11 @@ _MODULES = {
     "004-032": "pessimism",
     "004-052": "hindsight",
     "004-112": "latent_user",
+    "004-120": "uncertain",
     "004-151": "paradox",
     "004-176": "maxmin",
     "004-177": "segments",
+    "004-192": "quantile",
     "004-199": "assistant",
 }
 

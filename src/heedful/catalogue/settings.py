@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from typing import Any, Self
 
 import numpy as np
@@ -12,11 +13,14 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import rel_entr
+from scipy.stats import rankdata
 
 from heedful.core import Base, EnumerableBase, Floats, Item, Parts, Potential, Scale, Scores, UsageError
 from heedful.evidence import Expressible, Expression
 from heedful.models import NgramFeatures, Stacked, StyleFeatures
 from heedful.models.remembered import Remembered
+from heedful.preference.heads import Networks, Schedule
+from heedful.preference.heads.rewards import Kind
 from heedful.target import Enumerated, Target, enumerate_exact
 from heedful.worlds import LanguageWorld, Questions, Shown, SimulatedRaters
 
@@ -164,3 +168,19 @@ def misordered(true: Floats, predicted: Floats) -> float:
     apart = np.abs(true - 0.5) > 1e-9
     wrong = np.sign(predicted[apart] - 0.5) != np.sign(true[apart] - 0.5)
     return float(100 * np.where(predicted[apart] == 0.5, 0.5, wrong).mean())
+
+
+def separation(score: Floats, positive: NDArray[np.bool_]) -> float:
+    """P(a positive scores above a negative), per cent: the area under the receiver's curve; equal scores count half."""
+    ranks, count = rankdata(score), int(positive.sum())
+    return float(100 * (ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(score) - count)))
+
+
+def small_networks(kind: Kind = "point", *, quick: bool = False) -> Networks:
+    """An ensemble of four, small enough to be trained at every seed of a miniature."""
+    return Networks(kind, members=4, width=16, folds=4, schedule=Schedule(rate=1e-2, epochs=8 if quick else 60))
+
+
+def without_torch() -> str:
+    """What an entry whose heads are trained with PyTorch lacks without it."""
+    return "" if find_spec("torch") else "PyTorch is not installed (pip install heedful[heads])"
