@@ -4,6 +4,7 @@ from heedful.models.defaults import default_encoder
 from heedful.models.encoders import Blocked, Encoder, Stacked, Standardised, blocks_of, load_encoder
 from heedful.models.ngrams import NgramFeatures
 from heedful.models.sentences import SentenceEncoder
+from heedful.models.stepwise import StepModel
 from heedful.models.style import StyleFeatures
 from heedful.models.tables import END, SequenceTable, TableModel
 
@@ -16,6 +17,7 @@ __all__ = [
     "SequenceTable",
     "Stacked",
     "Standardised",
+    "StepModel",
     "StyleFeatures",
     "TableModel",
     "blocks_of",
