@@ -2,6 +2,7 @@
 
 from heedful.feedback.candidates import read_candidates
 from heedful.feedback.check import check, summarise
+from heedful.feedback.prefixes import prefix_labels
 from heedful.feedback.read import iter_parts, iter_tables, read
 from heedful.feedback.record import CHOICES, KINDS, SCHEMA_VERSION, Address, Candidate, PartRecord, Rater, Record, Value
 from heedful.feedback.table import SCHEMA, Feedback, Reject, Source, Table
@@ -26,6 +27,7 @@ __all__ = [
     "check",
     "iter_parts",
     "iter_tables",
+    "prefix_labels",
     "read",
     "read_candidates",
     "summarise",
