@@ -1,17 +1,21 @@
 """Worlds with known truth: an arena of systems, an enumerable language, and raters with known faults."""
 
 from heedful.worlds.arena import ArenaWorld
+from heedful.worlds.chains import CHAIN_FEATURES, ChainWorld
 from heedful.worlds.collect import Judged, Questions, World, answer, collect, judge
 from heedful.worlds.effects import normal_effect
 from heedful.worlds.fidelity import STATISTICS, Fidelity, Likeness, fidelity
 from heedful.worlds.language import CRITERIA, LanguageWorld, TrueUtility
 from heedful.worlds.limit import davidson_limit
+from heedful.worlds.marking import marks, outcomes
 from heedful.worlds.raters import Shown, SimulatedRaters, TieLaw, tie_probabilities
 
 __all__ = [
+    "CHAIN_FEATURES",
     "CRITERIA",
     "STATISTICS",
     "ArenaWorld",
+    "ChainWorld",
     "Fidelity",
     "Judged",
     "LanguageWorld",
@@ -27,6 +31,8 @@ __all__ = [
     "davidson_limit",
     "fidelity",
     "judge",
+    "marks",
     "normal_effect",
+    "outcomes",
     "tie_probabilities",
 ]
