@@ -3,5 +3,17 @@
 from heedful.sampling.best_of_n import BestOfN, BestOfNLaw, best_of_n_kl_bound, best_of_n_law
 from heedful.sampling.enumeration import Exact, exact
 from heedful.sampling.picking import Pick, pick
+from heedful.sampling.step_beam import StepBase, StepBeam
 
-__all__ = ["BestOfN", "BestOfNLaw", "Exact", "Pick", "best_of_n_kl_bound", "best_of_n_law", "exact", "pick"]
+__all__ = [
+    "BestOfN",
+    "BestOfNLaw",
+    "Exact",
+    "Pick",
+    "StepBase",
+    "StepBeam",
+    "best_of_n_kl_bound",
+    "best_of_n_law",
+    "exact",
+    "pick",
+]
