@@ -19,6 +19,7 @@ _MODULES = {
     "001-098": "transformed",
     "002-011": "checklist",
     "003-042": "domain",
+    "003-069": "planning",
     "003-084": "label_noise",
     "003-085": "relevance",
     "003-086": "general",
