@@ -248,14 +248,14 @@ class ChainWorld:
         return {}
 
     @cached_property
-    def _numbers(self) -> dict[Parts, int]:
-        return {context: number for number, context in enumerate(self.contexts)}
+    def _numbers(self) -> dict[str, int]:
+        return {context[0].text: number for number, context in enumerate(self.contexts)}
 
     def _number(self, context: Parts) -> int:
-        try:
-            return self._numbers[context]
-        except KeyError as error:
-            raise InputError("this context is no problem of this world", where="ChainWorld") from error
+        number = self._numbers.get(context[0].text) if len(context) == 1 else None
+        if number is None:
+            raise InputError("this context is no problem of this world", where="ChainWorld")
+        return number
 
     def _written(self, part: Part) -> tuple[int, int]:
         """The value and word of a step."""
