@@ -27,6 +27,8 @@ _MODULES = {
     "004-023": "density",
     "004-029": "plural",
     "004-032": "pessimism",
+    "004-095": "verification",
+    "004-110": "aggregation",
     "004-112": "latent_user",
     "004-151": "paradox",
     "004-176": "maxmin",
