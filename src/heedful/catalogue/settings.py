@@ -109,11 +109,10 @@ def tilts_at(
 ) -> list[Enumerated]:
     """As `tilts`, at the strength whose mean KL(tilted ‖ base) over contexts is `kl` nats, so that ways to reward can
     be compared at equal divergence. Raises UsageError where no strength up to `most` goes so far."""
-
-    listed = tilts(base, potential, contexts, 1.0)
+    plain = tilts(base, potential, contexts, 1.0)
 
     def excess(strength: float) -> float:
-        return float(np.mean([_divergence(own.base_log_prob, strength * own.scores.mean) for own in listed])) - kl
+        return float(np.mean([_divergence(own.base_log_prob, strength * own.scores.mean) for own in plain])) - kl
 
     if excess(most) < 0:
         raise UsageError(f"no strength up to {most:g} reaches {kl:g} nats", where="tilts_at")

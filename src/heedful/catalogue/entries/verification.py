@@ -31,7 +31,8 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
     base = solution_table(world, _ASKED[:2] if quick else _ASKED)
     contexts = tuple(base.rows)
     right = {context: world.value(base.support(context)) for context in contexts}
-    drawn = [world.draw(_POOL, rng=rng, problems=_TAUGHT)[row] for row in rng.permutation(_POOL)]
+    pool = world.draw(_POOL, rng=rng, problems=_TAUGHT)
+    drawn = [pool[row] for row in rng.permutation(_POOL)]
     first = drawn[:_FIRST]
     ask = Convincing(lambda item: world.value([item])[0] == 0, _LABELLED - _FIRST)
     asked = ask(_steps(world, first, rng), [(item,) for item in drawn[_FIRST:]], rng=rng)
@@ -41,7 +42,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
         "PRM": _steps(world, drawn[:_LABELLED], rng),
         "PRM, active": _steps(world, first + [item for (item,) in asked.items], rng),
     }
-    figures = {}
+    figures: dict[str, float] = {}
     for name, reward in rewards.items():
         scores = KnownScores.of(reward, listed(base, contexts))
         figures |= {f"best of {n}, {name}": best_of(base, scores, right, n) for n in _DRAWS}
