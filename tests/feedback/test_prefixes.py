@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from heedful.core import InputError
-from heedful.feedback import Candidate, PartRecord, Rater, Record, Table, Value, prefix_labels
+from heedful.feedback import (
+    Candidate,
+    PartRecord,
+    Rater,
+    Record,
+    Table,
+    Value,
+    agreeing,
+    prefix_labels,
+    until_first_error,
+)
 
 STEPS = [PartRecord(text=text) for text in ("one", "two", "three")]
 
@@ -53,3 +63,23 @@ def test_both_kinds_together_and_none():
 def test_what_has_no_labels_of_prefixes_is_refused(made, match):
     with pytest.raises(InputError, match=match):
         prefix_labels(Table.of([made]))
+
+
+def test_marks_end_with_the_first_wrong_one():
+    table = Table.of([record("steps", Value(steps=marks)) for marks in ([1, 0, 1], [1, None, 1], [0, 0, 0])])
+    table = Table.concat([table, Table.of([record("label", Value(label=True))])])
+    cut = until_first_error(table).column("steps").to_list()
+    assert cut == [[1, 0, None], [1, None, 1], [0, None, None], None]
+
+
+def test_what_two_agree_on_is_kept():
+    ours, theirs = (
+        Table.of([record("steps", Value(steps=marks)) for marks in own])
+        for own in (([1, 0, 1], [1, 1, 1], [0, 1, 1], [1, 1, 0]), ([1, 0, 0], [1, 1, 1], [1, 0, 1], [1, 1, 1]))
+    )
+    assert agreeing(ours, theirs).column("steps").to_list() == [[1, 0, 1], [1, 1, 1]]
+    with pytest.raises(InputError, match="different solutions"):
+        agreeing(ours, theirs.take([0, 1]))
+    other = Table.of([record("steps", Value(steps=[1, 1]), output=STEPS[:2])] * 4)
+    with pytest.raises(InputError, match="different solutions"):
+        agreeing(ours, other)

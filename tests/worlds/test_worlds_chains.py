@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,16 @@ from heedful.core import InputError, Item, Part
 from heedful.core.contracts import BaseContract
 from heedful.evidence import prefixes
 from heedful.feedback import prefix_labels
-from heedful.worlds import CHAIN_FEATURES, ChainWorld, LanguageWorld, SimulatedRaters, collect, marks, outcomes
+from heedful.worlds import (
+    CHAIN_FEATURES,
+    ChainWorld,
+    LanguageWorld,
+    SimulatedRaters,
+    collect,
+    completion_marks,
+    marks,
+    outcomes,
+)
 
 WORLD = ChainWorld(steps=3, problems=6, aftermath=1.2, candour=0.9, words=True, seed=4)
 EQUATION = re.compile(r"(neatly|roughly): (\d) \+ (\d) = (\d)")
@@ -157,3 +167,17 @@ def test_faults_are_refused():
         outcomes(WORLD, [Item(context, (step,))], rng=rng)
     with pytest.raises(InputError, match="marked with judge"):
         collect(LanguageWorld(), 4, raters=SimulatedRaters(), rng=rng, kind="steps")
+
+
+def test_completions_mark_a_step_as_often_as_some_completion_ends_right():
+    """Against completions written one by one, of a writer that slips more often."""
+    rng, weak = np.random.default_rng(0), replace(WORLD, slip=0.3)
+    item = next(item for item in WORLD.draw(200, rng=rng) if 0 < WORLD.first_error([item])[0] < 3)
+    n, k = 2000, 3
+    given = np.array(completion_marks(WORLD, [item] * n, weak, completions=k, rng=rng).frame["steps"].to_list())
+    for place, prefix in enumerate(prefixes(item)):
+        ends = [prefix] * (n * k)
+        while not weak.base().ended(ends[0]):
+            ends = weak.base().continued(ends, rng=rng)
+        some = weak.value(ends).reshape(n, k).any(axis=1).mean()
+        assert abs(given[:, place].mean() - some) < 5 * math.sqrt(2 * 0.25 / n)

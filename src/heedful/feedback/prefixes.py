@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from heedful.core import InputError, decode_parts, encode_parts
-from heedful.feedback.table import Table
+from heedful.feedback.table import SCHEMA, Table
 
 _KINDS = ("steps", "label")
 
@@ -54,3 +54,32 @@ def _checked(marks: list[float | None], steps: int, where: str) -> list[float | 
     if any(mark not in (0.0, 1.0, None) for mark in marks):
         raise InputError("marks of steps are not all 0 or 1", where=where, fix="turn them into 0 (wrong) and 1 (right)")
     return marks
+
+
+def until_first_error(table: Table) -> Table:
+    """Marks of steps up to the first wrong one, which alone of what follows stands on right steps; others are cleared.
+
+    Records of other kinds stay as they are.
+    """
+    cut = []
+    for marks in table.column("steps").to_list():
+        wrong = _first_error(marks)
+        cut.append(marks if wrong is None else marks[: wrong + 1] + [None] * (len(marks) - wrong - 1))
+    return Table.shaped(table.frame.with_columns(pl.Series("steps", cut, dtype=SCHEMA["steps"])))
+
+
+def agreeing(table: Table, other: Table) -> Table:
+    """The records of `table` whose first wrong step, or lack of one, is that of the same row of `other`.
+
+    Consensus filtering of two tables of marks (Zhang et al. 2025, "The lessons of developing process reward models in
+    mathematical reasoning", section 3.1). Raises InputError unless they mark the same solutions, row by row.
+    """
+    columns = ("context", "outputs")
+    if any(table.column(name).to_list() != other.column(name).to_list() for name in columns):
+        raise InputError("the two tables mark different solutions", where="agreeing", fix="give them in the same order")
+    pairs = zip(table.column("steps").to_list(), other.column("steps").to_list(), strict=True)
+    return table.where(pl.Series([_first_error(one) == _first_error(two) for one, two in pairs], dtype=pl.Boolean))
+
+
+def _first_error(marks: list[float | None] | None) -> int | None:
+    return next((place for place, mark in enumerate(marks or ()) if mark == 0.0), None)

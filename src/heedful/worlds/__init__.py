@@ -7,7 +7,7 @@ from heedful.worlds.effects import normal_effect
 from heedful.worlds.fidelity import STATISTICS, Fidelity, Likeness, fidelity
 from heedful.worlds.language import CRITERIA, LanguageWorld, TrueUtility
 from heedful.worlds.limit import davidson_limit
-from heedful.worlds.marking import marks, outcomes
+from heedful.worlds.marking import completion_marks, marks, outcomes
 from heedful.worlds.raters import Shown, SimulatedRaters, TieLaw, tie_probabilities
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "World",
     "answer",
     "collect",
+    "completion_marks",
     "davidson_limit",
     "fidelity",
     "judge",

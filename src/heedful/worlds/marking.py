@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from heedful.core import Floats, Item, encode_parts
+from heedful.evidence import prefixes
 from heedful.feedback import Table
 from heedful.worlds.chains import ChainWorld
 from heedful.worlds.collect import Judged, Questions, judge
@@ -30,6 +31,26 @@ def marks(
     is right about a step with probability σ(certainty); infinite for marks without fault.
     """
     return _judged(world, items, world.right(items), "steps", raters, certainty, rng, name)
+
+
+def completion_marks(
+    world: ChainWorld,
+    items: Sequence[Item],
+    completer: ChainWorld,
+    *,
+    completions: int,
+    rng: np.random.Generator,
+    name: str = "mark",
+) -> Table:
+    """A `steps` record for each finished solution: 1 for steps from where some completion comes to the right sum.
+
+    `completer` is a world of the same problems whose base writes the completions (Wang et al. 2024, "Math-Shepherd",
+    equation 3). Whether any of n does has probability 1 − (1 − V)^n with V the exact value of the prefix to the
+    completer, so the completions themselves need not be written.
+    """
+    value = completer.value([prefix for item in items for prefix in prefixes(item)]).reshape(len(items), -1)
+    found = rng.random(value.shape) < 1 - (1 - value) ** completions
+    return _judged(world, items, found, "steps", SimulatedRaters(1), math.inf, rng, name)
 
 
 def outcomes(
