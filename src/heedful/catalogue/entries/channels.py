@@ -79,10 +79,10 @@ ENTRY = Entry(
     citation="Ma et al. 2024",
     claim=(
         "Chains of four additions, each step with a word that is likelier rough where the step is wrong. Scorers "
-        "fitted to 600 votes on pairs of next steps guide a beam of 3 prefixes with 4 branches on new problems. One that sees "
-        "no words ends right less often than one that sees all by less than 2 points, and more often than one that "
-        "sees nothing else by more than 5. Where words mislead, rough where steps are right, the one that sees no "
-        "words ends right more often than the one that sees all."
+        "fitted to 600 votes on pairs of next steps guide a beam of 3 prefixes with 4 branches on new problems. One "
+        "that sees no words ends right less often than one that sees all by less than 2 points, and more often than "
+        "one that sees nothing else by more than 5. Where words mislead, rough where steps are right, the one that "
+        "sees no words ends right more often than the one that sees all."
     ),
     configuration=(
         "preference.fit(utility='features') on comparisons of prefixes, columns of features left out; "
