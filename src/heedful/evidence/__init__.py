@@ -1,6 +1,7 @@
 """Potentials: pieces of evidence about what is good, and their algebra."""
 
 from heedful.core.algebra import Expressible, Expression, Term
+from heedful.evidence.implicit import ImplicitReward
 from heedful.evidence.labelled import Labelled
 from heedful.evidence.logic import Combined, conjunction, disjunction, mixture, negation, threshold
 from heedful.evidence.potentials import Constant, LogProb, Pessimistic, Rule, constraint, lowered, pessimistic, term
@@ -12,6 +13,7 @@ __all__ = [
     "Constant",
     "Expressible",
     "Expression",
+    "ImplicitReward",
     "Labelled",
     "LogProb",
     "Pessimistic",

@@ -2,6 +2,7 @@
 
 from heedful.models.defaults import default_encoder
 from heedful.models.encoders import Blocked, Encoder, Stacked, Standardised, blocks_of, load_encoder
+from heedful.models.log_linear import LogLinearSteps, StepChoices
 from heedful.models.ngrams import NgramFeatures
 from heedful.models.sentences import SentenceEncoder
 from heedful.models.stepwise import StepModel
@@ -12,11 +13,13 @@ __all__ = [
     "END",
     "Blocked",
     "Encoder",
+    "LogLinearSteps",
     "NgramFeatures",
     "SentenceEncoder",
     "SequenceTable",
     "Stacked",
     "Standardised",
+    "StepChoices",
     "StepModel",
     "StyleFeatures",
     "TableModel",
