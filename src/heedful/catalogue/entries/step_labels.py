@@ -91,8 +91,8 @@ ENTRY = Entry(
     miniature=miniature,
     beyond=(
         "That agreement is on the first wrong step, and that later steps are left out, is not in the abstract. Judge "
-        "and completions err independently here, which favours their consensus. A wrong step is off by one, and a weak "
-        "writer's slips undo it readily: some of 8 completions of most early wrong steps end right, so that completions "
-        "find far fewer errors than in the work."
+        "and completions err independently here, which favours their consensus. A wrong step is off by one, and a "
+        "weak writer's slips undo it readily: some of 8 completions of most early wrong steps end right, so that "
+        "completions find far fewer errors than in the work."
     ),
 )
