@@ -25,6 +25,7 @@ _MODULES = {
     "003-085": "relevance",
     "003-086": "general",
     "003-089": "principles",
+    "003-094": "implicit",
     "004-023": "density",
     "004-029": "plural",
     "004-032": "pessimism",
