@@ -33,7 +33,7 @@ _REWARDS = {
 def miniature(seed: int, quick: bool) -> dict[str, float]:
     rng = np.random.default_rng([3094, seed])
     world = ChainWorld(steps=5, problems=48, seed=seed)
-    base = solution_table(world, _ASKED[:2] if quick else _ASKED)
+    base = solution_table(world, _ASKED[:1] if quick else _ASKED)
     contexts = tuple(base.rows)
     right = {context: world.value(base.support(context)) for context in contexts}
     drawn = world.draw(_LABELLED, rng=rng, problems=_TAUGHT)
@@ -50,7 +50,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
     for name, reward in wholes.items():
         scores = KnownScores.of(reward, listed(base, contexts))
         figures[f"picks, {name}"] = best_of(base, scores, right, 8)
-    tried, fresh = (world.draw(200, rng=rng, problems=problems) for problems in (_TAUGHT, _ASKED))
+    tried, fresh = (world.draw(60 if quick else 200, rng=rng, problems=problems) for problems in (_TAUGHT, _ASKED))
     in_view = Steps(verifier(prefix_labels(marked), _against_others(world)), "product")
     for name, reward in {**wholes, "marks in view": in_view}.items():
         known, new = (_gains(reward, items) for items in (tried, fresh))
