@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.special import rel_entr
+from scipy.special import log_softmax, rel_entr
 from scipy.stats import rankdata
 
 from heedful.core import Base, EnumerableBase, Floats, Item, Parts, Potential, Scale, Scores, UsageError
@@ -121,13 +121,21 @@ def tilts_at(
 ) -> list[Enumerated]:
     """As `tilts`, at the strength whose mean KL(tilted ‖ base) over contexts is `kl` nats, so that ways to reward can
     be compared at equal divergence. Raises UsageError where no strength up to `most` goes so far."""
+    plain = tilts(base, potential, contexts, 1.0)
 
     def excess(strength: float) -> float:
-        return float(np.mean([own.kl for own in tilts(base, potential, contexts, strength)])) - kl
+        return float(np.mean([_divergence(own.base_log_prob, strength * own.scores.mean) for own in plain])) - kl
 
     if excess(most) < 0:
         raise UsageError(f"no strength up to {most:g} reaches {kl:g} nats", where="tilts_at")
     return tilts(base, potential, contexts, float(brentq(excess, 0.0, most, xtol=1e-4)))
+
+
+def _divergence(base: Floats, gain: Floats) -> float:
+    """KL(p ‖ base) of p ∝ base · exp(gain), from logs [s]."""
+    log_prob = log_softmax(base + gain)
+    held = log_prob > -np.inf
+    return float(np.exp(log_prob[held]) @ (log_prob[held] - base[held]))
 
 
 def expected(tilted: Sequence[Enumerated], value: Mapping[Parts, Floats]) -> float:
