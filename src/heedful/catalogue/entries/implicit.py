@@ -147,7 +147,8 @@ ENTRY = Entry(
         "such short solutions near 0, where the work's long ones leave it free: hence 3. "
         "The policy's normaliser sees every step that might have been written, of which one is right; the rewards it "
         "is compared with see the one that was. That it finds more errors than marks do comes from there: with "
-        "the alternatives in view, added after the first run and in no check, marks find about as many. After the first run, test problems "
-        "were cut from 12 to 8 and solutions from 300 to 200, for time: it was reproduced before, too."
+        "the alternatives in view, added after the first run and in no check, marks find about as many. After the "
+        "first run, test problems were cut from 12 to 8 and solutions from 300 to 200, for time: it was reproduced "
+        "before, too."
     ),
 )
