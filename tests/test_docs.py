@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 
 from heedful.feedback import Table
+from heedful.models import StyleFeatures
+from heedful.worlds import ChainWorld, SimulatedRaters, marks, outcomes
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -40,7 +42,12 @@ def votes(n: int = 600) -> Table:
 def test_python_of_the_guide_to_preferences_runs(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     first = rng.integers(5, size=500)
+    chains = ChainWorld(steps=3)
+    solutions = chains.draw(60, rng=rng)
     scope: dict[str, object] = {
+        "marks": marks(chains, solutions, raters=SimulatedRaters(5), certainty=2.0, rng=rng),
+        "outcomes": outcomes(chains, solutions, rng=rng),
+        "encoder": StyleFeatures(),
         "votes": votes(),
         "first": first,
         "second": (first + rng.integers(1, 5, size=500)) % 5,
@@ -53,7 +60,7 @@ def test_python_of_the_guide_to_preferences_runs(tmp_path: Path) -> None:
         "folder": tmp_path,
     }
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / "preference.md").read_text("utf-8"), re.DOTALL)
-    assert len(blocks) == 9
+    assert len(blocks) == 10
     for block in blocks:
         exec(compile(block, "preference.md", "exec"), scope)
 

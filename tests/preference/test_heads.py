@@ -28,7 +28,6 @@ from heedful.preference.heads.calibration import (
     cross_fit,
     fitted_curve,
     fitted_temperature,
-    load_head,
 )
 from heedful.preference.heads.criteria import Crossing
 from heedful.preference.heads.epinet import Epinet
@@ -37,6 +36,7 @@ from heedful.preference.heads.networks import Networks
 from heedful.preference.heads.noise import FlipNoise, Voted, meant, mended, strengths
 from heedful.preference.heads.posterior import HeadPosterior
 from heedful.preference.heads.process import GaussianProcess
+from heedful.preference.heads.saved import load_head
 from heedful.preference.heads.training import torch_module
 from heedful.preference.heads.votes import Ratings, Votes, folds
 from heedful.preference.observations import observe
@@ -422,6 +422,16 @@ def test_strength_by_voting_finds_flips_and_turning_them_round_helps() -> None:
     asked = mended(votes, mean, "margin", 0.1)
     np.testing.assert_array_equal(asked.margin, np.maximum(mean, 0))
     assert Voted(Linear(pairs=8), "flip", voters=5).fit(x, votes, rng=np.random.default_rng(0)).name == "linear"
+
+
+def test_votes_weigh_by_their_margin_and_the_least_are_dropped() -> None:
+    votes = Votes.of([0, 2, 4, 6], [1, 3, 5, 7], [1, 0, 1, 0], tied=[False, False, False, True], weight=[1, 1, 2, 2])
+    margin = np.array([2.0, -1.0, 0.5, 0.0])
+    grown = np.array([1 + (1 - np.exp(-1)) / 2, 1, 2 * (1 + (1 - np.exp(-0.25)) / 2), 2])
+    np.testing.assert_allclose(mended(votes, margin, "weigh", 0.1).weight, grown * 6 / grown.sum())
+    assert mended(votes, margin, "drop", 0.7).weight.tolist() == [1, 0, 0, 2]
+    with pytest.raises(UsageError, match="no mending"):
+        Voted(Linear(), "wash")  # type: ignore[arg-type]
 
 
 # Criteria as input

@@ -15,7 +15,7 @@ from heedful.preference.heads.linear import Linear
 from heedful.preference.heads.members import aspects_forward, epinet_forward, gates
 from heedful.preference.heads.networks import Networks, bootstrap, forward
 from heedful.preference.heads.rewards import START_SD, Reward
-from heedful.preference.heads.training import Schedule, train
+from heedful.preference.heads.training import Schedule, _Loss, train
 from heedful.preference.heads.votes import Ratings, Votes
 
 from .test_heads import HeadContract, expected_loss, world
@@ -49,14 +49,111 @@ def test_differences_of_quantiles_are_all_pairs_of_values() -> None:
     assert reward.weights @ found[:, 0] == pytest.approx(one[:, 0].mean() - other[:, 0].mean())
 
 
+def test_a_rating_is_smeared_over_bins_as_by_hand() -> None:
+    """Six bins of width 1 and s = 0.75 about 0: Φ(4/3) − ½, Φ(8/3) − Φ(4/3), 1 − Φ(8/3) to either side."""
+    reward = Reward("bins", 6)
+    half = [0.0038304, 0.0873809, 0.4087887]
+    np.testing.assert_allclose(reward.smeared(np.zeros(1), np)[0], half + half[::-1], atol=1e-7)
+    found = reward.smeared(torch.zeros(1, dtype=torch.float64), torch)[0]
+    np.testing.assert_allclose(found, half + half[::-1], atol=1e-7)
+    far = reward.smeared(np.array([-50.0, 1.0, 50.0]), np)
+    np.testing.assert_allclose(far.sum(axis=-1), 1)
+    np.testing.assert_allclose(far[[0, 2], [0, 5]], 1)
+
+
+def test_bins_have_the_moments_and_quantiles_of_their_histogram() -> None:
+    reward = Reward("bins", 5)
+    outputs = np.random.default_rng(2).normal(size=(3, 4, 6))
+    p = reward.probabilities(outputs, np)
+    mean = p @ reward.middles
+    np.testing.assert_allclose(reward.mean(outputs, np), mean)
+    np.testing.assert_allclose(reward.values(outputs, np).mean(axis=0), mean, atol=1e-12)
+    np.testing.assert_allclose(reward.spread(outputs) ** 2, p @ reward.middles**2 - mean**2)
+    levels = np.array([0.05, 0.3, 0.5, 0.9])
+    edges = np.linspace(-3, 3, 6)
+    for place in np.ndindex(3, 4):
+        known = np.interp(levels, np.concatenate([[0], p[place].cumsum()]), edges)
+        np.testing.assert_allclose(reward.quantiles(outputs, levels)[:, *place], known, atol=1e-12)
+
+
+def test_the_first_output_of_bins_moves_their_mean() -> None:
+    reward = Reward("bins", 61)
+    moved = np.tile(reward.start, (2, 1))
+    moved[1, 0] = 0.3
+    np.testing.assert_allclose(reward.mean(moved, np), [0, 0.3], atol=1e-6)
+    np.testing.assert_allclose(reward.spread(moved), START_SD, rtol=1e-3)
+
+
+def test_quantiles_of_gaussians_points_and_quantiles() -> None:
+    outputs = np.random.default_rng(3).normal(size=(2, 5, 3))
+    gaussian = Reward("gaussian").quantiles(outputs[..., :2], [0.1, 0.5])
+    np.testing.assert_allclose(gaussian[0], outputs[..., 0] - 1.2815516 * np.exp(outputs[..., 1]), atol=1e-6)
+    np.testing.assert_allclose(gaussian[1], outputs[..., 0])
+    np.testing.assert_array_equal(Reward().quantiles(outputs[..., :1], [0.2, 0.9]), [outputs[..., 0]] * 2)
+    three = Reward("quantiles", 3)
+    low, middle, high = three.values(outputs, np)
+    found = three.quantiles(outputs, [0.01, 1 / 3, 1 / 2, 1.0])
+    np.testing.assert_allclose(found, [low, (low + middle) / 2, middle, high])
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "quantiles", "bins"])
+def test_gradients_of_the_loss_of_ratings_are_differences_of_it(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    reward = Reward(kind, 5)  # type: ignore[arg-type]
+    votes = Votes.rated(
+        stars=Ratings(np.arange(6), rng.normal(size=6), np.arange(6)),
+        other=Ratings(np.arange(6), rng.normal(size=6), np.arange(6)),
+    )
+    loss = _Loss(torch, votes, reward, {})
+    values = {name: 0.3 * rng.normal(size=value.shape) for name, value in loss.start(1).items()}
+    values["outputs"] = rng.normal(size=(1, 6, reward.size))
+    loss.value, loss.levels = loss.value.double(), loss.levels.double()
+
+    def total(given: dict[str, np.ndarray], *, graph: bool = False):  # type: ignore[no-untyped-def]
+        made = {name: torch.tensor(value, dtype=torch.float64, requires_grad=graph) for name, value in given.items()}
+        weight = torch.ones(1, 12)
+        found = loss(lambda parameters, x: made["outputs"][:, x], made, torch.arange(6), torch.arange(12), weight)
+        return made, found.sum()
+
+    made, found = total(values, graph=True)
+    found.backward()
+    for name in ("outputs", "offset", "log_slope"):
+        for place in np.ndindex(values[name].shape):
+            ends = []
+            for step in (1e-6, -1e-6):
+                moved = {key: value.copy() for key, value in values.items()}
+                moved[name][place] += step
+                ends.append(float(total(moved)[1]))
+            assert float(made[name].grad[place]) == pytest.approx((ends[0] - ends[1]) / 2e-6, abs=1e-5)
+
+
+def test_the_loss_of_bins_is_least_at_the_smeared_rating() -> None:
+    reward = Reward("bins", 12)
+    votes = Votes.rated(stars=Ratings(np.arange(4), np.array([-1.0, 0.2, 0.5, 2.0]), np.arange(4)))
+    target = reward.smeared(votes.ratings["stars"].standard, np)
+    loss, made = _Loss(torch, votes, reward, {}), {name: torch.zeros(1, 1) for name in ("offset", "log_slope")}
+    given = torch.as_tensor(np.concatenate([np.zeros((4, 1)), np.log(target + 1e-30)], axis=1)[None])
+    found = loss(lambda parameters, x: given[:, x], made, torch.arange(4), torch.arange(4), torch.ones(1, 4))
+    assert float(found) == pytest.approx(-(target * np.log(target + 1e-30)).sum(), rel=1e-5)
+
+
+def test_ratings_beyond_the_bins_are_counted() -> None:
+    value = np.concatenate([np.tile([-1.0, 1.0], 50), [40.0]])
+    votes = Votes.rated(stars=Ratings(np.arange(101), value, np.arange(101)))
+    head = Networks("bins", members=2, folds=2, width=2, schedule=replace(QUICK, epochs=1))
+    assert head.fit(np.ones((101, 1)), votes, rng=np.random.default_rng(0)).facts["beyond"] == 1
+
+
 def test_rewards_are_checked() -> None:
     with pytest.raises(UsageError):
         Reward("quantiles", 4)
     with pytest.raises(UsageError):
+        Reward("bins", 2)
+    with pytest.raises(UsageError):
         Reward("median")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("kind", ["point", "gaussian", "quantiles"])
+@pytest.mark.parametrize("kind", ["point", "gaussian", "quantiles", "bins"])
 def test_torch_and_numpy_put_out_the_same(kind: str) -> None:
     rng = np.random.default_rng(0)
     head = Networks(kind, members=3, width=5)  # type: ignore[arg-type]
@@ -168,7 +265,7 @@ def rated(n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return x, x[:, 0] + sd * rng.normal(size=n), sd
 
 
-@pytest.mark.parametrize("kind", ["gaussian", "quantiles"])
+@pytest.mark.parametrize("kind", ["gaussian", "quantiles", "bins"])
 def test_spread_of_ratings_is_found_and_intervals_cover(kind: str) -> None:
     x, value, _ = rated(1500, 0)
     votes = Votes.of([], [], [], ratings={"stars": Ratings(np.arange(1500), value, np.arange(1500))})
@@ -181,8 +278,10 @@ def test_spread_of_ratings_is_found_and_intervals_cover(kind: str) -> None:
     # Without comparisons the unit of the reward is the standard deviation of the ratings.
     centre, unit = value.mean(), value.std()
     assert np.corrcoef(fitted.mean(fresh), fresh[:, 0])[0, 1] > 0.95
-    inside = np.abs((new - centre) / unit - fitted.mean(fresh)) < 1.2816 * spread
-    assert inside.mean() == pytest.approx(0.8, abs=0.06)
+    standard = (new - centre) / unit
+    assert (np.abs(standard - fitted.mean(fresh)) < 1.2816 * spread).mean() == pytest.approx(0.8, abs=0.06)
+    low, high = fitted.quantiles(fresh, [0.1, 0.9])
+    assert ((low < standard) & (standard < high)).mean() == pytest.approx(0.8, abs=0.06)
 
 
 def test_quantiles_see_two_camps_where_a_gaussian_sees_one_spread() -> None:
@@ -220,6 +319,10 @@ class TestMeanVariance(NetworkContract):
 
 class TestQuantiles(NetworkContract):
     head = Networks("quantiles", members=2, width=4, folds=2, quantiles=3, schedule=QUICK)
+
+
+class TestBins(NetworkContract):
+    head = Networks("bins", members=2, width=4, folds=2, bins=7, schedule=QUICK)
 
 
 class TestEpinet(NetworkContract):

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from typing import Any, Self
 
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.special import rel_entr
+from scipy.special import log_softmax, rel_entr
+from scipy.stats import rankdata
 
 from heedful.core import Base, EnumerableBase, Floats, Item, Parts, Potential, Scale, Scores, UsageError
 from heedful.evidence import Expressible, Expression
 from heedful.models import NgramFeatures, Stacked, StyleFeatures
 from heedful.models.remembered import Remembered
+from heedful.preference.heads import Networks, Schedule
+from heedful.preference.heads.rewards import Kind
 from heedful.target import Enumerated, Target, enumerate_exact
 from heedful.worlds import LanguageWorld, Questions, Shown, SimulatedRaters
 
@@ -117,13 +121,21 @@ def tilts_at(
 ) -> list[Enumerated]:
     """As `tilts`, at the strength whose mean KL(tilted ‖ base) over contexts is `kl` nats, so that ways to reward can
     be compared at equal divergence. Raises UsageError where no strength up to `most` goes so far."""
+    plain = tilts(base, potential, contexts, 1.0)
 
     def excess(strength: float) -> float:
-        return float(np.mean([own.kl for own in tilts(base, potential, contexts, strength)])) - kl
+        return float(np.mean([_divergence(own.base_log_prob, strength * own.scores.mean) for own in plain])) - kl
 
     if excess(most) < 0:
         raise UsageError(f"no strength up to {most:g} reaches {kl:g} nats", where="tilts_at")
     return tilts(base, potential, contexts, float(brentq(excess, 0.0, most, xtol=1e-4)))
+
+
+def _divergence(base: Floats, gain: Floats) -> float:
+    """KL(p ‖ base) of p ∝ base · exp(gain), from logs [s]."""
+    log_prob = log_softmax(base + gain)
+    held = log_prob > -np.inf
+    return float(np.exp(log_prob[held]) @ (log_prob[held] - base[held]))
 
 
 def expected(tilted: Sequence[Enumerated], value: Mapping[Parts, Floats]) -> float:
@@ -164,3 +176,19 @@ def misordered(true: Floats, predicted: Floats) -> float:
     apart = np.abs(true - 0.5) > 1e-9
     wrong = np.sign(predicted[apart] - 0.5) != np.sign(true[apart] - 0.5)
     return float(100 * np.where(predicted[apart] == 0.5, 0.5, wrong).mean())
+
+
+def separation(score: Floats, positive: NDArray[np.bool_]) -> float:
+    """P(a positive scores above a negative), per cent: the area under the receiver's curve; equal scores count half."""
+    ranks, count = rankdata(score), int(positive.sum())
+    return float(100 * (ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(score) - count)))
+
+
+def small_networks(kind: Kind = "point", *, quick: bool = False) -> Networks:
+    """An ensemble of four, small enough to be trained at every seed of a miniature."""
+    return Networks(kind, members=4, width=16, folds=4, schedule=Schedule(rate=1e-2, epochs=8 if quick else 60))
+
+
+def without_torch() -> str:
+    """What an entry whose heads are trained with PyTorch lacks without it."""
+    return "" if find_spec("torch") else "PyTorch is not installed (pip install heedful[heads])"

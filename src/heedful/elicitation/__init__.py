@@ -5,9 +5,11 @@ from heedful.elicitation.labels import labels_needed
 from heedful.elicitation.plan import Plan, design_effect, plan_difference, plan_rate, wilson_half_width
 from heedful.elicitation.pools import Pool, context_pairs, item_pairs
 from heedful.elicitation.rules import RULES, ExpectedInformationGain, Random, Uncertainty
+from heedful.elicitation.solutions import Convincing
 
 __all__ = [
     "RULES",
+    "Convincing",
     "ExpectedInformationGain",
     "Histories",
     "Plan",

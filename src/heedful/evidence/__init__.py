@@ -1,19 +1,26 @@
 """Potentials: pieces of evidence about what is good, and their algebra."""
 
 from heedful.core.algebra import Expressible, Expression, Term
+from heedful.evidence.implicit import ImplicitReward
+from heedful.evidence.labelled import Labelled
 from heedful.evidence.logic import Combined, conjunction, disjunction, mixture, negation, threshold
 from heedful.evidence.potentials import Constant, LogProb, Pessimistic, Rule, constraint, lowered, pessimistic, term
 from heedful.evidence.scope import Routed, routed, scoped, worst
+from heedful.evidence.steps import PrefixValue, Steps, prefixes
 
 __all__ = [
     "Combined",
     "Constant",
     "Expressible",
     "Expression",
+    "ImplicitReward",
+    "Labelled",
     "LogProb",
     "Pessimistic",
+    "PrefixValue",
     "Routed",
     "Rule",
+    "Steps",
     "Term",
     "conjunction",
     "constraint",
@@ -22,6 +29,7 @@ __all__ = [
     "mixture",
     "negation",
     "pessimistic",
+    "prefixes",
     "routed",
     "scoped",
     "term",

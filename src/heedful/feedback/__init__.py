@@ -2,6 +2,7 @@
 
 from heedful.feedback.candidates import read_candidates
 from heedful.feedback.check import check, summarise
+from heedful.feedback.prefixes import agreeing, prefix_labels, until_first_error
 from heedful.feedback.read import iter_parts, iter_tables, read
 from heedful.feedback.record import CHOICES, KINDS, SCHEMA_VERSION, Address, Candidate, PartRecord, Rater, Record, Value
 from heedful.feedback.table import SCHEMA, Feedback, Reject, Source, Table
@@ -23,12 +24,15 @@ __all__ = [
     "Table",
     "Value",
     "Written",
+    "agreeing",
     "check",
     "iter_parts",
     "iter_tables",
+    "prefix_labels",
     "read",
     "read_candidates",
     "summarise",
+    "until_first_error",
     "write",
     "write_rejects",
     "writer",

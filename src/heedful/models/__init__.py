@@ -3,8 +3,10 @@
 from heedful.models.decisions import DecisionProcess
 from heedful.models.defaults import default_encoder
 from heedful.models.encoders import Blocked, Encoder, Stacked, Standardised, blocks_of, load_encoder, standardised
+from heedful.models.log_linear import LogLinearSteps, StepChoices
 from heedful.models.ngrams import NgramFeatures
 from heedful.models.sentences import SentenceEncoder
+from heedful.models.stepwise import StepModel
 from heedful.models.style import StyleFeatures
 from heedful.models.tables import END, SequenceTable, TableModel
 
@@ -13,11 +15,14 @@ __all__ = [
     "Blocked",
     "DecisionProcess",
     "Encoder",
+    "LogLinearSteps",
     "NgramFeatures",
     "SentenceEncoder",
     "SequenceTable",
     "Stacked",
     "Standardised",
+    "StepChoices",
+    "StepModel",
     "StyleFeatures",
     "TableModel",
     "blocks_of",

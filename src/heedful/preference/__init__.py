@@ -3,6 +3,7 @@
 from heedful.preference.counting import PairCounts, count, count_chunks, scan
 from heedful.preference.critiques import style_critiques
 from heedful.preference.fitting import fit
+from heedful.preference.implicit import fit_implicit
 from heedful.preference.marks import Marked, fit_marks
 from heedful.preference.observations import FITTED_KINDS
 from heedful.preference.persistence import load
@@ -23,6 +24,7 @@ __all__ = [
     "count",
     "count_chunks",
     "fit",
+    "fit_implicit",
     "fit_marks",
     "fit_raters",
     "load",

@@ -57,6 +57,10 @@ class Deviating(Wrapping):
         own = len(self.inner.nuisances)
         return {**super().places, self.kind: slice(own, own + self.width)}
 
+    @property
+    def leading(self) -> tuple[str, ...]:
+        return (*super().leading, self.kind)
+
     def resized(self, sds: Mapping[str, float]) -> Self:
         return replace(super().resized(sds), sd=sds.get(self.kind, self.sd))
 

@@ -33,6 +33,11 @@ class RandomEffects(Protocol):
         """Where each family stands among the nuisance parameters."""
         ...
 
+    @property
+    def leading(self) -> tuple[str, ...]:
+        """The families whose width utilities depend on so much that each width is weighed at a maximum of its own."""
+        ...
+
     def resized(self, sds: Mapping[str, float]) -> Any:
         """The likelihood with the standard deviations given by name, the others as they are."""
         ...
@@ -56,6 +61,11 @@ def widths(likelihoods: Iterable[Likelihood]) -> dict[str, float]:
 def places_of(likelihood: Likelihood) -> dict[str, slice]:
     """Where the families of one likelihood's random effects stand among its nuisance parameters."""
     return likelihood.places if isinstance(likelihood, RandomEffects) else {}
+
+
+def leading(likelihoods: Iterable[Likelihood]) -> frozenset[str]:
+    """The families whose width utilities depend on most."""
+    return frozenset(name for own in likelihoods if isinstance(own, RandomEffects) for name in own.leading)
 
 
 def resized_one(likelihood: Any, sds: Mapping[str, float]) -> Any:

@@ -11,7 +11,7 @@ from scipy.linalg import block_diag
 
 from heedful.core import Floats
 from heedful.preference.backtracking import backtracked
-from heedful.preference.effects import WIDTHS, places_of, prior_precision, resized, widths
+from heedful.preference.effects import WIDTHS, leading, places_of, prior_precision, resized, widths
 from heedful.preference.information import Dense, Information, Singular, Sparse
 from heedful.preference.likelihoods import Likelihood, Terms, dense_information, information_above, information_times
 
@@ -21,8 +21,6 @@ _STEP_TOLERANCE = 1e-10
 _ITERATIONS = 200
 # Times that families of random effects are gone through, and Newton steps taken for each width tried.
 _ROUNDS, _SEARCH = 4, 25
-# Up to so many effects, each width is weighed at a maximum of its own.
-_FEW = 20
 _ROUND_TOLERANCE = 0.05
 # A gradient this small (nats) without an inverse of the information is a ridge, not a way up.
 _FLAT = 1e-6
@@ -257,11 +255,11 @@ def with_widths(problem: Problem, start: Floats | None = None) -> Optimum:
 def _mean_width(optimum: Optimum, name: str) -> float:
     """The root of the posterior mean of one family's sd², the other widths held.
 
-    Few effects leave the width vague, so that each is weighed at the maximum under it. Many tell it well: then what the
-    votes say of them near the present maximum will do.
+    What judges want beside people moves utilities, so each width of it is weighed at the maximum under it. Elsewhere
+    what the votes say of the effects near the present maximum will do.
     """
     place = optimum.point.problem.place(name)
-    if place.stop - place.start > _FEW:
+    if name not in leading(optimum.point.problem.likelihoods):
         covariance = optimum.point.information.inverse[place, place]  # type: ignore[union-attr]
         evidence = _evidence_of_widths(covariance, optimum.point.x[place], optimum.point.problem.effects[name])
     else:

@@ -71,6 +71,10 @@ class OwnScales(Wrapping):
         starts = [len(self.inner.nuisances) + number * self.raters for number in range(len(self.sds))]
         return {name: slice(start, start + self.raters) for name, start in zip(self._families, starts, strict=True)}
 
+    @property
+    def leading(self) -> tuple[str, ...]:
+        return ()
+
     def resized(self, sds: Mapping[str, float]) -> Self:
         return replace(self, sds=tuple(sds.get(name, sd) for name, sd in self.widths.items()))
 

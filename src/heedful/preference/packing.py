@@ -57,7 +57,7 @@ _NAMES = {f"heedful.{home}": kind for kind, home in _KINDS.items()}
 _LOADERS = {
     "readings": "preference.posterior_state:from_state",
     "encoder": "models.encoders:load_encoder",
-    "head": "preference.heads.calibration:load_head",
+    "head": "preference.heads.saved:load_head",
 }
 _SPARSE = ("data", "indices", "indptr")
 

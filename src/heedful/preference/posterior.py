@@ -51,7 +51,8 @@ class FittedPosterior(Potentials, Saved):
 
     def __call__(self, items: Sequence[Item]) -> Scores:
         """Utilities of items. Raises InputError for an item that a model of free items has not seen."""
-        return Scores(self.utility.evaluate(items, self.mean), self.utility.evaluate(items, self.draws))
+        utility = self.utility.evaluate(items, np.vstack([self.mean, self.draws]))
+        return Scores(utility[0], utility[1:])
 
     def prefer(self, first: Sequence[Item], second: Sequence[Item]) -> Floats:
         """P(first wins | decided) [n] of a plain comparison, averaged over the draws.

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from heedful.core import Floats
-from heedful.preference.effects import places_of, prior_precision, resized_one, widths_of
+from heedful.preference.effects import leading, places_of, prior_precision, resized_one, widths_of
 from heedful.preference.instruments import Indices
 from heedful.preference.likelihoods import Edges, Likelihood
 
@@ -49,6 +49,10 @@ class Wrapping:
     @property
     def places(self) -> dict[str, slice]:
         return places_of(self.inner)
+
+    @property
+    def leading(self) -> tuple[str, ...]:
+        return tuple(leading((self.inner,)))
 
     def resized(self, sds: Mapping[str, float]) -> Self:
         return replace(self, inner=resized_one(self.inner, sds))

@@ -4,6 +4,7 @@ from heedful.sampling.best_of_n import BestOfN, BestOfNLaw, best_of_n_kl_bound, 
 from heedful.sampling.enumeration import Exact, exact
 from heedful.sampling.picking import Pick, pick
 from heedful.sampling.risk import expected_costs, minimum_bayes_risk
+from heedful.sampling.step_beam import StepBase, StepBeam
 from heedful.sampling.voting import voted
 
 __all__ = [
@@ -11,6 +12,8 @@ __all__ = [
     "BestOfNLaw",
     "Exact",
     "Pick",
+    "StepBase",
+    "StepBeam",
     "best_of_n_kl_bound",
     "best_of_n_law",
     "exact",

@@ -1,18 +1,22 @@
 """Worlds with known truth: an arena of systems, an enumerable language, a grid, and raters with known faults."""
 
 from heedful.worlds.arena import ArenaWorld
+from heedful.worlds.chains import CHAIN_FEATURES, ChainWorld
 from heedful.worlds.collect import Judged, Questions, World, answer, collect, judge
 from heedful.worlds.effects import normal_effect
 from heedful.worlds.fidelity import STATISTICS, Fidelity, Likeness, fidelity
 from heedful.worlds.gridworld import GridWorld
 from heedful.worlds.language import CRITERIA, LanguageWorld, TrueUtility
 from heedful.worlds.limit import davidson_limit
+from heedful.worlds.marking import completion_marks, marks, outcomes
 from heedful.worlds.raters import Shown, SimulatedRaters, TieLaw, tie_probabilities
 
 __all__ = [
+    "CHAIN_FEATURES",
     "CRITERIA",
     "STATISTICS",
     "ArenaWorld",
+    "ChainWorld",
     "Fidelity",
     "GridWorld",
     "Judged",
@@ -26,9 +30,12 @@ __all__ = [
     "World",
     "answer",
     "collect",
+    "completion_marks",
     "davidson_limit",
     "fidelity",
     "judge",
+    "marks",
     "normal_effect",
+    "outcomes",
     "tie_probabilities",
 ]

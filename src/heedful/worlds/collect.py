@@ -10,11 +10,11 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 import polars as pl
 
-from heedful.core import InputError, Item
+from heedful.core import Floats, InputError, Item
 from heedful.feedback import Table
 from heedful.worlds.raters import Shown, SimulatedRaters, Whole
 
-Judged = Literal["comparison", "ranking", "best_of", "best_worst", "rating", "label"]
+Judged = Literal["comparison", "ranking", "best_of", "best_worst", "rating", "label", "steps"]
 _FIRST_DAY = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 _CHOICES = ("first", "second", "tie")
 
@@ -23,7 +23,8 @@ _CHOICES = ("first", "second", "tie")
 class Questions:
     """n questions of k candidates: what raters see, and what a record says of it.
 
-    `context` [n], and one series [n] for each of the k candidates in `outputs` and `systems`; each may be None.
+    `context` [n], and one series [n] for each of the k candidates in `outputs` and `systems`; each may be None. Where
+    steps are marked there is one candidate, and `shown` holds its k steps.
     """
 
     shown: Shown
@@ -74,11 +75,13 @@ def collect(
     """
     fixed = {"comparison": 2, "rating": 1, "label": 1}.get(kind)
     size = size or fixed or 4
-    if (fixed and size != fixed) or size < (fixed or 2) or not 1 <= votes <= raters.count or n % votes:
+    misfit = kind == "steps" or (fixed and size != fixed) or size < (fixed or 2)
+    if misfit or not 1 <= votes <= raters.count or n % votes:
         raise InputError(
             f"{n} records of kind {kind} with {size} candidates and {votes} votes each from {raters.count} raters",
             where="collect",
-            fix="n must be a multiple of votes, votes at most the number of raters, and size fit the kind",
+            fix="n must be a multiple of votes, votes at most the number of raters, and size fit the kind; steps of "
+            "given solutions are marked with judge",
         )
     questions = world.draw(n // votes, size, rng=rng).repeat(votes)
     return judge(
@@ -138,13 +141,12 @@ def judge(
 
 
 def _judged(questions: Questions) -> dict[str, Any]:
-    size = questions.shown.utility.shape[1]
     found: dict[str, Any] = {"context": questions.context}
     for key, series in (("outputs", questions.outputs), ("systems", questions.systems)):
         if series is not None:
             named = pl.DataFrame([column.alias(str(place)) for place, column in enumerate(series)])
-            found[key] = named.select(pl.concat_list([pl.col(str(place)) for place in range(size)])).to_series()
-    if len(questions) and size:
+            found[key] = named.select(pl.concat_list([pl.col(str(place)) for place in range(len(series))])).to_series()
+    if len(questions) and questions.shown.utility.shape[1]:
         found["shown"] = pl.repeat(True, len(questions), eager=True)
     return found
 
@@ -189,6 +191,15 @@ def _label(shown: Shown, raters: SimulatedRaters, *context: Any) -> dict[str, An
     return {"label": pl.Series(raters.label(shown, *context))}
 
 
+def _steps(
+    shown: Shown, raters: SimulatedRaters, rater: Whole, time: Floats, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Each step labelled by itself, all steps of a solution by one rater."""
+    n, k = shown.utility.shape
+    marks = raters.label(shown.apart(), np.repeat(rater, k), np.repeat(time, k), rng).reshape(n, k)
+    return {"steps": pl.Series(marks.astype(np.float64), dtype=pl.Array(pl.Float64, k)).cast(pl.List(pl.Float64))}
+
+
 _VALUES: dict[str, Callable[..., dict[str, Any]]] = {
     "comparison": _comparison,
     "ranking": _ranking,
@@ -196,4 +207,5 @@ _VALUES: dict[str, Callable[..., dict[str, Any]]] = {
     "best_worst": _best_worst,
     "rating": _rating,
     "label": _label,
+    "steps": _steps,
 }

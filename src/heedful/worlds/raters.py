@@ -43,6 +43,14 @@ class Shown:
         """The questions with these numbers."""
         return Shown(self.utility[rows], self.traits[rows], self.loadings[rows], self.length[rows], self.prompt[rows])
 
+    def apart(self) -> Shown:
+        """Each of the n · k candidates as a question of its own."""
+        n, k, d = self.traits.shape
+        traits, loadings = self.traits.reshape(n * k, 1, d), self.loadings.reshape(n * k, 1, d)
+        return Shown(
+            self.utility.reshape(-1, 1), traits, loadings, self.length.reshape(-1, 1), np.repeat(self.prompt, k)
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class SimulatedRaters:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.special import expit
-from scipy.stats import rankdata
 
 from heedful.catalogue.entry import Entry
-from heedful.catalogue.settings import misordered
+from heedful.catalogue.settings import misordered, separation
 from heedful.catalogue.verdicts import Check
-from heedful.core import Floats
 from heedful.preference.heads.base import Head
 from heedful.preference.heads.linear import Linear
 from heedful.preference.heads.noise import FlipNoise, Voted, strengths
@@ -31,7 +29,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
     strength, _ = strengths(_HEAD, design, votes, voters=5, count=5, rng=rng)
     fresh = rng.normal(size=(2, 1000, _FEATURES))
     true = expit((fresh[0] - fresh[1]) @ weights)
-    figures = {"found": _area(-strength, flipped)}
+    figures = {"found": separation(-strength, flipped)}
     heads: dict[str, Head] = {
         "plain": _HEAD,
         "turned round": Voted(_HEAD, "flip"),
@@ -42,12 +40,6 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
         fitted = head.fit(design, votes, rng=rng)
         figures[f"errors, {name}"] = misordered(true, expit(fitted.mean(fresh[0]) - fitted.mean(fresh[1])))
     return figures
-
-
-def _area(score: Floats, positive: np.ndarray) -> float:
-    """P(a positive scores above a negative), per cent: the area under the receiver's curve."""
-    ranks, count = rankdata(score), int(positive.sum())
-    return float(100 * (ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(score) - count)))
 
 
 ENTRY = Entry(

@@ -15,8 +15,9 @@ from heedful.preference.heads.calibration import (
     Report,
     calibration_report,
     cross_fit,
-    load_head,
 )
+from heedful.preference.heads.composed import Routed, Staged
+from heedful.preference.heads.concepts import Concepts
 from heedful.preference.heads.criteria import Crossing
 from heedful.preference.heads.epinet import Epinet
 from heedful.preference.heads.linear import Linear
@@ -24,12 +25,14 @@ from heedful.preference.heads.networks import Networks
 from heedful.preference.heads.noise import FlipNoise, Voted
 from heedful.preference.heads.posterior import HeadPosterior
 from heedful.preference.heads.process import GaussianProcess
+from heedful.preference.heads.saved import load_head
 from heedful.preference.heads.training import Schedule
 from heedful.preference.heads.votes import Ratings, Votes
 
 __all__ = [
     "Aspects",
     "Calibrated",
+    "Concepts",
     "Crossing",
     "Epinet",
     "FittedCalibrated",
@@ -43,7 +46,9 @@ __all__ = [
     "Networks",
     "Ratings",
     "Report",
+    "Routed",
     "Schedule",
+    "Staged",
     "Voted",
     "Votes",
     "calibration_report",

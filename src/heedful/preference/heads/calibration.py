@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from scipy.optimize import minimize_scalar
 from heedful.core import Floats, InputError, UsageError
 from heedful.models.encoders import Arrays
 from heedful.preference.heads.base import FittedHead, Gap, Head, prefixed, under
+from heedful.preference.heads.saved import load_head
 from heedful.preference.heads.votes import Votes, folds
 from heedful.preference.observations import Indices
 from heedful.stats import expected_calibration_error, log_loss
@@ -23,24 +23,6 @@ Method = Literal["temperature", "isotonic", "flips"]
 
 # A temperature is looked for between 1/50 and 50; one at an end is reported as such.
 _WIDEST = math.log(50.0)
-
-_HEADS = {
-    "linear": "heedful.preference.heads.linear:FittedLinear",
-    "process": "heedful.preference.heads.process:FittedProcess",
-    "networks": "heedful.preference.heads.networks:FittedNetworks",
-    "members": "heedful.preference.heads.members:FittedMembers",
-    "calibrated": "heedful.preference.heads.calibration:FittedCalibrated",
-}
-
-
-def load_head(arrays: Mapping[str, NDArray[Any]], state: Mapping[str, Any]) -> FittedHead:
-    """The head whose `state()` gave these arrays and values. Raises InputError where they are of no known kind."""
-    kind = state.get("head")
-    if kind not in _HEADS:
-        raise InputError(f"unknown kind of head {kind!r}", fix=f"known kinds: {', '.join(_HEADS)}")
-    module, name = _HEADS[kind].split(":")
-    made: FittedHead = getattr(importlib.import_module(module), name).from_state(arrays, state)
-    return made
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,14 @@ def aspects_forward(parameters: Mapping[str, Any], x: Any) -> Any:
 def gates(parameters: Mapping[str, Any], x: Any) -> Any:
     """How much each aspect counts for each row [M, n, A]; sums to 1 over the aspects."""
     logits = x @ parameters["gate"] + parameters["constant"][:, None]
-    weights = np.exp(logits - logits.max(-1, keepdims=True)) if isinstance(x, np.ndarray) else logits.softmax(-1)
+    return softmax(logits)
+
+
+def softmax(logits: Any) -> Any:
+    """The softmax over the last axis of an array of NumPy or torch."""
+    if not isinstance(logits, np.ndarray):
+        return logits.softmax(-1)
+    weights = np.exp(logits - logits.max(-1, keepdims=True))
     return weights / weights.sum(-1)[..., None]
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import linalg
 from scipy.special import expit
 
@@ -16,7 +16,7 @@ from heedful.core import Floats, UsageError
 from heedful.models.encoders import Arrays
 from heedful.preference.heads.base import ByGap, Gap, prefixed, under
 from heedful.preference.heads.members import tanh
-from heedful.preference.heads.rewards import Kind, Reward
+from heedful.preference.heads.rewards import REACH, Kind, Reward
 from heedful.preference.heads.training import Schedule, Trained, train
 from heedful.preference.heads.votes import Votes, folds
 
@@ -32,10 +32,10 @@ class Networks:
     prior functions"), exponential weights for each group of votes (the Bayesian bootstrap) and its own fold of groups
     held out to stop its training. Draws are the members, each moved `per_member` ways and back by a Laplace
     approximation of its last layer, so that there are more than members; they are mirrored about the ensemble's mean.
-    `kind` says what is put out: "point", "gaussian" (mean and spread) or "quantiles"; see `Reward`. From comparisons
-    alone a spread is known only through how fast votes become sure with distance, which takes many votes: it is held
-    near 0.5 nats by a prior. Votes may have margins. The mean of skewed quantiles may favour another item than their
-    probability does.
+    `kind` says what is put out: "point", "gaussian" (mean and spread), "quantiles" or "bins"; see `Reward`. From
+    comparisons alone a spread is known only through how fast votes become sure with distance, which takes many
+    votes: it is held near 0.5 nats by a prior. Votes may have margins. The mean of skewed quantiles may favour
+    another item than their probability does.
 
     On sentence embeddings none of the three is shown to beat `Linear` on HH-RLHF (-0.003 nats at best, intervals across
     0), and all lose to `Linear` on words there; see docs/benchmarks.md.
@@ -49,6 +49,7 @@ class Networks:
     folds: int = 8
     schedule: Schedule = field(default_factory=Schedule)
     quantiles: int = 9
+    bins: int = 31
 
     def __post_init__(self) -> None:
         if self.members < 2 or self.folds < 2:
@@ -56,11 +57,11 @@ class Networks:
 
     @property
     def name(self) -> str:
-        return {"point": "ensemble", "gaussian": "mean-variance", "quantiles": "quantiles"}[self.kind]
+        return self.reward.name
 
     @property
     def reward(self) -> Reward:
-        return Reward(self.kind, self.quantiles)
+        return Reward(self.kind, self.bins if self.kind == "bins" else self.quantiles)
 
     def fit(self, design: Floats, votes: Votes, *, rng: np.random.Generator) -> FittedNetworks:
         """Raises MissingExtraError without torch, InputError with fewer groups than folds or features not finite."""
@@ -75,7 +76,7 @@ class Networks:
         trained = train(forward, start, fixed, x, votes, weights, mine.astype(np.float64), reward, self.schedule, rng)
         parameters = {**trained.parameters, **fixed}
         moves = last_layer_noise(parameters, x, votes, reward, self.per_member, rng)
-        return FittedNetworks(reward, unit, parameters, moves, _facts(trained))
+        return FittedNetworks(reward, unit, parameters, moves, _facts(trained, reward, votes))
 
     def _start(self, d: int, reward: Reward, rng: np.random.Generator) -> Arrays:
         m, w, o = self.members, self.width, reward.size
@@ -148,8 +149,12 @@ def last_layer_noise(
     return np.array(noise)
 
 
-def _facts(trained: Trained) -> dict[str, Any]:
-    return {"held_out_loss": trained.loss.tolist(), "epochs": trained.epochs}
+def _facts(trained: Trained, reward: Reward, votes: Votes) -> dict[str, Any]:
+    """How training ended and, for bins, how many standardised ratings lie beyond them and count in the outer ones."""
+    facts: dict[str, Any] = {"held_out_loss": trained.loss.tolist(), "epochs": trained.epochs}
+    if reward.kind == "bins":
+        facts["beyond"] = sum(int((np.abs(own.standard) > REACH).sum()) for own in votes.ratings.values())
+    return facts
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +169,7 @@ class FittedNetworks(ByGap):
 
     @property
     def name(self) -> str:
-        return {"point": "ensemble", "gaussian": "mean-variance", "quantiles": "quantiles"}[self.reward.kind]
+        return self.reward.name
 
     def mean(self, features: Floats) -> Floats:
         return np.asarray(self.reward.mean(self._outputs(features), np).mean(axis=0))
@@ -182,6 +187,10 @@ class FittedNetworks(ByGap):
     def aleatoric(self, features: Floats) -> Floats | None:
         spread = self.reward.spread(self._outputs(features))
         return None if spread is None else np.asarray(np.sqrt((spread**2).mean(axis=0)))
+
+    def quantiles(self, features: Floats, levels: ArrayLike) -> Floats:
+        """The reward at these levels of people's own spread [l, m], each the mean over the ensemble's members."""
+        return np.asarray(self.reward.quantiles(self._outputs(features), levels).mean(axis=1))
 
     def gap(self, first: Floats, second: Floats) -> Gap:
         """Draws of the difference, each with people's spread around it as the ensemble's members have it."""

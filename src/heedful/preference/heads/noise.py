@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -18,7 +18,10 @@ from heedful.preference.heads.calibration import (
 )
 from heedful.preference.heads.votes import Votes
 
-Mending = Literal["flip", "soft", "margin"]
+Mending = Literal["flip", "soft", "margin", "weigh", "drop"]
+
+# How much more a vote of great margin weighs than one of none, and how fast that comes with the margin (per nat).
+_GAIN, _STEEPNESS = 0.5, 0.5
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,13 @@ def meant(p: Floats, share: Floats, rate: float) -> Floats:
 class Voted:
     """A head fitted to votes mended by their strength, the mean margin that `voters` fits to other votes give them.
 
-    After Wang et al. 2024, "Secrets of RLHF in large language models part II", sections 2.2 and 2.3, with margins from
-    fits that have not seen the vote (repeated cross-fitting). "flip": votes whose margin is below zero, at most
+    After Wang et al. 2024, "Secrets of RLHF in large language models part II", sections 2.2 and 2.3, with margins
+    from fits that have not seen the vote (repeated cross-fitting). "flip": votes whose margin is below zero, at most
     `share` of all and the most negative first, are turned round. "soft": each label is averaged with the probability
     the others give it. "margin": a vote the others agree with is asked to be won by their margin (Networks only).
+    "weigh": votes weigh 1 + w (1 − exp(−k δ)), δ the margin or 0 below it, w = k = ½, scaled to the weight they had
+    together; the dynamic reward scaling of Zhang et al. 2025, "MM-RLHF", there of β. "drop": the `share` of votes
+    with the least margin have no weight.
 
     On HH-RLHF and PandaLM "soft" is not shown to help a linear head; see docs/benchmarks.md.
     """
@@ -85,8 +91,9 @@ class Voted:
     share: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.mending not in ("flip", "soft", "margin"):
-            raise UsageError(f"{self.mending!r} is no mending", where="mending", fix="choose 'flip', 'soft', 'margin'")
+        if self.mending not in get_args(Mending):
+            fix = f"choose one of {get_args(Mending)}"
+            raise UsageError(f"{self.mending!r} is no mending", where="mending", fix=fix)
 
     @property
     def name(self) -> str:
@@ -127,8 +134,12 @@ def mended(votes: Votes, margin: Floats, how: Mending, share: float) -> Votes:
         sign = np.where(votes.share >= 0.5, 1.0, -1.0)
         believed = 1 / (1 + np.exp(-sign * margin))
         return replace(votes, share=np.where(decided, (votes.share + believed) / 2, votes.share))
-    most = int(share * decided.sum())
-    order = np.argsort(np.where(decided, margin, np.inf))[:most]
+    if how == "weigh":
+        grown = votes.weight * (1 - _GAIN * np.expm1(-_STEEPNESS * np.maximum(margin, 0.0)))
+        return replace(votes, weight=grown * (votes.weight.sum() / grown.sum()))
+    order = np.argsort(np.where(decided, margin, np.inf))[: int(share * decided.sum())]
+    if how == "drop":
+        return replace(votes, weight=np.where(np.isin(np.arange(len(margin)), order), 0.0, votes.weight))
     turned = order[margin[order] < 0]
     changed = votes.share.copy()
     changed[turned] = 1 - changed[turned]

@@ -65,7 +65,8 @@ def train(
 
     `weights` and `held` [M, len(votes)] multiply each vote in training and in the loss that stops it; a vote trains a
     member where its weight is above 0. The loss is the mean negative log-likelihood: Davidson's model of comparisons
-    with a tie term of each member's own, Gaussian or pinball loss of standardised ratings.
+    with a tie term of each member's own; of standardised ratings the Gaussian or pinball loss, or the cross-entropy of
+    bins.
     """
     torch = torch_module()
     loss = _Loss(torch, votes, reward, start)
@@ -131,7 +132,7 @@ class _Loss:
         item, value, scale = [np.zeros(0, np.intp)], [np.zeros(0)], [np.zeros(0, np.intp)]
         for number, own in enumerate(votes.ratings.values()):
             item.append(own.item)
-            value.append((own.value - own.value.mean()) / (own.value.std() or 1.0))
+            value.append(own.standard)
             scale.append(np.full(len(own.item), number))
         self.item, self.scale = torch.as_tensor(np.concatenate(item)), torch.as_tensor(np.concatenate(scale))
         self.value = torch.as_tensor(np.concatenate(value), dtype=torch.float32)
@@ -189,6 +190,9 @@ class _Loss:
         fixed = (self.scale[rows] > 0).float() if unit else xp.ones(len(rows))
         slope = xp.exp(parameters["log_slope"][:, scale] * fixed)
         centre = parameters["offset"][:, scale] * fixed
+        if self.reward.kind == "bins":
+            target = self.reward.smeared((self.value[rows] - centre) / slope, xp)
+            return xp.log(slope) - (target * self.reward.logits(outputs, xp).log_softmax(-1)).sum(-1)
         miss = self.value[rows] - centre - slope * self.reward.values(outputs, xp)
         if self.reward.kind == "quantiles":
             return xp.maximum(self.levels * miss, (self.levels - 1) * miss).mean(0) * 2

@@ -30,6 +30,11 @@ class Ratings:
     value: Floats
     group: Indices
 
+    @property
+    def standard(self) -> Floats:
+        """The values less their mean, in units of their standard deviation [r]."""
+        return np.asarray((self.value - self.value.mean()) / (self.value.std() or 1.0))
+
     def checked(self, name: str) -> Ratings:
         """Themselves, as arrays. Raises InputError where lengths differ, or entries are not rows, finite, whole."""
         where = f"Votes.ratings[{name!r}]"
@@ -139,6 +144,11 @@ class Votes:
 
     def __len__(self) -> int:
         return len(self.groups)
+
+    @classmethod
+    def rated(cls, **scales: Ratings) -> Votes:
+        """Ratings alone, by the name of their scale. Raises InputError as `of`."""
+        return cls.of([], [], [], ratings=scales)
 
     def take(self, kept: NDArray[np.bool_]) -> Votes:
         """The votes where `kept` [len] is true, in the same order."""
