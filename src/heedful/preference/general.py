@@ -22,7 +22,7 @@ from scipy import linalg
 
 from heedful.core import Base, FitError, Floats, InputError, Item, UsageError
 from heedful.preference.against import Against, against
-from heedful.preference.pair_models import Derivatives
+from heedful.preference.pair_closed import Derivatives
 from heedful.preference.people import checks
 from heedful.preference.people.votes import PairVotes
 from heedful.preference.sandwich import Dense, mirrored
