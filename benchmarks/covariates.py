@@ -279,11 +279,15 @@ COVERAGE = (
     Cell("rao_kupper", "rao_kupper", 500, 0.4),
     Cell("thurstone", "thurstone", 500, 0.25),
     Cell("thurstone", "thurstone", 500, 0.25, omitted=1.0),
+    Cell("bradley_terry", "davidson", 2500),
+    Cell("bradley_terry", "davidson", 2500, -20.0, omitted=2.0),
+    Cell("davidson", "davidson", 2500, omitted=2.0),
+    Cell("bradley_terry", "davidson", 1200, -20.0, clusters=8),
     Cell("bradley_terry", "davidson", 1200, -20.0, clusters=20),
-    Cell("bradley_terry", "davidson", 1200, -20.0, clusters=60),
-    Cell("bradley_terry", "davidson", 2400, -20.0, clusters=120),
-    Cell("bradley_terry", "davidson", 2400, -20.0, clusters=60, uneven=True),
-    Cell("davidson", "davidson", 1200, clusters=60),
+    Cell("bradley_terry", "davidson", 1200, -20.0, clusters=20, uneven=True),
+    Cell("bradley_terry", "davidson", 2400, -20.0, clusters=60),
+    Cell("bradley_terry", "davidson", 2400, -20.0, clusters=120, uneven=True),
+    Cell("davidson", "davidson", 2400, clusters=60),
 )
 ITEMS = 6
 SLOPES = np.array([0.3, 0.5])
@@ -321,7 +325,7 @@ def drawn(cell: Cell, rows: int, rng: np.random.Generator) -> tuple[Any, ...]:
 
 
 def truth_of(cell: Cell, rng: np.random.Generator) -> Any:
-    """What the fitted model tends to, strengths and then coefficients: a fit to the expected votes on very many rows."""
+    """What the fitted model tends to, strengths and then coefficients: the fit to expected votes on very many rows."""
     from heedful.preference.covariates import rate_with_covariates
 
     if cell.clusters:

@@ -77,3 +77,12 @@ class Scores:
         if self.clusters:
             middle += self.sums.T @ self.sums * (self.clusters / max(self.clusters - 1, 1))
         return middle
+
+    @property
+    def effective(self) -> Floats:
+        """How many clusters of equal size would tell as much of each item and of each coefficient [n + d]."""
+        n, d = self.problem.items, self.problem.covariates
+        if not self.clusters:
+            return np.full(n + d, np.inf)
+        met = np.column_stack([self.met, np.repeat(self.met.sum(axis=1)[:, None], d, axis=1)])
+        return np.asarray(met.sum(axis=0) ** 2 / (met**2).sum(axis=0))

@@ -105,18 +105,27 @@ class CovariateRatings(Rated):
         sd = np.sqrt(np.diag(self._full)[self.fit.problem.parts[2]])
         return dict(zip(self.fit.problem.model.nuisances, sd.tolist(), strict=True))
 
+    @cached_property
+    def _clusters(self) -> tuple[Floats, Floats]:
+        """How many clusters tell of each strength [n] and coefficient [d], ∞ where comparisons are independent."""
+        n, d = self.fit.problem.items, len(self.covariates)
+        found = np.full(n + d, np.inf) if self.fit.scores is None else self.fit.scores.effective
+        return self.spread(found[:n]), found[n:]
+
     @property
     def promise(self) -> Promise:
         """What intervals promise, see `Rated.promised`."""
-        return "at least" if self.fit.scores is None else self.promised(self.fit.scores.leverage)
+        if self.fit.scores is None:
+            return "at least"
+        return self.promised(self.fit.scores.leverage, self.fit.scores.effective.min())
 
     def interval(self, level: float = 0.95) -> Intervals:
         """Of each strength, on its own. Raises UsageError for a level that is not between 0 and 1."""
-        return intervals(self.strengths, self.standard_error**2, self.promise, level)
+        return intervals(self.strengths, self.standard_error**2, self.promise, level, self._clusters[0])
 
     def coefficient_interval(self, level: float = 0.95) -> Intervals:
         """Of each coefficient, on its own [d]."""
-        return intervals(self.coefficients, self.coefficient_error**2, self.promise, level)
+        return intervals(self.coefficients, self.coefficient_error**2, self.promise, level, self._clusters[1])
 
 
 def rate_with_covariates(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import stdtrit
 
 from heedful.core import Floats, Promise, UsageError
 from heedful.preference.counting import PairCounts
@@ -22,6 +22,10 @@ Basis = Literal["sandwich", "model"]
 # intervals cover more than their level (benchmarks/ranking.py --part coverage).
 _CONFIDENCE_COMPARISONS = 40
 _CONFIDENCE_LEVERAGE = 0.03
+# With fewer clusters (as many of equal size as tell as much) intervals cover more than their level, or there are none
+# (benchmarks/covariates.py --part coverage).
+_CONFIDENCE_CLUSTERS = 40
+FEWEST_CLUSTERS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +38,19 @@ class Intervals:
     level: float
 
 
-def intervals(centre: Floats, variance: Floats, promise: Promise, level: float) -> Intervals:
-    """By the normal distribution. Raises UsageError for a level that is not between 0 and 1."""
+def intervals(
+    centre: Floats, variance: Floats, promise: Promise, level: float, clusters: Floats | float = np.inf
+) -> Intervals:
+    """By the normal distribution, or by Student's with `clusters` − 1 degrees of freedom.
+
+    Few clusters fit themselves, for which intervals are wider by 1 / (1 − 1 / clusters); fewer than five give none.
+    Raises UsageError for a level that is not between 0 and 1.
+    """
     if not 0 < level < 1:
         fix = f"write 95 % as 0.95, not {level}" if level > 1 else "choose one such as 0.95"
         raise UsageError(f"{level} is no level between 0 and 1", where="level", fix=fix)
-    half = -ndtri((1 - level) / 2) * np.sqrt(variance)
+    enough = np.where(np.less(clusters, FEWEST_CLUSTERS), np.nan, clusters)
+    half = stdtrit(enough - 1, (1 + level) / 2) / (1 - 1 / enough) * np.sqrt(variance)
     return Intervals(centre - half, centre + half, promise, level)
 
 
@@ -75,8 +86,9 @@ class Rated:
         """Whether ties count as half a win each."""
         return self.model == "bradley_terry" and bool(self.counts.counts[1].any())
 
-    def promised(self, leverage: float) -> Promise:
-        """`confidence` where each item placed has decided comparisons enough and no comparison has much `leverage`.
+    def promised(self, leverage: float, clusters: float = np.inf) -> Promise:
+        """`confidence` where each item placed has decided comparisons enough, no comparison has much `leverage`, and
+        there are `clusters` enough.
 
         Else it is `at least`, as it is for H⁻¹ under "bradley_terry" with ties: half a win varies less than a win or a
         loss.
@@ -84,7 +96,8 @@ class Rated:
         if not len(self.kept) or (self.basis == "model" and self.halves):
             return "at least"
         enough = self._decided[self.kept].min() >= _CONFIDENCE_COMPARISONS
-        return "confidence" if enough and leverage <= _CONFIDENCE_LEVERAGE else "at least"
+        enough = enough and leverage <= _CONFIDENCE_LEVERAGE and clusters >= _CONFIDENCE_CLUSTERS
+        return "confidence" if enough else "at least"
 
     @property
     def _decided(self) -> Floats:
