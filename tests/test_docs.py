@@ -46,13 +46,17 @@ def test_python_of_the_guide_to_preferences_runs() -> None:
         "second": (first + rng.integers(1, 5, size=500)) % 5,
         "outcome": rng.integers(0, 3, size=500),
         "names": list("abcde"),
+        "length_first": rng.integers(10, 200, size=500),
+        "length_second": rng.integers(10, 200, size=500),
+        "shown_first": rng.choice([-1, 1], size=500),
+        "prompt": np.arange(500) // 5,
         "design": rng.normal(size=(80, 3)),
         "rows_first": np.arange(0, 80, 2),
         "rows_second": np.arange(1, 80, 2),
         "share": rng.integers(0, 2, size=40).astype(float),
     }
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / "preference.md").read_text("utf-8"), re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     for block in blocks:
         exec(compile(block, "preference.md", "exec"), scope)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from scipy import optimize, special
+from scipy import optimize, special, stats
 from sklearn.linear_model import LogisticRegression
 
 from heedful.core import FitError, UsageError
@@ -252,12 +254,12 @@ def test_a_covariate_that_follows_from_items_or_others_is_refused_by_name(dtype:
     first, second, outcome, covariates = comparisons(5, 400, seed=11)
     of_items = np.array([3.0, 1.0, 4.0, 1.0, 5.1], dtype)
     both = np.column_stack([covariates, of_items[first] - of_items[second]]).astype(dtype)
-    with pytest.raises(FitError, match=r"nothing tells what length do"):
+    with pytest.raises(FitError, match="nothing tells the effect of length:"):
         rate_with_covariates(first, second, outcome, both, covariate_names=["x", "y", "length"])
     twice = np.column_stack([covariates, 3 * covariates[:, 0] - covariates[:, 1]]).astype(dtype)
-    with pytest.raises(FitError, match="nothing tells what covariate 0, covariate 1, covariate 2 do"):
+    with pytest.raises(FitError, match="the effect of covariate 0, covariate 1, covariate 2:"):
         rate_with_covariates(first, second, outcome, twice)
-    with pytest.raises(FitError, match="what covariate 1 do"):
+    with pytest.raises(FitError, match="the effect of covariate 1:"):
         rate_with_covariates(first, second, outcome, covariates * [1, 0])
 
 
@@ -313,3 +315,70 @@ def test_arguments_that_do_not_go_together_are_refused(monkeypatch: pytest.Monke
         rate_rows([Rows(*rows), Rows(*rows, cluster=np.zeros(100, int))], 5)
     monkeypatch.setattr("heedful.preference.covariates.DENSE_LIMIT", 4)
     refused(FitError, "5 items are placed", *rows)
+
+
+def test_nothing_to_rate_by_is_said() -> None:
+    none = np.zeros(0, int)
+    with pytest.raises(FitError, match="no comparisons"):
+        rate_with_covariates(none, none, none, np.zeros((0, 2)))
+
+
+def test_few_clusters_give_wider_intervals_and_very_few_give_none() -> None:
+    rows = comparisons(5, 2000, seed=15)
+    share = [rate_with_covariates(*rows, cluster=np.arange(2000) % g) for g in (4, 10, 400)]
+    widths = [(found.interval().high - found.strengths) / found.standard_error for found in share]
+    assert np.isnan(widths[0]).all()
+    assert np.isnan(share[0].coefficient_interval().low).all()
+    assert (widths[1] > stats.t.ppf(0.975, 9.01)).all()
+    np.testing.assert_allclose(widths[2], stats.norm.ppf(0.975), rtol=0.01)
+    assert [found.promise for found in share] == ["at least", "at least", "confidence"]
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> Any:
+    place = Path(__file__).parents[2] / "benchmarks" / "covariates.py"
+    spec = importlib.util.spec_from_file_location("benchmark_covariates", place)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        ("bradley_terry", "davidson", 200, -20.0, "heavy"),
+        ("bradley_terry", "davidson", 600, -0.7, "normal", 2.0),
+        ("davidson", "rao_kupper", 400, 0.8),
+        ("bradley_terry", "davidson", 600, -20.0, "normal", 0.0, "sandwich", 20),
+    ],
+)
+def test_intervals_of_strengths_and_coefficients_cover_the_truth(benchmark: Any, cell: Any) -> None:
+    """Heavy tails, an effect left out whose spread follows a covariate, the wrong model, prompts that differ."""
+    tally = benchmark.simulate(benchmark.Cell(*cell), 200, np.random.default_rng(0))
+    for what in ("strength", "coefficient"):
+        hits, checked = np.sum([found for (of, _), found in tally.items() if of == what], axis=0)
+        assert checked > 190
+        assert stats.binomtest(int(hits), int(checked), 0.95, alternative="less").pvalue > 0.01
+
+
+def test_intervals_that_take_clusters_as_independent_do_not_cover(benchmark: Any) -> None:
+    """The test above can fail: without the clusters, far fewer intervals hold the truth."""
+    cell, rng = benchmark.Cell("bradley_terry", "davidson", 1200, -20.0, clusters=20), np.random.default_rng(0)
+    held = []
+    for _ in range(60):
+        *rows, _, p = benchmark.drawn(cell, 1200, rng)
+        outcome = (rng.random(1200) > p.cumsum(axis=0)).sum(axis=0).clip(max=2)
+        found = rate_with_covariates(rows[0], rows[1], outcome, rows[2])
+        held.append(np.abs(found.strengths) < 1.96 * found.standard_error)
+    assert np.mean(held) < 0.85
+
+
+def test_what_the_benchmark_compares_with_is_the_maximum(benchmark: Any, tmp_path: Path) -> None:
+    path = benchmark.generate(tmp_path / "rows.npz", 20, 3000)
+    benchmark.reference(path)
+    assert benchmark.one("heedful: strengths + sandwich", path)["error"] < 1e-9
+    assert benchmark.one("heedful: from Parquet + sandwich", path)["error"] < 1e-9
+    assert benchmark.one("sparse design, L-BFGS", path)["error"] < 1e-3

@@ -17,7 +17,7 @@ from heedful.preference.information import Dense, Singular
 # Steps (nats of utility or of a covariate's root mean square) after which the last pass is due, and which leave its
 # sums as good as those at the maximum.
 _NEAR, _THERE = 1e-3, 1e-6
-_ITERATIONS = 50
+_ITERATIONS, _LAST = 50, 5
 # With more steps than this, whether there is a maximum at all is looked into, to this part of a step.
 _MANY, _LOSES = 12, 1e-3
 # Rows that a first fit is made to, where there are many times more.
@@ -107,10 +107,7 @@ class _Newton:
             if iteration > _MANY:
                 self._refuse_separated(step)
             x, found = self._line_search(x, found, step)
-        raise FitError(
-            "Newton's method does not arrive at a maximum",
-            fix="look for covariates that almost decide who is preferred, or almost follow from one another",
-        )
+        raise _lost()
 
     def _line_search(self, x: Floats, found: Totals, step: Floats) -> tuple[Floats, Totals]:
         """The first of step, step/2, step/4, ... that gains a fair part of what its slope promises."""
@@ -138,7 +135,8 @@ class _Newton:
             names = _large(vectors[:, 0], self.names) if values[0] < _ROUNDING else []
         if names:
             raise FitError(
-                f"nothing tells what {', '.join(names)} do: they follow from which items are compared, or one another",
+                f"nothing tells the effect of {', '.join(names)}: which items are compared, or other covariates, "
+                "already tell them",
                 where="covariates",
                 fix="leave one of them out; what is the same for all answers of an item is part of its strength",
             )
@@ -160,6 +158,13 @@ class _Newton:
             where="covariates",
             fix="leave them out, or leave out the comparisons that they decide",
         )
+
+
+def _lost() -> FitError:
+    return FitError(
+        "Newton's method does not arrive at a maximum",
+        fix="look for covariates that almost decide who is preferred, or almost follow from one another",
+    )
 
 
 def _large(vector: Floats, names: Sequence[str]) -> list[str]:
@@ -186,11 +191,12 @@ def most_likely(
         start, _, _ = _Newton(some, scales, names, centre=start).climb(start, 0.01)
     newton = _Newton(problem, scales, names)
     x, information, steps = newton.climb(start, _NEAR)
-    size = np.inf
-    while size > _THERE and steps < _ITERATIONS:
+    for _ in range(_LAST):
         scores = None if robust is None else Scores(problem, newton.inverse(information), *robust)
         found = newton.at(x, scores)
         information = newton.information(found)
-        step = newton.step(found, information)
-        x, size, steps = x + step, newton.size(step), steps + 1
-    return CovariateFit(problem, x, found.value, newton.inverse(information), scores, steps)
+        step, steps = newton.step(found, information), steps + 1
+        x = x + step
+        if newton.size(step) < _THERE:
+            return CovariateFit(problem, x, found.value, newton.inverse(information), scores, steps)
+    raise _lost()

@@ -63,12 +63,15 @@ class Scores:
         return spread
 
     def _add_clusters(self, block: Block, scores: Floats) -> None:
-        n, cluster = self.problem.items, np.asarray(block.cluster, np.intp)
+        (groups, n), size = self.met.shape, self.sums.shape[1]
+        cluster = np.asarray(block.cluster, np.intp)
+        # Flat, which is several times as fast as by two indices.
+        sums, met = self.sums.reshape(groups * size), self.met.reshape(groups * n)
         for item, sign in ((block.first, 1.0), (block.second, -1.0)):
-            np.add.at(self.sums, (cluster, item), sign * scores[0])
-            np.add.at(self.met, (cluster, item), 1.0)
+            np.add.at(sums, cluster * size + item, sign * scores[0])
+            np.add.at(met, cluster * n + item, 1.0)
         for column, values in enumerate((*(block.design * scores[0]), *scores[1:]), start=n):
-            self.sums[:, column] += np.bincount(cluster, values, self.clusters)
+            np.add.at(sums, cluster * size + column, values)
 
     @property
     def middle(self) -> Floats:

@@ -84,8 +84,9 @@ class Problem:
     def blocks(self) -> Iterator[Block]:
         whole = bool((self.new == np.arange(len(self.new))).all())
         for rows in self.rows:
-            for begin in range(0, len(rows.first), _BLOCK):
-                part = rows.part(slice(begin, begin + _BLOCK))
+            arrays = rows.part(slice(None))
+            for begin in range(0, len(arrays.first), _BLOCK):
+                part = arrays.part(slice(begin, begin + _BLOCK))
                 yield self._block(part if whole else self._inside(part))
 
     def _inside(self, rows: Rows) -> Rows:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from heedful.core import Floats, Promise, UsageError
+from heedful.core import FitError, Floats, Promise, UsageError
 from heedful.preference.counting import PairCounts
 from heedful.preference.observations import Indices
 from heedful.preference.pair_placing import LINKS, Model
@@ -122,7 +122,7 @@ def numbered(items: Any) -> tuple[int | None, tuple[str, ...] | None]:
 
 
 def check(counts: PairCounts, names: Sequence[str] | None, model: str, basis: str | None) -> None:
-    """Raise UsageError for arguments that do not go together."""
+    """Raise UsageError for arguments that do not go together, FitError where there are no comparisons."""
     if model not in LINKS:
         raise UsageError(f"{model!r} is no model of comparisons", where="model", fix=f"choose of {', '.join(LINKS)}")
     if basis not in (None, "sandwich", "model"):
@@ -135,3 +135,5 @@ def check(counts: PairCounts, names: Sequence[str] | None, model: str, basis: st
             where="interval",
             fix="choose interval='sandwich', which holds for any weights",
         )
+    if not counts.counts.size:
+        raise FitError("there are no comparisons to rate items by", fix="give at least one")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heedful.core import FitError, Floats, Promise, UsageError
+from heedful.core import Floats, Promise, UsageError
 from heedful.preference.counting import PairCounts, count
 from heedful.preference.information import Dense
 from heedful.preference.observations import Indices
@@ -212,8 +212,6 @@ def rate_counts(
 ) -> Ratings:
     """Rate items by comparisons already counted. start: ratings by most of them, to start Newton's method from."""
     check(counts, names, model, interval)
-    if not counts.counts.size:
-        raise FitError("there are no comparisons to rate items by", fix="give at least one")
     found = placed(counts, model)
     fit = None
     if len(found.kept):
