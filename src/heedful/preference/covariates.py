@@ -1,10 +1,10 @@
 """Strengths of items from comparisons with covariates of their own, such as differences of style ("style control").
 
-ratings = rate_with_covariates(first, second, outcome, lengths_first - lengths_second)
+ratings = rate_with_covariates(first, second, outcome, np.column_stack([length_first - length_second, shown_first]))
 ratings.strengths, ratings.coefficients
 
 The first item is preferred by u_first − u_second + β · x: strengths are those at x = 0, where the two answers are alike
-in style. (Chiang et al. 2024, "Does style matter?"; Li, Angelopoulos and Chiang 2024.)
+in style (Li, Angelopoulos and Chiang 2024, "Does style matter?").
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import numpy as np
 from heedful.core import FitError, Floats, Promise, UsageError
 from heedful.preference.counting import seen
 from heedful.preference.covariate_fit import CovariateFit, most_likely
-from heedful.preference.covariate_rows import Rows, survey
+from heedful.preference.covariate_rows import Rows, Survey, survey
 from heedful.preference.covariate_sums import Problem
+from heedful.preference.identification import Identified
 from heedful.preference.pair_fit import DENSE_LIMIT
 from heedful.preference.pair_fit import most_likely as most_likely_by_counts
 from heedful.preference.pair_placing import Model, firm, placed, split
@@ -153,7 +154,7 @@ def rate_with_covariates(
     placed, where a covariate follows from the items compared or from others, and where with it outcomes are told
     without fail, so that the likelihood has no maximum.
     """
-    rows = Rows(first, second, outcome, np.asarray(covariates), weight, cluster)
+    rows = Rows(first, second, outcome, covariates, weight, cluster).part(slice(None))
     return rate_rows(
         [rows],
         seen(first, second) if items is None else items,
@@ -180,33 +181,48 @@ def rate_rows(
     found = survey(rows, number, covariate_names)
     counts, d = found.counts, len(found.squares)
     check(counts, names, model, interval)
-    given = tuple(f"covariate {k}" for k in range(d)) if covariate_names is None else tuple(covariate_names)
-    if found.clusters and interval == "model":
-        raise UsageError("H⁻¹ takes comparisons as independent", where="cluster", fix="choose interval='sandwich'")
-    if 8 * found.clusters * (2 * number + d + 1) > _CLUSTERED:
-        raise UsageError(
-            f"{found.clusters:,} clusters and {number:,} items take more than {_CLUSTERED >> 30} GB",
-            where="cluster",
-            fix="leave the clusters out, or rate fewer items",
-        )
+    _check_clusters(found.clusters, number, d, interval)
     where = placed(counts, model)
-    n = len(where.kept)
-    if not n:
+    _check_placed(len(where.kept))
+    given = tuple(f"covariate {k}" for k in range(d)) if covariate_names is None else tuple(covariate_names)
+    fit = _fitted(rows, found, where, model, given, robust=interval is not None)
+    return CovariateRatings(counts, model, interval, names, where.kept, where.notes, given, fit)
+
+
+def _check_clusters(clusters: int, items: int, covariates: int, interval: Basis | None) -> None:
+    if clusters and interval == "model":
+        raise UsageError("H⁻¹ takes comparisons as independent", where="cluster", fix="choose interval='sandwich'")
+    if 8 * clusters * (2 * items + covariates + 1) > _CLUSTERED:
+        raise UsageError(
+            f"{clusters:,} clusters and {items:,} items take more than {_CLUSTERED >> 30} GB",
+            where="cluster",
+            fix="number clusters from 0 without gaps, leave them out, or rate fewer items",
+        )
+
+
+def _check_placed(items: int) -> None:
+    if not items:
         raise FitError("the comparisons place no items", fix="see what rate(...).notes say of them")
-    if n > DENSE_LIMIT:
+    if items > DENSE_LIMIT:
         raise FitError(
-            f"{n:,} items are placed, and with covariates there can be {DENSE_LIMIT:,}",
+            f"{items:,} items are placed, and with covariates there can be {DENSE_LIMIT:,}",
             where="items",
             fix="rate those with most comparisons, with one number for all others together",
         )
+
+
+def _fitted(
+    rows: Iterable[Rows], found: Survey, where: Identified, model: Model, names: tuple[str, ...], robust: bool
+) -> CovariateFit:
+    """The fit to comparisons of the items placed, from the one by counts alone."""
     (pairs,) = where.likelihoods
     assert isinstance(pairs, Pairs)
-    new = np.full(number, -1, np.intp)
+    counts, n, d = found.counts, len(where.kept), len(names)
+    new = np.full(counts.items, -1, np.intp)
     new[where.kept] = np.arange(n)
-    problem = Problem(rows, new, n, d, pairs.model, split(model, pairs.model))
-    robust = None if interval is None else (firm(counts, model)[where.kept], found.clusters)
     by_counts = most_likely_by_counts(pairs, n)
     start = np.concatenate([by_counts.utility, np.zeros(d), by_counts.nuisance])
     scale = np.sqrt(counts.rows / np.where(found.squares > 0, found.squares, counts.rows))
-    fit = most_likely(problem, start, scale, given, counts.rows, robust)
-    return CovariateRatings(counts, model, interval, names, where.kept, where.notes, given, fit)
+    problem = Problem(rows, new, n, d, pairs.model, split(model, pairs.model))
+    held = (firm(counts, model)[where.kept], found.clusters) if robust else None
+    return most_likely(problem, start, scale, names, counts.rows, held)

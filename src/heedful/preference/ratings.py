@@ -193,7 +193,7 @@ def rate(
     model: "bradley_terry" counts a tie as half a win for each, and places items by wins and losses; "davidson",
     "rao_kupper" and "thurstone" (Glenn and David's ties) fit a tie term. interval: "sandwich" holds where the
     model does not, "model" is H⁻¹ (with weights of 1 alone); both take comparisons as independent (for prompts or
-    raters that recur, see `heedful.fit`).
+    raters that recur, see `heedful.fit`). For comparisons with covariates see `rate_with_covariates`.
 
     Raises UsageError for arguments that are no comparisons (see `count`), FitError where there is none.
     """
