@@ -324,13 +324,13 @@ def drawn(cell: Cell, rows: int, rng: np.random.Generator) -> tuple[Any, ...]:
     return first, second, covariates, cluster, p
 
 
-def truth_of(cell: Cell, rng: np.random.Generator) -> Any:
+def truth_of(cell: Cell, rows: int, rng: np.random.Generator) -> Any:
     """What the fitted model tends to, strengths and then coefficients: the fit to expected votes on very many rows."""
     from heedful.preference.covariates import rate_with_covariates
 
     if cell.clusters:
         return np.zeros(ITEMS + 2)
-    first, second, covariates, _, p = drawn(cell, 300_000, rng)
+    first, second, covariates, _, p = drawn(cell, rows, rng)
     every = np.tile(first, 3), np.tile(second, 3), np.repeat([0, 1, 2], len(first)), np.tile(covariates, (3, 1))
     fitted: Any = cell.fitted
     ratings = rate_with_covariates(*every, ITEMS, weight=p.ravel(), model=fitted, interval=None)
@@ -341,7 +341,9 @@ def simulate(cell: Cell, sets: int, rng: np.random.Generator) -> dict[tuple[str,
     """By promise, for a strength and a coefficient drawn at random: how many intervals held the truth, of how many."""
     from heedful.preference.covariates import rate_with_covariates
 
-    truth, tally = truth_of(cell, rng), dict[tuple[str, str], tuple[int, int]]()
+    # The more sets, the more exact the truth must be.
+    rows = min(20_000 + 150 * sets, 300_000)
+    truth, tally = truth_of(cell, rows, rng), dict[tuple[str, str], tuple[int, int]]()
     for _ in range(sets):
         first, second, covariates, cluster, p = drawn(cell, cell.rows, rng)
         outcome = (rng.random(cell.rows) > p.cumsum(axis=0)).sum(axis=0).clip(max=2)
