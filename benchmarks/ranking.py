@@ -243,6 +243,16 @@ def one(name: str, data: Path) -> dict[str, Any]:
     method = METHODS[name][1]
     known = {"data": data} if method is unique_cells else {}
     prepare, fit = method(first, second, outcome, items, **known)
+    result, prepared, found = clocked(prepare, fit)
+    if found is not None:
+        result["error"] = wrong(found, data)
+    if method is unique_cells:
+        result["gtol"] = prepared
+    return result
+
+
+def clocked(prepare: Callable[[], Any], fit: Callable[[Any], Any]) -> tuple[dict[str, Any], Any, Any]:
+    """Medians of the calls of a method in this process, and what the last prepared and found."""
     held = memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # what was held at most until now does not count
     calls: list[tuple[float, float, float]] = []
@@ -253,12 +263,8 @@ def one(name: str, data: Path) -> dict[str, Any]:
         found = fit(prepared)
         calls.append((middle - begin, time.perf_counter() - middle, time.process_time() - processor))
     prep, seconds, processor = (statistics.median(column) for column in zip(*calls, strict=True))
-    result = {"prepare": prep, "fit": seconds, "processor": processor, "megabytes": memory("VmHWM") - held}
-    if found is not None:
-        result["error"] = wrong(found, data)
-    if method is unique_cells:
-        result["gtol"] = prepared
-    return result
+    times = {"prepare": prep, "fit": seconds, "processor": processor, "megabytes": memory("VmHWM") - held}
+    return times, prepared, found
 
 
 def reference(path: Path) -> None:
@@ -302,28 +308,37 @@ def reference(path: Path) -> None:
 
 def run(rounds: int, sizes: list[str], only: list[str] | None) -> list[dict[str, Any]]:
     """Alternating rounds over all methods, medians by method and size."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {}
+        for size in sizes:
+            paths[size] = generate(Path(folder) / f"{size.replace(' ', '')}.npz", *SIZES[size])
+            reference(paths[size])
+        return alternate(__file__, METHODS, paths, rounds, only)
+
+
+def alternate(
+    script: str, methods: dict[str, Any], paths: dict[str, Path], rounds: int, only: list[str] | None
+) -> list[dict[str, Any]]:
+    """Each method (environment, ..., sizes, whether it is slow: one round) run as `script --one NAME --data PATH`."""
     measured: dict[tuple[str, str], list[dict[str, Any]]] = {}
     skipped: dict[str, str] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for size in sizes:
-            path = generate(Path(folder) / f"{size.replace(' ', '')}.npz", *SIZES[size])
-            reference(path)
-            for turn in range(rounds):
-                for name, (environment, _, own, slow) in METHODS.items():
-                    if size not in own or (slow and turn) or (only and not any(part in name for part in only)):
-                        continue
-                    python = ROOT / ".peers" / environment / "bin" / "python" if environment else Path(sys.executable)
-                    if not python.exists():
-                        skipped[name] = f"no .peers/{environment}"
-                        continue
-                    command = [str(python), __file__, "--one", name, "--data", str(path)]
-                    child = subprocess.run(
-                        command, capture_output=True, text=True, env=os.environ | ONE_THREAD, check=False
-                    )
-                    if child.returncode:
-                        skipped[name] = (child.stderr.strip().splitlines() or [f"exit {child.returncode}"])[-1][:200]
-                        continue
-                    measured.setdefault((name, size), []).append(json.loads(child.stdout.splitlines()[-1]))
+    for size, path in paths.items():
+        for turn in range(rounds):
+            for name, (environment, _, own, slow) in methods.items():
+                if size not in own or (slow and turn) or (only and not any(part in name for part in only)):
+                    continue
+                python = ROOT / ".peers" / environment / "bin" / "python" if environment else Path(sys.executable)
+                if not python.exists():
+                    skipped[name] = f"no .peers/{environment}"
+                    continue
+                command = [str(python), script, "--one", name, "--data", str(path)]
+                child = subprocess.run(
+                    command, capture_output=True, text=True, env=os.environ | ONE_THREAD, check=False
+                )
+                if child.returncode:
+                    skipped[name] = (child.stderr.strip().splitlines() or [f"exit {child.returncode}"])[-1][:200]
+                    continue
+                measured.setdefault((name, size), []).append(json.loads(child.stdout.splitlines()[-1]))
     for name, reason in skipped.items():
         print(f"skipped: {name}: {reason}")
     return [

@@ -53,6 +53,10 @@ def test_python_of_the_guide_to_preferences_runs(tmp_path: Path) -> None:
         "second": (first + rng.integers(1, 5, size=500)) % 5,
         "outcome": rng.integers(-1, 2, size=500),
         "names": list("abcde"),
+        "length_first": rng.integers(10, 200, size=500),
+        "length_second": rng.integers(10, 200, size=500),
+        "shown_first": rng.choice([-1, 1], size=500),
+        "prompt": np.arange(500) // 5,
         "design": rng.normal(size=(80, 3)),
         "rows_first": np.arange(0, 80, 2),
         "rows_second": np.arange(1, 80, 2),
@@ -60,7 +64,7 @@ def test_python_of_the_guide_to_preferences_runs(tmp_path: Path) -> None:
         "folder": tmp_path,
     }
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / "preference.md").read_text("utf-8"), re.DOTALL)
-    assert len(blocks) == 10
+    assert len(blocks) == 11
     for block in blocks:
         exec(compile(block, "preference.md", "exec"), scope)
 

@@ -81,10 +81,13 @@ def count(first: Any, second: Any, outcome: Any, items: int | None = None, *, we
     itself, or a weight that is negative, not finite, above 1e100 or (but for 0) below 1e-100.
     """
     arrays = (first, second, outcome) if weight is None else (first, second, outcome, weight)
-    if items is None:
-        ids = [_whole(a, name) for a, name in ((first, "first"), (second, "second"))]
-        items = max((int(a.max()) + 1 for a in ids if len(a)), default=0)
-    return count_chunks([arrays], items)
+    return count_chunks([arrays], seen(first, second) if items is None else items)
+
+
+def seen(first: Any, second: Any) -> int:
+    """How many items there are by the largest number seen."""
+    ids = [_whole(a, name) for a, name in ((first, "first"), (second, "second"))]
+    return max((int(a.max()) + 1 for a in ids if len(a)), default=0)
 
 
 def count_chunks(chunks: Iterable[Sequence[Any]], items: int) -> PairCounts:

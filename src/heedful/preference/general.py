@@ -25,7 +25,7 @@ from heedful.feedback import Table
 from heedful.preference.against import Against, against
 from heedful.preference.backtracking import along, backtracked
 from heedful.preference.noise import Dense, mirrored
-from heedful.preference.pair_models import Derivatives
+from heedful.preference.pair_closed import Derivatives
 from heedful.preference.people import checks
 from heedful.preference.people.votes import PairVotes, pair_votes
 from heedful.preference.persistence import Saved

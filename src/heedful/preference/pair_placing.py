@@ -62,11 +62,10 @@ def decided(counts: PairCounts) -> Identified:
 
 
 def firm(counts: PairCounts, model: Model) -> NDArray[np.bool_]:
-    """Which of the counted pairs [m] are of two items that decided comparisons alone place."""
+    """Which items decided comparisons alone place [n], where the model has ties; else all."""
     if model == "bradley_terry" or not counts.counts[1].any():
-        return np.ones(len(counts.first), bool)
-    alone = np.isin(np.arange(counts.items), decided(counts).kept)
-    return np.asarray(alone[counts.first] & alone[counts.second])
+        return np.ones(counts.items, bool)
+    return np.isin(np.arange(counts.items), decided(counts).kept)
 
 
 def bounded(counts: PairCounts, model: Model) -> Identified:
