@@ -215,6 +215,16 @@ def contradicting(kinds: Sequence[str]) -> list[Finding]:
     ]
 
 
+def unsettled() -> Finding:
+    """No sharpness of instruments beside one another was found."""
+    return Finding(
+        "fit.sharpness_unsettled",
+        "warning",
+        "How sharp judgements of one sort are beside another could not be found; all are taken as equally sharp.",
+        "Compare with fits to each sort alone.",
+    )
+
+
 def scales(readings: Iterable[Reading]) -> list[Finding]:
     """How far raters who graded use a scale in ways of their own."""
     found = []

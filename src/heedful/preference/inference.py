@@ -215,12 +215,13 @@ def maximise(
 
 
 def _uphill(point: Point) -> Floats:
-    """Newton's step; where random effects bend the log-posterior up on the way, one of the damped information."""
+    """Newton's step; where random effects or a sharpness bend the log-posterior up on the way, one of the damped
+    information. Both have a prior."""
     gradient = point.problem.across(point.gradient)
     try:
         return point.information.solve(gradient)
     except Singular:
-        if not isinstance(point.information, Dense) or np.abs(gradient).max() < _FLAT or not point.problem.effects:
+        if not isinstance(point.information, Dense) or np.abs(gradient).max() < _FLAT or not point.problem.prior.any():
             raise
         return point.information.damped().solve(gradient)
 
