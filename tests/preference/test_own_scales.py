@@ -71,6 +71,14 @@ def test_strictness_and_stretch_of_raters_are_recovered_with_their_spread(levels
         assert len(widths) == 1
 
 
+@pytest.mark.parametrize(("strict", "stretch"), [(0.45, 0.25), (0.8, 0.5), (3.0, 0.1)])
+def test_widths_are_as_exact_as_many_raters_tell_them(strict: float, stretch: float) -> None:
+    table, b, s = rated(9000, 300, strict=strict, stretch=stretch, seed=1)
+    widths = list(fit(table, draws=2).model["widths"].values())
+    assert widths[0] == pytest.approx(b.std(), rel=0.12)
+    assert widths[1] == pytest.approx(s.std(), rel=0.12, abs=0.03)
+
+
 def test_where_raters_rate_different_items_scales_of_their_own_place_items_better() -> None:
     errors = {"own": [], "common": []}  # type: ignore[var-annotated]
     for seed in range(6):
