@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 from scipy.special import expit
 
@@ -214,3 +215,11 @@ def test_where_haste_tells_nothing_the_fit_stays_as_it_is_and_new_votes_are_read
     by_pace, blind = fitted.predict(fresh).log_prob, fitted.predict(Table(fresh.frame.drop("seconds"))).log_prob
     assert by_pace.mean() > blind.mean() + 0.05
     assert np.isfinite(by_pace).all()
+
+
+def test_votes_of_a_judge_stay_together_whatever_their_pace() -> None:
+    table = paced(3, 600)
+    kinds = pl.when(pl.col("rater") == table.frame["rater"][0]).then(pl.lit("model")).otherwise(pl.lit("person"))
+    fitted = fit(Table.shaped(table.frame.with_columns(rater_kind=kinds)), pace="apart", draws=2)
+    assert "fit.not_used" not in {finding.code for finding in fitted.findings}
+    assert sum(own["n"] for own in fitted.model["likelihoods"]) == len(table)

@@ -11,6 +11,7 @@ import pytest
 from heedful.core import UsageError
 from heedful.feedback import Table
 from heedful.preference import FittedPosterior, fit, load
+from heedful.preference.inference import DENSE_LIMIT
 from heedful.preference.own_scales import MOST
 
 UTILITY = np.linspace(-1.2, 1.2, 8)
@@ -136,6 +137,24 @@ def test_raters_who_are_few_unknown_or_too_many_share_a_scale() -> None:
     assert fitted.scales == ()
     (told,) = [finding for finding in fitted.findings if finding.code == "fit.scale_in_common"]
     assert "share one scale" in told.message
+
+
+def test_raters_of_more_items_than_a_dense_fit_holds_share_a_scale_and_that_is_said() -> None:
+    rng = np.random.default_rng(0)
+    item = np.tile(np.arange(DENSE_LIMIT), 2)
+    graded = {"rating": rng.integers(3, size=len(item)).astype(float)}
+    ends = {"scale_low": np.zeros(len(item)), "scale_high": np.full(len(item), 2.0)}
+    columns = {
+        "id": np.arange(len(item)).astype(str),
+        "kind": ["rating"] * len(item),
+        "systems": pl.Series([[f"item {number}"] for number in item]),
+        "rater": [f"rater {number}" for number in rng.integers(5, size=len(item))],
+    }
+    fitted = fit(Table.shaped(pl.DataFrame({**columns, **graded, **ends})), draws=2)
+    assert fitted.scales == ()
+    assert fitted.model["converged"]
+    (told,) = [finding for finding in fitted.findings if finding.code == "fit.scale_in_common"]
+    assert "with 3,000 items they are too many" in told.message
 
 
 def test_beside_comparisons_and_by_features() -> None:

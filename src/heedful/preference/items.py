@@ -126,7 +126,8 @@ def _most_likely(
     optimum = with_widths(Problem(deviating(likelihoods, judged, m), m))
     likelihoods = optimum.point.problem.likelihoods
     unit = {likelihood.kind: 1.0 for likelihood in likelihoods}
-    freed = discriminating(likelihoods, m) if optimum.point.problem.is_dense else None
+    room = optimum.point.problem.size + len(likelihoods) <= DENSE_LIMIT
+    freed = discriminating(likelihoods, m) if room else None
     if freed is None:
         return optimum, unit, []
     try:
