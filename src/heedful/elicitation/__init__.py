@@ -1,5 +1,7 @@
 """What to ask next, and how much: acquisition rules, pools of questions, plans."""
 
+from heedful.elicitation.dueling import DoubleThompson, UpperConfidence
+from heedful.elicitation.duels import Duels
 from heedful.elicitation.information import Histories, information_gain, one_sided_gain
 from heedful.elicitation.labels import labels_needed
 from heedful.elicitation.plan import Plan, design_effect, plan_difference, plan_rate, wilson_half_width
@@ -10,12 +12,15 @@ from heedful.elicitation.solutions import Convincing
 __all__ = [
     "RULES",
     "Convincing",
+    "DoubleThompson",
+    "Duels",
     "ExpectedInformationGain",
     "Histories",
     "Plan",
     "Pool",
     "Random",
     "Uncertainty",
+    "UpperConfidence",
     "context_pairs",
     "design_effect",
     "information_gain",
