@@ -15,7 +15,7 @@ from scipy.special import expit
 
 from heedful.core import InputError, Item, UsageError
 from heedful.core.contracts import AcquisitionRuleContract
-from heedful.elicitation import RULES, DoubleThompson, Duels, Random, UpperConfidence, context_pairs
+from heedful.elicitation import RULES, Boltzmann, DoubleThompson, Duels, Random, UpperConfidence, context_pairs
 from heedful.feedback import Table
 
 NAMES = ("a", "b", "c", "d", "e")
@@ -47,6 +47,11 @@ class TestDoubleThompson(AcquisitionRuleContract):
 class TestUpperConfidence(TestDoubleThompson):
     def make(self) -> Any:
         return UpperConfidence(batch=4)
+
+
+class TestBoltzmann(TestDoubleThompson):
+    def make(self) -> Any:
+        return Boltzmann(batch=4)
 
 
 class TestDoubleThompsonWithTies(TestDoubleThompson):
@@ -92,6 +97,19 @@ def test_where_the_best_is_certain_any_other_is_the_second() -> None:
     )
     assert set(seen) == {pool[0], pool[1]}
     assert min(seen.values()) > 60
+
+
+def test_boltzmann_follows_its_law() -> None:
+    """Firsts ∝ e^u, seconds ∝ e^u among the others, whatever is not known."""
+    utility = np.array([1.0, 0.0, -0.5])
+    posterior = ByHand(("a", "b", "c"), utility + np.random.default_rng(0).normal(size=(1, 1)))
+    p, rng, runs = np.exp(utility) / np.exp(utility).sum(), np.random.default_rng(0), 2000
+    pool = list(itertools.combinations(posterior.items, 2))
+    seen = Counter(Boltzmann(batch=1)(posterior, pool, rng=rng).items[0] for _ in range(runs))
+    for pair in pool:
+        a, b = (posterior.items.index(item) for item in pair)
+        expected = p[a] * p[b] * (1 / (1 - p[a]) + 1 / (1 - p[b]))
+        assert abs(seen[pair] / runs - expected) < 4.5 * np.sqrt(expected * (1 - expected) / runs)
 
 
 def test_each_context_gets_its_duel_and_no_pair_two() -> None:

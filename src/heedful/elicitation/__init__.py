@@ -1,7 +1,8 @@
 """What to ask next, and how much: acquisition rules, pools of questions, plans."""
 
+from heedful.elicitation.copeland import Copeland, CopelandRace
 from heedful.elicitation.deciding import BestPlan, Standing, plan_best, standing, stop_reason
-from heedful.elicitation.dueling import DoubleThompson, UpperConfidence
+from heedful.elicitation.dueling import Boltzmann, DoubleThompson, UpperConfidence
 from heedful.elicitation.duels import Duels
 from heedful.elicitation.information import Histories, information_gain, one_sided_gain
 from heedful.elicitation.labels import labels_needed
@@ -14,7 +15,10 @@ from heedful.elicitation.solutions import Convincing
 __all__ = [
     "RULES",
     "BestPlan",
+    "Boltzmann",
     "Convincing",
+    "Copeland",
+    "CopelandRace",
     "DoubleThompson",
     "Duels",
     "ExpectedInformationGain",

@@ -43,6 +43,10 @@ class Utilities:
         """The place among these items of the best in each draw [k]."""
         return _largest(self.draws[:, among], rng)
 
+    def mean(self) -> Floats:
+        """The mean utility of each item [n], in nats."""
+        return np.asarray(self.draws.mean(axis=0))
+
     def guessed(self, rng: np.random.Generator) -> Utilities:
         """The same with an item nothing is known of drawn from the utilities of all others together."""
         unknown = self.unknown()
@@ -77,6 +81,10 @@ class Tallies:
         """The place among these items of the one that beats most of them in each draw [k] (Copeland), of equals any."""
         wins = (self.wins[:, among][:, :, among] > 0.5).sum(axis=2)
         return _largest(wins.astype(np.float64), rng)
+
+    def mean(self) -> Floats:
+        """The mean probability that each item wins against the others [n]."""
+        return np.asarray(self.wins.mean(axis=(0, 2)))
 
     def guessed(self, rng: np.random.Generator) -> Tallies:
         """Themselves: a pair never asked about is as likely to go either way."""

@@ -110,6 +110,38 @@ class UpperConfidence:
         return np.asarray(upper)
 
 
+@dataclass(frozen=True)
+class Boltzmann:
+    """Duels between items drawn with probability ∝ exp(mean utility / `temperature`), as a policy would be sampled.
+
+    A baseline (Dwaracherla et al. 2024): it leans to what seems good and knows nothing of what is not known yet. Of
+    `Duels` the score is the mean probability to win. Groups and batches are those of `DoubleThompson`.
+    """
+
+    batch: int = 10
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_batch(self.batch)
+        if not self.temperature > 0:
+            raise UsageError(f"a temperature is above 0, not {self.temperature}", where="Boltzmann")
+
+    def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
+        if not len(pool):
+            return nothing()
+        beliefs = Beliefs.of(posterior, pool, rng)
+        score = beliefs.view.guessed(rng).mean() / self.temperature
+
+        def choose(items: Indices, left: NDArray[np.bool_]) -> tuple[int, int]:
+            # The largest of scores with Gumbel noise is a draw from their softmax.
+            noisy = score[items] + rng.gumbel(size=len(items))
+            first = int(np.where(left.any(axis=1), noisy, -np.inf).argmax())
+            noisy = score[items] + rng.gumbel(size=len(items))
+            return first, int(np.where(left[first], noisy, -np.inf).argmax())
+
+        return _asked(beliefs, self.batch, choose, rng)
+
+
 def _asked(beliefs: Beliefs, batch: int, choose: Choice, rng: np.random.Generator) -> Queries:
     """`batch` duels, each chosen from the next group of the pool that has any left."""
     groups = _groups(beliefs)

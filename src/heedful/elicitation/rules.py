@@ -11,7 +11,8 @@ import numpy as np
 from heedful.core import AcquisitionRule, Floats, Item, Queries, UsageError
 from heedful.elicitation.asking import check_batch, chunks, nothing, queries, single_gains
 from heedful.elicitation.beliefs import Beliefs, Indices
-from heedful.elicitation.dueling import DoubleThompson, UpperConfidence
+from heedful.elicitation.copeland import Copeland
+from heedful.elicitation.dueling import Boltzmann, DoubleThompson, UpperConfidence
 from heedful.elicitation.information import Histories, entropy, one_sided_gain
 
 
@@ -103,6 +104,8 @@ RULES: Mapping[str, type[AcquisitionRule]] = {
     "random": Random,
     "thompson": DoubleThompson,
     "upper confidence": UpperConfidence,
+    "boltzmann": Boltzmann,
+    "copeland": Copeland,
 }
 
 
