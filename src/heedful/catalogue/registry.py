@@ -15,6 +15,7 @@ from heedful.core import UsageError
 
 # The module of each entry, named here so that nothing is imported before it is asked for.
 _MODULES = {
+    "000-007": "exploration",
     "000-009": "concepts",
     "001-055": "ratings",
     "001-075": "experts",
@@ -40,6 +41,7 @@ _MODULES = {
     "004-032": "pessimism",
     "004-052": "hindsight",
     "004-062": "step_labels",
+    "004-069": "indifference",
     "004-095": "verification",
     "004-110": "aggregation",
     "004-112": "latent_user",
