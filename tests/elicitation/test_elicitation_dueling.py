@@ -15,7 +15,18 @@ from scipy.special import expit
 
 from heedful.core import InputError, Item, UsageError
 from heedful.core.contracts import AcquisitionRuleContract
-from heedful.elicitation import RULES, Boltzmann, DoubleThompson, Duels, Random, UpperConfidence, context_pairs
+from heedful.elicitation import (
+    RULES,
+    Boltzmann,
+    DoubleThompson,
+    Duels,
+    Perturbed,
+    Random,
+    UpperConfidence,
+    context_pairs,
+    minimax_regret,
+)
+from heedful.elicitation.perturbed import perturbed_pair
 from heedful.feedback import Table
 
 NAMES = ("a", "b", "c", "d", "e")
@@ -52,6 +63,11 @@ class TestUpperConfidence(TestDoubleThompson):
 class TestBoltzmann(TestDoubleThompson):
     def make(self) -> Any:
         return Boltzmann(batch=4)
+
+
+class TestPerturbed(TestDoubleThompson):
+    def make(self) -> Any:
+        return Perturbed(batch=4)
 
 
 class TestDoubleThompsonWithTies(TestDoubleThompson):
@@ -110,6 +126,31 @@ def test_boltzmann_follows_its_law() -> None:
         a, b = (posterior.items.index(item) for item in pair)
         expected = p[a] * p[b] * (1 / (1 - p[a]) + 1 / (1 - p[b]))
         assert abs(seen[pair] / runs - expected) < 4.5 * np.sqrt(expected * (1 - expected) / runs)
+
+
+def test_perturbed_duels_by_hand() -> None:
+    """Means 1, 0.8, 0; only the last is in doubt. Greedy: the two best; with a bonus of 2, what may be best."""
+    mean, left = np.array([1.0, 0.8, 0.0]), ~np.eye(3, dtype=bool)
+    covariance, still = np.diag([0.0, 0.0, 0.25]), np.zeros(3)
+    assert perturbed_pair(mean, covariance, still, left, 1.0, 0.0) == (0, 1)
+    assert perturbed_pair(mean, covariance, still, left, 1.0, 2.0) == (0, 2)  # 0.8 < 0 + 2 · 0.5
+    assert perturbed_pair(mean, covariance, np.array([0.0, 0.0, 2.1]), left, 1.0, 0.0) == (2, 0)
+    left[0] = left[:, 0] = False
+    assert perturbed_pair(mean, covariance, still, left, 1.0, 0.0) == (1, 2)
+    # What moves together is not in doubt: with a correlation of one, the bonus is for 0.5 − 0.4 = 0.1.
+    together = np.outer([0.5, 0.4, 0.0], [0.5, 0.4, 0.0])
+    assert perturbed_pair(np.zeros(3), together, still, ~np.eye(3, dtype=bool), 0.0, 1.0) == (0, 2)
+
+
+def test_the_robust_choice_has_the_least_regret_in_its_worst_class() -> None:
+    """In the last class all fail alike, which says nothing against anybody."""
+    best, regret = minimax_regret([[0.0, 0.5, 0.9], [0.2, 0.2, 0.9], [0.5, 0.1, 0.9]])
+    assert best == 1
+    np.testing.assert_allclose(regret, [[0, 0.4, 0], [0.2, 0.1, 0], [0.5, 0, 0]])
+    with pytest.raises(InputError, match="finite"):
+        minimax_regret([[np.nan]])
+    with pytest.raises(UsageError, match="weights"):
+        Perturbed(noise=-1.0)
 
 
 def test_each_context_gets_its_duel_and_no_pair_two() -> None:
@@ -199,7 +240,7 @@ def late_regret(truth: np.ndarray, rule: Any, seed: int, duels: int = 60) -> flo
     return float(np.mean(lost[duels // 2 :]))
 
 
-@pytest.mark.parametrize("rule", [DoubleThompson(batch=1), UpperConfidence(batch=1)])
+@pytest.mark.parametrize("rule", [DoubleThompson(batch=1), UpperConfidence(batch=1), Perturbed(batch=1)])
 def test_duels_of_the_best_regret_less_than_random_ones(rule: Any) -> None:
     saved = []
     for seed in range(8):
@@ -244,9 +285,11 @@ def test_false_uses_are_refused() -> None:
         UpperConfidence(exploration=0.2)
 
 
-def test_every_rule_reads_counts() -> None:
-    duels, pool = duels_of(CYCLE, 20), list(itertools.combinations(ITEMS[:4], 2))
-    for rule in RULES.values():
+def test_every_rule_reads_counts_but_the_one_of_utilities() -> None:
+    duels, pool = duels_of(CYCLE, 1), list(itertools.combinations(ITEMS[:4], 2))
+    with pytest.raises(UsageError, match="have none"):
+        Perturbed()(duels, pool, rng=np.random.default_rng(0))
+    for rule in (own for name, own in RULES.items() if name != "perturbed"):
         asked = rule(batch=3)(duels, pool, rng=np.random.default_rng(0))  # type: ignore[call-arg]
         assert len(set(asked.items)) == 3
     assert set(Random(batch=9)(duels, pool, rng=np.random.default_rng(0)).items) == set(pool)

@@ -39,6 +39,7 @@ _MODULES = {
     "004-023": "density",
     "004-029": "plural",
     "004-032": "pessimism",
+    "004-048": "duelling",
     "004-052": "hindsight",
     "004-062": "step_labels",
     "004-069": "indifference",

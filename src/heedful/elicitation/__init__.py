@@ -6,6 +6,7 @@ from heedful.elicitation.dueling import Boltzmann, DoubleThompson, UpperConfiden
 from heedful.elicitation.duels import Duels
 from heedful.elicitation.information import Histories, information_gain, one_sided_gain
 from heedful.elicitation.labels import labels_needed
+from heedful.elicitation.perturbed import Perturbed, minimax_regret
 from heedful.elicitation.plan import Plan, design_effect, plan_difference, plan_rate, wilson_half_width
 from heedful.elicitation.pools import Pool, context_pairs, item_pairs
 from heedful.elicitation.race import Race, race
@@ -23,6 +24,7 @@ __all__ = [
     "Duels",
     "ExpectedInformationGain",
     "Histories",
+    "Perturbed",
     "Plan",
     "Pool",
     "Race",
@@ -35,6 +37,7 @@ __all__ = [
     "information_gain",
     "item_pairs",
     "labels_needed",
+    "minimax_regret",
     "one_sided_gain",
     "plan_best",
     "plan_difference",

@@ -56,7 +56,7 @@ class DoubleThompson:
             second = margin[rng.choice(others)].argmax() if len(others) else rng.integers(len(partners))
             return first, int(partners[second])
 
-        return _asked(beliefs, self.batch, choose, rng)
+        return grouped(beliefs, self.batch, choose, rng)
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class UpperConfidence:
             first = int(rng.choice(np.flatnonzero(hopeful if hopeful.any() else free)))
             return first, int(np.where(left[first], upper[:, first], -np.inf).argmax())
 
-        return _asked(beliefs, self.batch, choose, rng)
+        return grouped(beliefs, self.batch, choose, rng)
 
     def _upper(self, view: Utilities | Tallies, items: Indices) -> Floats:
         """Upper bounds [m, m] of the margin of the row's item over the column's; infinite before their first duel."""
@@ -139,10 +139,10 @@ class Boltzmann:
             noisy = score[items] + rng.gumbel(size=len(items))
             return first, int(np.where(left[first], noisy, -np.inf).argmax())
 
-        return _asked(beliefs, self.batch, choose, rng)
+        return grouped(beliefs, self.batch, choose, rng)
 
 
-def _asked(beliefs: Beliefs, batch: int, choose: Choice, rng: np.random.Generator) -> Queries:
+def grouped(beliefs: Beliefs, batch: int, choose: Choice, rng: np.random.Generator) -> Queries:
     """`batch` duels, each chosen from the next group of the pool that has any left."""
     groups = _groups(beliefs)
     chosen: list[int] = []

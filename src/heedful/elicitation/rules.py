@@ -14,6 +14,7 @@ from heedful.elicitation.beliefs import Beliefs, Indices
 from heedful.elicitation.copeland import Copeland
 from heedful.elicitation.dueling import Boltzmann, DoubleThompson, UpperConfidence
 from heedful.elicitation.information import Histories, entropy, one_sided_gain
+from heedful.elicitation.perturbed import Perturbed
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ RULES: Mapping[str, type[AcquisitionRule]] = {
     "thompson": DoubleThompson,
     "upper confidence": UpperConfidence,
     "boltzmann": Boltzmann,
+    "perturbed": Perturbed,
     "copeland": Copeland,
 }
 
