@@ -10,38 +10,18 @@ the greatest mean lacks at the end, as a share of what an item at random lacks.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from itertools import product
 
 import numpy as np
 from scipy.special import expit
 
+from heedful.catalogue.entries.robust import DUELS, ITEMS, WORLDS
+from heedful.catalogue.games import laplace
 from heedful.core import Floats
 from heedful.elicitation.perturbed import ROBUST, minimax_regret, perturbed_pair
 
-ITEMS, DUELS, GAMES = 8, 24, 400
+GAMES = 400
 GRID = tuple(product((0.0, 0.3, 1.0, 2.0), (0.0, 0.5, 1.0, 2.0, 4.0)))
-# Classes of difficulty: how far apart utilities are, and whether one stands out.
-WORLDS: dict[str, Callable[[np.random.Generator], Floats]] = {
-    "spread 0.5": lambda rng: 0.5 * rng.normal(size=ITEMS),
-    "spread 1": lambda rng: rng.normal(size=ITEMS),
-    "spread 3": lambda rng: 3.0 * rng.normal(size=ITEMS),
-    "one ahead by 1.5": lambda rng: rng.permutation(np.eye(ITEMS)[0] * 1.5),
-    "two ahead by 3, one of them by 3.5": lambda rng: rng.permutation([3.5, 3.0, *[0.0] * (ITEMS - 2)]),
-}
-
-
-def laplace(wins: Floats, mean: Floats) -> tuple[Floats, Floats]:
-    """Means [g, m] and covariances [g, m, m] of utilities under N(0, 1), given wins [g, m, m] of the row over the
-    column, from nearby means."""
-    asked = wins + wins.swapaxes(1, 2)
-    for _ in range(4):
-        p = expit(mean[:, :, None] - mean[:, None])
-        weight = asked * p * (1 - p)
-        information = np.eye(ITEMS) * (1 + weight.sum(axis=2))[:, None] - weight
-        slope = (wins - asked * p).sum(axis=2) - mean
-        mean = mean + np.linalg.solve(information, slope[:, :, None])[:, :, 0]
-    return mean, np.asarray(np.linalg.inv(information))
 
 
 def lost(truth: Floats, noise: float, bonus: float, rng: np.random.Generator) -> float:
@@ -66,9 +46,9 @@ def main() -> None:
     ]
     losses = np.array([[lost(truth, *weights, np.random.default_rng(2)) for truth in truths] for weights in GRID])
     best, regret = minimax_regret(losses)
-    print(f"{'noise':>6}{'bonus':>6}" + "".join(f"{name:>36}" for name in WORLDS))
+    print(f"{'noise':>6}{'bonus':>6}" + "".join(f"{name:>18}" for name in WORLDS))
     for weights, own, more in zip(GRID, losses, regret, strict=True):
-        cells = "".join(f"{loss:>26.3f} (+{extra:.3f})" for loss, extra in zip(own, more, strict=True))
+        cells = "".join(f"{loss:>9.3f} (+{extra:.3f})" for loss, extra in zip(own, more, strict=True))
         print(f"{weights[0]:>6}{weights[1]:>6}{cells}")
     print(f"least regret in the worst world: noise, bonus = {GRID[best]}; committed: {ROBUST}")
 

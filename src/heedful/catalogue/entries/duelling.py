@@ -10,16 +10,14 @@ import numpy as np
 from scipy.special import expit
 
 from heedful.catalogue.entry import Entry
-from heedful.catalogue.settings import Given
+from heedful.catalogue.games import Drawn, laplace
 from heedful.catalogue.verdicts import Check
 from heedful.core import AcquisitionRule, Floats, Item
 from heedful.elicitation import DoubleThompson, Duels, UpperConfidence
-from heedful.preference.heads import HeadPosterior, Linear, Votes
 
 _ARMS, _BATCH, _ROUNDS, _WIDTH = 8, 5, 40, 1.5
-_ITEMS = tuple(Item.of("", f"arm {number}") for number in range(_ARMS))
+_ITEMS = tuple(Item(system=f"arm {number}") for number in range(_ARMS))
 _POOL = list(combinations(_ITEMS, 2))
-_ENCODER = Given.by_output([f"arm {number}" for number in range(_ARMS)], np.eye(_ARMS))
 _WORLDS = {
     "utilities": "each arm has a utility",
     "one best": "one arm beats all, the others at random",
@@ -66,20 +64,17 @@ def _lacking(prefer: Floats, arms: Any) -> float:
 
 def _regret(prefer: Floats, name: str, rounds: int, rng: np.random.Generator) -> float:
     """What the arms asked about in the second half of the rounds lack."""
-    duels, late, rule = Duels.none(_ITEMS), [], _RULES[name][0]
+    duels, late, mean = Duels.none(_ITEMS), [], np.zeros(_ARMS)
     for turn in range(rounds):
-        belief = _utilities(duels, rng) if name == "utility" and turn else duels
-        for first, second in rule(belief, _POOL, rng=rng).items:
+        belief: Duels | Drawn = duels
+        if name == "utility":
+            mean, covariance = laplace(duels.wins, mean, _WIDTH)
+            belief = Drawn(_ITEMS, rng.multivariate_normal(mean, covariance, 128, method="cholesky"))
+        for first, second in _RULES[name][0](belief, _POOL, rng=rng).items:
             a, b = _ITEMS.index(first), _ITEMS.index(second)
             late += [a, b] if turn >= rounds // 2 else []
             duels = duels.tell(first, second, "first" if rng.random() < prefer[a, b] else "second")
     return _lacking(prefer, late)
-
-
-def _utilities(duels: Duels, rng: np.random.Generator) -> HeadPosterior:
-    first, second = np.nonzero(duels.wins)
-    votes = Votes.of(first, second, np.ones(len(first)), weight=duels.wins[first, second])
-    return HeadPosterior(_ENCODER, Linear(_WIDTH, pairs=64).fit(np.eye(_ARMS), votes, rng=rng))
 
 
 ENTRY = Entry(
@@ -96,7 +91,7 @@ ENTRY = Entry(
     ),
     configuration=(
         "elicitation.DoubleThompson and UpperConfidence on elicitation.Duels (counts), and DoubleThompson on a "
-        "Bradley-Terry posterior of free items (preference.heads.Linear on indicators)."
+        "Bradley-Terry posterior under N(0, 1.5²)."
     ),
     measures={
         f"{world}, {name}": f"regret, per cent of arms, {what}; {where}"
@@ -113,6 +108,8 @@ ENTRY = Entry(
     seeds=tuple(range(30)),
     beyond=(
         "The survey has no experiment. Worlds, budget and the choice of three rules are ours; targets other than "
-        "Copeland winners are left out."
+        "Copeland winners are left out. 200 duels are few: bounds that are to hold at every time tell few arms apart "
+        "by then, so that relative upper confidence asks almost at random. A first run fitted utilities by "
+        "preference.heads.Linear, which took 61 s: the first check was open, the last failed, the others held."
     ),
 )
