@@ -46,14 +46,14 @@ def negative(wins: Any) -> Any:
 
 def test_interval_is_the_likelihood_maximised_at_each_difference() -> None:
     run = RunningLikelihood.of(*comparisons(80, 0), 4)
-    interval = run.interval(0, 2, level=0.9)
+    interval = run.difference(0, 2, level=0.9)
     for end in (interval.low, interval.high):
         held: Any = {"type": "eq", "fun": lambda u, end=end: u[0] - u[2] - end}
         found = optimize.minimize(
             negative(run.wins), np.zeros(4), constraints=held, method="SLSQP", options={"ftol": 1e-12}
         )
         assert -found.fun == pytest.approx(run.predicted + np.log(0.1), abs=1e-4)
-    mirrored = run.interval(2, 0, level=0.9)
+    mirrored = run.difference(2, 0, level=0.9)
     assert (-mirrored.high, -mirrored.low) == pytest.approx((interval.low, interval.high), abs=1e-5)
 
 
@@ -69,11 +69,11 @@ def test_evidence_is_against_the_best_utilities_that_deny_the_claim(better: int,
 
 def test_one_sided_answers_bound_one_side() -> None:
     run = RunningLikelihood.of([0] * 12, [1] * 12, [1] * 12, 2)
-    interval = run.interval(0, 1)
+    interval = run.difference(0, 1)
     assert interval.low > 0
     assert interval.high == np.inf
     assert run.log_e(0, 1) > np.log(20) > run.log_e(1, 0)
-    nothing = RunningLikelihood.of([], [], [], 2).interval(0, 1)
+    nothing = RunningLikelihood.of([], [], [], 2).difference(0, 1)
     assert (nothing.low, nothing.high) == (-np.inf, np.inf)
 
 
@@ -136,6 +136,6 @@ def test_what_is_no_comparison_is_named(row: tuple[int, int, int]) -> None:
         with pytest.raises(InputError, match="whole numbers"):
             made([0.0], [1], [1], 4)
     with pytest.raises(InputError, match="level"):
-        RunningLikelihood.of([0], [1], [1], 2).interval(0, 1, level=95)
+        RunningLikelihood.of([0], [1], [1], 2).difference(0, 1, level=95)
     with pytest.raises(InputError, match="level"):
         Direct.of([0], [1], [1], 2).interval(0, 1, level=95)

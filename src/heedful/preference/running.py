@@ -59,62 +59,83 @@ class RunningLikelihood:
 
         Claim it once this reaches log(1/α): the claim is false with probability at most α, over all pairs and times.
         """
-        best, free = self._held(better, worse, 0.0), self._top
-        # Where the maximum itself is on the null's side, the null's supremum is the maximum.
-        contradicted = free[better] <= free[worse]
-        return self.predicted - (self._log_likelihood(free) if contradicted else best)
+        denied = self._top[better] <= self._top[worse]
+        return self.predicted - (self._highest if denied else self._profile(better, worse)(0.0))
 
-    def interval(self, first: int, second: int, *, level: float = 0.95) -> Interval:
+    def difference(self, first: int, second: int, *, level: float = 0.95) -> Interval:
         """Of u_first − u_second in nats; infinite ends where comparisons so far bound it on one side or none.
 
         The differences at which the likelihood, maximised over all else, is at least (1 − level) of the predictions.
         """
         if not 0 < level < 1:
             raise InputError(f"a level lies between 0 and 1, not {level}", where="level")
-        bar = self.predicted + np.log(1 - level)
         middle = float(self._top[first] - self._top[second])
-        high = _crossing(lambda x: self._held(first, second, middle + x) - bar)
-        low = _crossing(lambda x: self._held(first, second, middle - x) - bar)
-        return Interval(middle - low, middle + high, "at least", level)
+        depth = self._below(self.predicted + np.log(1 - level))
+
+        def reach(to: int) -> float:
+            at = self._profile(first, second)
+            return _crossing(lambda x: depth - self._below(at(middle + to * x)))
+
+        return Interval(middle - reach(-1), middle + reach(1), "at least", level)
+
+    def win_rate(self, item: int, *, level: float = 0.95) -> Interval:
+        """Of the mean over the other items of P(`item` beats it): the means of ends, which hold at once."""
+        found = [self.difference(item, other, level=level) for other in range(self.items) if other != item]
+        low, high = (float(expit([getattr(each, end) for each in found]).mean()) for end in ("low", "high"))
+        return Interval(low, high, "at least", level)
 
     @cached_property
     def _top(self) -> Floats:
         """Utilities of (nearly) greatest likelihood."""
         return self._climbed(np.eye(self.items), np.zeros(self.items))
 
-    def _held(self, first: int, second: int, difference: float) -> float:
-        """The greatest log-likelihood of utilities with u_first − u_second = difference."""
+    @cached_property
+    def _highest(self) -> float:
+        return self._log_likelihood(self._top)
+
+    def _below(self, log_likelihood: float) -> float:
+        """The root of how far a log-likelihood is below the highest: all but linear in a difference of utilities."""
+        return float(np.sqrt(max(self._highest - log_likelihood, 0.0)))
+
+    def _profile(self, first: int, second: int) -> Callable[[float], float]:
+        """The greatest log-likelihood of utilities with u_first − u_second = difference, as a function of it."""
         basis = np.eye(self.items)
         basis[first, second] = 1.0
-        fixed = np.zeros(self.items)
-        fixed[first] = difference
-        return self._log_likelihood(self._climbed(np.delete(basis, first, axis=1), fixed))
+        basis, along = np.delete(basis, first, axis=1), np.eye(self.items)[first]
+        start = np.delete(self._top, first)
+
+        def highest(difference: float) -> float:
+            nonlocal start
+            found = self._climbed(basis, difference * along, start)
+            start = np.delete(found, first)
+            return self._log_likelihood(found)
+
+        return highest
 
     def _log_likelihood(self, utility: Floats) -> float:
         return float((self.wins * log_expit(utility[:, None] - utility)).sum())
 
-    def _climbed(self, basis: Floats, fixed: Floats) -> Floats:
-        """The maximum over utilities fixed + basis @ z, by Newton's method with backtracking.
+    def _climbed(self, basis: Floats, fixed: Floats, start: Floats | None = None) -> Floats:
+        """The maximum over utilities fixed + basis @ z, from z = `start`, by Newton's method with backtracking.
 
         A ridge of 1e-9 stands for the directions along which the likelihood does not change or rises for ever.
         """
-        z, met = np.zeros(basis.shape[1]), self.wins + self.wins.T
-        value = self._log_likelihood(fixed)
+        z, met = np.zeros(basis.shape[1]) if start is None else start, self.wins + self.wins.T
+        utility = fixed + basis @ z
+        value = self._log_likelihood(utility)
         for _ in range(_STEPS):
-            utility = fixed + basis @ z
-            p = expit(utility[:, None] - utility)
-            slope = basis.T @ (self.wins - met * p).sum(axis=1)
-            weight = met * p * (1 - p)
+            expected = met * expit(utility[:, None] - utility)
+            slope = basis.T @ (self.wins - expected).sum(axis=1)
+            weight = expected * (1 - expected / np.maximum(met, 1.0))
             information = basis.T @ (np.diag(weight.sum(axis=1)) - weight) @ basis
             step = np.linalg.solve(information + 1e-9 * np.eye(len(z)), slope)
             step *= min(1.0, 5.0 / max(np.abs(step).max(initial=0.0), 1e-300))
-            gain = float(slope @ step)
-            if gain < _TOLERANCE:
+            if slope @ step < _TOLERANCE:
                 break
-            while (there := self._log_likelihood(fixed + basis @ (z + step))) < value:
+            while (there := self._log_likelihood(utility + basis @ step)) < value:
                 step = step / 2
-            z, value = z + step, there
-        return np.asarray(fixed + basis @ z)
+            utility, value = utility + basis @ step, there
+        return np.asarray(utility)
 
 
 def compared(first: Any, second: Any, outcome: Any, items: int) -> tuple[Indices, Indices, Indices]:
@@ -164,4 +185,4 @@ def _crossing(above: Callable[[float], float]) -> float:
         near, far = far, 2 * far
         if far > _FAR:
             return float("inf")
-    return float(brentq(above, near, far, xtol=1e-6)) if above(near) > 0 else 0.0
+    return float(brentq(above, near, far, xtol=1e-5)) if above(near) > 0 else 0.0
