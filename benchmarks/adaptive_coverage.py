@@ -200,12 +200,12 @@ class Told:
 
 def naive(asked: Asked) -> Told:
     """Maximum likelihood with sandwich intervals, as if the questions had been fixed beforehand."""
-    return Told.of(Strengths.of(rate(asked.first, asked.second, coded(asked.outcome), ITEMS)))
+    return Told.of(Strengths.of(rate(*asked.comparisons, ITEMS)))
 
 
 def prior(asked: Asked) -> Told:
     """The likelihood under the prior N(0, 1)."""
-    return Told.of(under_prior(count(asked.first, asked.second, coded(asked.outcome), ITEMS), 1.0))
+    return Told.of(under_prior(count(*asked.comparisons, ITEMS), 1.0))
 
 
 def weighted(asked: Asked) -> Told:
@@ -249,11 +249,6 @@ INFERENCES: dict[str, Callable[[Asked], Told]] = {
 # Costly, and proved to hold: read are as many of the sets.
 ANYTIME, THINNED = ("running", "direct"), 4
 ESTIMANDS = ("difference", "best", "win rate", "decision")
-
-
-def coded(outcome: Any) -> Any:
-    """Outcomes as `rate` and `count` take them: 1 the first won, 2 the second."""
-    return np.where(outcome < 0, 2, outcome)
 
 
 @dataclass(frozen=True)

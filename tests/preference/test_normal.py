@@ -12,12 +12,11 @@ from heedful.preference import count, rate
 from heedful.preference.normal import Strengths, under_prior
 
 FIRST, SECOND = np.array([0, 0, 1, 2, 2, 1, 0]), np.array([1, 2, 2, 3, 0, 3, 1])
-WON = np.array([1, 1, 2, 1, 1, 1, 2])
+WON = np.array([1, 1, -1, 1, 1, 1, -1])
 
 
 def log_posterior(u: np.ndarray, sd: float) -> float:
-    sign = np.where(WON == 1, 1, -1)
-    return float(log_expit(sign * (u[FIRST] - u[SECOND])).sum() - u @ u / (2 * sd**2))
+    return float(log_expit(WON * (u[FIRST] - u[SECOND])).sum() - u @ u / (2 * sd**2))
 
 
 def test_it_is_the_mode_and_the_inverse_of_its_curvature() -> None:
@@ -65,14 +64,18 @@ def test_no_interval_of_items_that_are_not_placed() -> None:
 
 def test_ties_are_a_likelihood_and_weights_are_none() -> None:
     first, second = np.array([0, 0, 1]), np.array([1, 1, 0])
-    tied = under_prior(count(first, second, np.array([1, 0, 0]), 2), 1.0)
-    assert 0 < tied.mean[0] < under_prior(count(first[:1], second[:1], np.array([1]), 2), 1.0).mean[0]
+    tied, decided = under_prior(count(first, second, [1, 0, 0], 2), 1.0), under_prior(count([0], [1], [1], 2), 1.0)
+    # Of one pair alone, Davidson's parameter takes up all that ties say.
+    np.testing.assert_allclose(tied.mean, decided.mean, atol=1e-9)
+    np.testing.assert_allclose(tied.covariance, decided.covariance, atol=1e-9)
+    drawn = under_prior(count([0, 0, 0, 1], [1, 2, 2, 2], [1, 0, 0, 1], 3), 1.0).mean
+    assert drawn[0] - drawn[2] < (under_prior(count([0, 1], [1, 2], [1, 1], 3), 1.0).mean @ [1, 0, -1])
     with pytest.raises(InputError, match="weights"):
-        under_prior(count(first, second, np.array([1, 2, 1]), 2, weight=np.array([1.0, 2.0, 1.0])), 1.0)
+        under_prior(count(first, second, np.array([1, -1, 1]), 2, weight=np.array([1.0, 2.0, 1.0])), 1.0)
     with pytest.raises(InputError, match="above 0"):
-        under_prior(count(first, second, np.array([1, 2, 1]), 2), np.inf)
+        under_prior(count(first, second, np.array([1, -1, 1]), 2), np.inf)
     with pytest.raises(InputError, match="covariance"):
-        Strengths.of(rate(first, second, np.array([1, 2, 1]), 2, interval=None))
+        Strengths.of(rate(first, second, np.array([1, -1, 1]), 2, interval=None))
 
 
 def test_it_covers_truths_of_its_prior_though_one_stops_when_it_looks_decided() -> None:
@@ -83,7 +86,7 @@ def test_it_covers_truths_of_its_prior_though_one_stops_when_it_looks_decided() 
         u, votes, order = rng.standard_normal(3), np.zeros((0, 3), int), np.arange(3)
         while True:
             pair = order[:2] if rng.random() < 0.7 else order[[0, 2]]
-            won = np.where(rng.random(5) < expit(u[pair[0]] - u[pair[1]]), 1, 2)
+            won = np.where(rng.random(5) < expit(u[pair[0]] - u[pair[1]]), 1, -1)
             votes = np.concatenate([votes, np.stack([np.full(5, pair[0]), np.full(5, pair[1]), won], axis=1)])
             found = under_prior(count(*votes.T, 3), 1.0)
             order = np.argsort(-found.mean)

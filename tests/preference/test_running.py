@@ -10,7 +10,7 @@ import pytest
 from scipy import optimize, stats
 from scipy.special import expit, log_expit
 
-from heedful.core import InputError
+from heedful.core import InputError, UsageError
 from heedful.preference.direct import Direct
 from heedful.preference.running import RunningLikelihood
 from heedful.stats import confidence_sequence
@@ -131,9 +131,9 @@ def test_win_rate_is_the_mean_of_its_pairs() -> None:
 @pytest.mark.parametrize("row", [(0, 0, 1), (0, 4, 1), (-1, 2, 1), (0, 1, 2)])
 def test_what_is_no_comparison_is_named(row: tuple[int, int, int]) -> None:
     for made in (RunningLikelihood.of, Direct.of):
-        with pytest.raises(InputError, match="row 1"):
+        with pytest.raises(UsageError, match="row 1"):
             made([0, row[0]], [1, row[1]], [1, row[2]], 4)
-        with pytest.raises(InputError, match="whole numbers"):
+        with pytest.raises(UsageError, match="whole numbers"):
             made([0.0], [1], [1], 4)
     with pytest.raises(InputError, match="level"):
         RunningLikelihood.of([0], [1], [1], 2).difference(0, 1, level=95)

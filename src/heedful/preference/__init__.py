@@ -1,6 +1,8 @@
 """From feedback to what people want: likelihoods, utilities, inference and the fitted posterior."""
 
 from heedful.preference.counting import PairCounts, count, count_chunks, scan
+from heedful.preference.covariate_rows import Rows, ScannedRows
+from heedful.preference.covariates import CovariateRatings, rate_rows, rate_with_covariates
 from heedful.preference.critiques import style_critiques
 from heedful.preference.direct import Direct
 from heedful.preference.fitting import fit
@@ -9,14 +11,17 @@ from heedful.preference.marks import Marked, fit_marks
 from heedful.preference.normal import Strengths, under_prior
 from heedful.preference.observations import FITTED_KINDS
 from heedful.preference.persistence import load
-from heedful.preference.posterior import FittedPosterior, PosteriorPotential
+from heedful.preference.posterior import FittedPosterior
+from heedful.preference.potential import PosteriorPotential
 from heedful.preference.prediction import Prediction
+from heedful.preference.propensities import asked_win_rate, rate_asked
 from heedful.preference.raters import fit_raters
 from heedful.preference.ratings import Ratings, rate, rate_counts
 from heedful.preference.running import RunningLikelihood
 
 __all__ = [
     "FITTED_KINDS",
+    "CovariateRatings",
     "Direct",
     "FittedPosterior",
     "Marked",
@@ -24,8 +29,11 @@ __all__ = [
     "PosteriorPotential",
     "Prediction",
     "Ratings",
+    "Rows",
     "RunningLikelihood",
+    "ScannedRows",
     "Strengths",
+    "asked_win_rate",
     "count",
     "count_chunks",
     "fit",
@@ -34,7 +42,10 @@ __all__ = [
     "fit_raters",
     "load",
     "rate",
+    "rate_asked",
     "rate_counts",
+    "rate_rows",
+    "rate_with_covariates",
     "scan",
     "style_critiques",
     "under_prior",

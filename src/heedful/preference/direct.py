@@ -29,7 +29,7 @@ class Direct:
 
     @classmethod
     def of(cls, first: Any, second: Any, outcome: Any, items: int) -> Direct:
-        """first, second: item numbers [v]; outcome +1 (first won), −1 (second), 0 (tie). Raises InputError."""
+        """first, second: item numbers [v]; outcome +1 (first won), −1 (second), 0 (tie); see `count`."""
         first, second, outcome = compared(first, second, outcome, items)
         said = np.where(first < second, outcome, -outcome)
         return cls(items, np.minimum(first, second), np.maximum(first, second), (1 + said) / 2)

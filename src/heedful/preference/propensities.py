@@ -30,8 +30,7 @@ def rate_asked(
     """
     first, second, outcome = compared(first, second, outcome, items)
     weight = _checked(propensity, len(first)) ** -0.5
-    said = np.where(outcome < 0, 2, outcome)
-    return rate(first, second, said, items if names is None else names, weight=weight / weight.max(initial=1e-300))
+    return rate(first, second, outcome, items if names is None else names, weight=weight / weight.max(initial=1e-300))
 
 
 def asked_win_rate(

@@ -19,6 +19,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, log_expit
 
 from heedful.core import Floats, InputError, Interval
+from heedful.preference.counting import count
 from heedful.preference.observations import Indices
 
 # Beyond this many nats from the start of a search a difference is called unbounded.
@@ -41,7 +42,7 @@ class RunningLikelihood:
         first, second: item numbers; outcome: +1 where the first won, −1 where the second did, 0 for a tie, which says
         nothing of who is better and is left out (under Davidson's model the others are Bradley-Terry). `prior_sd`, in
         nats, is that of the predictions alone: a wrong one widens intervals and breaks none.
-        Raises InputError where the arrays are no comparisons.
+        Raises UsageError where the arrays are no comparisons (see `count`).
         """
         first, second, outcome = compared(first, second, outcome, items)
         wins = np.zeros((items, items))
@@ -139,23 +140,9 @@ class RunningLikelihood:
 
 
 def compared(first: Any, second: Any, outcome: Any, items: int) -> tuple[Indices, Indices, Indices]:
-    """Arrays of comparisons, checked: item numbers below `items`, two different ones a row, outcomes −1, 0, +1."""
-    arrays = [np.asarray(each) for each in (first, second, outcome)]
-    if (
-        len({each.shape for each in arrays}) != 1
-        or arrays[0].ndim != 1
-        or any(a.size and a.dtype.kind not in "iu" for a in arrays)
-    ):
-        raise InputError("first, second and outcome are whole numbers, as many of each", where="comparisons")
-    one, other, said = (each.astype(np.intp) for each in arrays)
-    wrong = (np.minimum(one, other) < 0) | (np.maximum(one, other) >= items) | (one == other) | (np.abs(said) > 1)
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise InputError(
-            f"row {row} ({one[row]}, {other[row]}, {said[row]}) is no comparison of two of {items} items",
-            where="comparisons",
-            fix=f"items are numbered 0 to {items - 1}; outcomes are +1 (first won), -1 (second won), 0 (tie)",
-        )
+    """Comparisons as arrays [v] of item numbers and outcomes. Raises UsageError where they are none (see `count`)."""
+    count(first, second, outcome, items)
+    one, other, said = (np.asarray(each, dtype=np.intp) for each in (first, second, outcome))
     return one, other, said
 
 
