@@ -4,7 +4,7 @@ from heedful.elicitation.information import Histories, information_gain, one_sid
 from heedful.elicitation.labels import labels_needed
 from heedful.elicitation.plan import Plan, design_effect, plan_difference, plan_rate, wilson_half_width
 from heedful.elicitation.pools import Pool, context_pairs, item_pairs
-from heedful.elicitation.rules import RULES, ExpectedInformationGain, Random, Uncertainty
+from heedful.elicitation.rules import RULES, ExpectedInformationGain, Mixed, Random, Uncertainty
 from heedful.elicitation.solutions import Convincing
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Convincing",
     "ExpectedInformationGain",
     "Histories",
+    "Mixed",
     "Plan",
     "Pool",
     "Random",

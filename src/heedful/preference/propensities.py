@@ -1,7 +1,8 @@
 """Comparisons asked with known probabilities, weighted so that intervals hold though questions followed the answers.
 
-`propensity` [v] is the probability with which each question was chosen, given all answers before it, out of the pairs
-that could have been asked. A rule that may ask any pair is needed: `elicitation.Mixed` makes one of any rule.
+`propensity` [v] is the probability with which each question came to be asked, given all answers before (of questions
+asked together: the probability that it was among them). A rule that may ask any pair is needed: `elicitation.Mixed`
+makes one of any rule.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from scipy.special import ndtri
 from heedful.core import Estimate, Floats, InputError, Interval
 from heedful.preference.ratings import Ratings, rate
 from heedful.preference.running import compared
+from heedful.stats import MIN_CLUSTERS
 
 
 def rate_asked(
@@ -34,28 +36,42 @@ def rate_asked(
 
 
 def asked_win_rate(
-    first: Any, second: Any, outcome: Any, propensity: Any, item: int, items: int, *, level: float = 0.95
+    first: Any,
+    second: Any,
+    outcome: Any,
+    propensity: Any,
+    item: int,
+    items: int,
+    *,
+    batch: Any = None,
+    level: float = 0.95,
 ) -> Estimate:
     """How often `item` wins, averaged evenly over the other items, without a model of utilities.
 
-    The mean over all v comparisons, those without the item too, of m + 1{the item is in it} (y − m) / ((n − 1)
-    propensity), y what the item got (a tie one half) and m its mean so far: each has the win rate for its expectation,
-    whatever the rule did before (Hadad et al. 2021, "Confidence intervals for policy evaluation in adaptive
-    experiments", equation 5, with even weights). The interval is that of a martingale with many terms: propensities
-    must not come near zero. Every pair must have been open to choice each time. Raises InputError as `rate_asked`.
+    The mean over batches, those without the item too, of m + Σ (y − m) / ((n − 1) propensity) over the comparisons of
+    the batch that the item is in, y what it got (a tie one half) and m its mean in all batches before: each has the win
+    rate for its expectation, whatever the rule went by (Hadad et al. 2021, "Confidence intervals for policy evaluation
+    in adaptive experiments", equation 5, with even weights). The interval is that of a martingale of many terms none of
+    which dominates: no propensity may be near zero, and with fewer than 30 batches there is none. `batch` [v] numbers
+    what was asked together, in order; None: each alone. Every pair must have been open to choice each time.
+    Raises InputError as `rate_asked`, and where there is no comparison.
     """
     first, second, outcome = compared(first, second, outcome, items)
     chance = _checked(propensity, len(first))
     if not 0 <= item < items or not len(first):
         raise InputError(f"there is no comparison, or no item {item} of {items}", where="asked_win_rate")
+    code = np.arange(len(first)) if batch is None else np.unique(batch, return_inverse=True)[1]
     inside = (first == item) | (second == item)
-    got = np.where(inside, (1 + np.where(first == item, outcome, -outcome)) / 2, 0.0)
-    before = (np.cumsum(got) - got + 0.5) / (np.cumsum(inside) - inside + 1)
-    each = before + np.where(inside, (got - before) / ((items - 1) * chance), 0.0)
+    got = (1 + np.where(first == item, outcome, -outcome)) / 2
+    wins, met = (np.bincount(code[inside], each, code.max() + 1) for each in (got[inside], np.ones(inside.sum())))
+    before = (np.cumsum(wins) - wins + 0.5) / (np.cumsum(met) - met + 1)
+    added = np.where(inside, (got - before[code]) / ((items - 1) * chance), 0.0)
+    each = before + np.bincount(code, added)
     value, variance = float(each.mean()), float(((each - each.mean()) ** 2).sum()) / len(each) ** 2
+    if len(each) < MIN_CLUSTERS:
+        return Estimate(value, len(first), variance, note=f"{len(each)} batches are too few to show how they vary")
     half = -ndtri((1 - level) / 2) * np.sqrt(variance)
-    interval = Interval(max(value - half, 0.0), min(value + half, 1.0), "confidence", level)
-    return Estimate(value, len(each), variance, interval)
+    return Estimate(value, len(first), variance, Interval(value - half, value + half, "confidence", level))
 
 
 def _checked(propensity: Any, rows: int) -> Floats:
