@@ -60,6 +60,8 @@ def test_no_interval_of_items_that_are_not_placed() -> None:
     assert fitted.difference(0, 2) is None
     assert fitted.difference(0, 1) is not None
     assert fitted.win_rate(0) is None
+    nobody = Strengths.of(rate([0, 1], [1, 2], [1, 1], 3))
+    assert nobody.difference(0, 1) is nobody.win_rate(1) is None
 
 
 def test_ties_are_a_likelihood_and_weights_are_none() -> None:

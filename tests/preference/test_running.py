@@ -10,7 +10,7 @@ import pytest
 from scipy import optimize, stats
 from scipy.special import expit, log_expit
 
-from heedful.core import InputError, UsageError
+from heedful.core import UsageError
 from heedful.preference.direct import Direct
 from heedful.preference.running import RunningLikelihood
 from heedful.stats import confidence_sequence
@@ -135,7 +135,11 @@ def test_what_is_no_comparison_is_named(row: tuple[int, int, int]) -> None:
             made([0, row[0]], [1, row[1]], [1, row[2]], 4)
         with pytest.raises(UsageError, match="whole numbers"):
             made([0.0], [1], [1], 4)
-    with pytest.raises(InputError, match="level"):
-        RunningLikelihood.of([0], [1], [1], 2).difference(0, 1, level=95)
-    with pytest.raises(InputError, match="level"):
-        Direct.of([0], [1], [1], 2).interval(0, 1, level=95)
+    run, direct = RunningLikelihood.of([0], [1], [1], 2), Direct.of([0], [1], [1], 2)
+    for asked in (run.difference, direct.interval):
+        with pytest.raises(UsageError, match=r"0\.95, not 95"):
+            asked(0, 1, level=95)
+    for asked in (run.difference, run.log_e, direct.interval, direct.evidence):
+        for other in (0, 2, -1):
+            with pytest.raises(UsageError, match="two of 2 items"):
+                asked(0, other)

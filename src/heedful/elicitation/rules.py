@@ -110,7 +110,7 @@ class Mixed:
     `batch` is the rule's own where None. `expected_gain` of a random pair is its own information.
     """
 
-    rule: Any = field(default_factory=ExpectedInformationGain)
+    rule: AcquisitionRule = field(default_factory=ExpectedInformationGain)
     explore: float = 0.2
     batch: int | None = None
 
@@ -122,7 +122,7 @@ class Mixed:
     def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
         if not len(pool):
             return _nothing()
-        rule = self.rule if self.batch is None else replace(self.rule, batch=self.batch)
+        rule = self.rule if self.batch is None else replace(self.rule, batch=self.batch)  # type: ignore[type-var]
         best, every = rule(posterior, pool, rng=rng), Random(len(pool))(posterior, pool, rng=rng)
         place = {frozenset(question): place for place, question in enumerate(best.items)}
         size, n = len(best.items), len(every.items)

@@ -18,6 +18,7 @@ from heedful.preference.propensities import asked_win_rate, rate_asked
 from heedful.preference.raters import fit_raters
 from heedful.preference.ratings import Ratings, rate, rate_counts
 from heedful.preference.running import RunningLikelihood
+from heedful.preference.trust import trusted
 
 __all__ = [
     "FITTED_KINDS",
@@ -48,5 +49,6 @@ __all__ = [
     "rate_with_covariates",
     "scan",
     "style_critiques",
+    "trusted",
     "under_prior",
 ]

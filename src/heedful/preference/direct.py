@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from heedful.core import Floats, InputError, Interval
-from heedful.preference.running import compared
+from heedful.core import Floats, Interval
+from heedful.preference.rated import check_level
+from heedful.preference.running import check_pair, compared
 from heedful.stats import confidence_sequence, e_process
 
 
@@ -41,6 +42,7 @@ class Direct:
 
     def values(self, one: int, other: int) -> Floats:
         """What `one` got of each comparison with `other`, in order."""
+        check_pair(one, other, self.items)
         met = (self.first == min(one, other)) & (self.second == max(one, other))
         return np.asarray(self.value[met] if one < other else 1 - self.value[met])
 
@@ -71,7 +73,6 @@ class Direct:
         return float(e_process(self.values(better, worse), 0.5, alpha=alpha).max(initial=1.0))
 
     def _interval(self, one: int, other: int, level: float, among: int) -> Interval:
-        if not 0 < level < 1:
-            raise InputError(f"a level lies between 0 and 1, not {level}", where="level")
+        check_level(level)
         found = confidence_sequence(self.values(one, other), level=1 - (1 - level) / among)
         return Interval(found.low, found.high, "at least", level)

@@ -14,6 +14,7 @@ from heedful.preference.inference import maximise
 from heedful.preference.information import Dense
 from heedful.preference.pair_placing import LINKS, split
 from heedful.preference.pairs import Pairs
+from heedful.preference.rated import check_level
 from heedful.preference.ratings import Ratings
 from heedful.preference.widths import penalised
 
@@ -30,6 +31,8 @@ class Strengths:
     @classmethod
     def of(cls, ratings: Ratings) -> Strengths:
         """Of ratings with a covariance, as if questions had been fixed beforehand. Raises InputError without one."""
+        if ratings.fit is None:
+            return cls(ratings.strengths, np.full((len(ratings.strengths),) * 2, np.nan), ratings.promise)
         if ratings.covariance is None:
             raise InputError("these ratings have no covariance", where="ratings", fix="rate(..., interval='sandwich')")
         return cls(ratings.strengths, ratings.covariance, ratings.promise)
@@ -50,7 +53,8 @@ class Strengths:
         return found and Interval(max(found.low, 0.0), min(found.high, 1.0), self.promise, level)
 
     def _interval(self, value: float, along: Floats, level: float) -> Interval | None:
-        """Of a number whose gradient in the utilities is `along`."""
+        """Of a number whose gradient in the utilities is `along`. Raises UsageError for a level that is none."""
+        check_level(level)
         used = np.flatnonzero(along)
         half = -ndtri((1 - level) / 2) * np.sqrt(along[used] @ self.covariance[np.ix_(used, used)] @ along[used])
         return Interval(value - half, value + half, self.promise, level) if np.isfinite(half + value) else None

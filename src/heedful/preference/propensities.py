@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from heedful.core import Estimate, Floats, InputError, Interval
+from heedful.preference.rated import check_level
 from heedful.preference.ratings import Ratings, rate
 from heedful.preference.running import compared
 from heedful.stats import MIN_CLUSTERS
@@ -56,6 +57,7 @@ def asked_win_rate(
     what was asked together, in order; None: each alone. Every pair must have been open to choice each time.
     Raises InputError as `rate_asked`, and where there is no comparison.
     """
+    check_level(level)
     first, second, outcome = compared(first, second, outcome, items)
     chance = _checked(propensity, len(first))
     if not 0 <= item < items or not len(first):

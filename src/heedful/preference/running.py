@@ -18,13 +18,16 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit, log_expit
 
-from heedful.core import Floats, InputError, Interval
+from heedful.core import Floats, Interval, UsageError
+from heedful.preference.backtracking import along, backtracked
 from heedful.preference.counting import count
 from heedful.preference.observations import Indices
+from heedful.preference.rated import check_level
 
 # Beyond this many nats from the start of a search a difference is called unbounded.
 _FAR = 40.0
-_STEPS, _TOLERANCE = 100, 1e-9
+# Newton steps, what the last may still gain (nats), the longest of them (nats), and the ridge on their information.
+_STEPS, _TOLERANCE, _LONGEST, _RIDGE = 100, 1e-9, 5.0, 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +63,7 @@ class RunningLikelihood:
 
         Claim it once this reaches log(1/α): the claim is false with probability at most α, over all pairs and times.
         """
+        check_pair(better, worse, self.items)
         denied = self._top[better] <= self._top[worse]
         return self.predicted - (self._highest if denied else self._profile(better, worse)(0.0))
 
@@ -68,8 +72,8 @@ class RunningLikelihood:
 
         The differences at which the likelihood, maximised over all else, is at least (1 − level) of the predictions.
         """
-        if not 0 < level < 1:
-            raise InputError(f"a level lies between 0 and 1, not {level}", where="level")
+        check_level(level)
+        check_pair(first, second, self.items)
         middle = float(self._top[first] - self._top[second])
         depth = self._below(self.predicted + np.log(1 - level))
 
@@ -100,14 +104,13 @@ class RunningLikelihood:
 
     def _profile(self, first: int, second: int) -> Callable[[float], float]:
         """The greatest log-likelihood of utilities with u_first − u_second = difference, as a function of it."""
-        basis = np.eye(self.items)
+        basis, fixed = np.eye(self.items), np.eye(self.items)[first]
         basis[first, second] = 1.0
-        basis, along = np.delete(basis, first, axis=1), np.eye(self.items)[first]
-        start = np.delete(self._top, first)
+        basis, start = np.delete(basis, first, axis=1), np.delete(self._top, first)
 
         def highest(difference: float) -> float:
             nonlocal start
-            found = self._climbed(basis, difference * along, start)
+            found = self._climbed(basis, difference * fixed, start)
             start = np.delete(found, first)
             return self._log_likelihood(found)
 
@@ -119,24 +122,23 @@ class RunningLikelihood:
     def _climbed(self, basis: Floats, fixed: Floats, start: Floats | None = None) -> Floats:
         """The maximum over utilities fixed + basis @ z, from z = `start`, by Newton's method with backtracking.
 
-        A ridge of 1e-9 stands for the directions along which the likelihood does not change or rises for ever.
+        A ridge stands for the directions along which the likelihood does not change or rises for ever.
         """
-        z, met = np.zeros(basis.shape[1]) if start is None else start, self.wins + self.wins.T
-        utility = fixed + basis @ z
+        met = self.wins + self.wins.T
+        utility = fixed if start is None else fixed + basis @ start
         value = self._log_likelihood(utility)
         for _ in range(_STEPS):
             expected = met * expit(utility[:, None] - utility)
             slope = basis.T @ (self.wins - expected).sum(axis=1)
             weight = expected * (1 - expected / np.maximum(met, 1.0))
             information = basis.T @ (np.diag(weight.sum(axis=1)) - weight) @ basis
-            step = np.linalg.solve(information + 1e-9 * np.eye(len(z)), slope)
-            step *= min(1.0, 5.0 / max(np.abs(step).max(initial=0.0), 1e-300))
-            if slope @ step < _TOLERANCE:
+            step = np.linalg.solve(information + _RIDGE * np.eye(len(slope)), slope)
+            step *= min(1.0, _LONGEST / max(np.abs(step).max(initial=0.0), _LONGEST))
+            found = backtracked(along(self._log_likelihood, utility, basis @ step), value, float(slope @ step))
+            if slope @ step < _TOLERANCE or found is None:
                 break
-            while (there := self._log_likelihood(utility + basis @ step)) < value:
-                step = step / 2
-            utility, value = utility + basis @ step, there
-        return np.asarray(utility)
+            value, utility = found
+        return utility
 
 
 def compared(first: Any, second: Any, outcome: Any, items: int) -> tuple[Indices, Indices, Indices]:
@@ -144,6 +146,12 @@ def compared(first: Any, second: Any, outcome: Any, items: int) -> tuple[Indices
     count(first, second, outcome, items)
     one, other, said = (np.asarray(each, dtype=np.intp) for each in (first, second, outcome))
     return one, other, said
+
+
+def check_pair(one: int, other: int, items: int) -> None:
+    """Raises UsageError where these are not two of the items."""
+    if one == other or not (0 <= one < items and 0 <= other < items):
+        raise UsageError(f"{one} and {other} are not two of {items} items, numbered from 0", where="items")
 
 
 def _predicted(winner: Indices, loser: Indices, items: int, prior_sd: float) -> float:
@@ -166,7 +174,7 @@ def _predicted(winner: Indices, loser: Indices, items: int, prior_sd: float) -> 
 
 
 def _crossing(above: Callable[[float], float]) -> float:
-    """Where a concave function that is not negative at 0 falls below 0, to the right; infinite where it does not."""
+    """Where a function that falls from 0 or more at 0 comes below 0, to the right; infinite where it does not."""
     near, far = 0.0, 0.5
     while above(far) > 0:
         near, far = far, 2 * far
