@@ -6,11 +6,13 @@ from heedful.elicitation.dueling import Boltzmann, DoubleThompson, UpperConfiden
 from heedful.elicitation.duels import Duels
 from heedful.elicitation.information import Histories, information_gain, one_sided_gain
 from heedful.elicitation.labels import labels_needed
+from heedful.elicitation.mixed import Mixed
 from heedful.elicitation.perturbed import Perturbed, minimax_regret
 from heedful.elicitation.plan import Plan, design_effect, plan_difference, plan_rate, wilson_half_width
 from heedful.elicitation.pools import Pool, context_pairs, item_pairs
 from heedful.elicitation.race import Race, race
-from heedful.elicitation.rules import RULES, ExpectedInformationGain, Random, Uncertainty
+from heedful.elicitation.registry import RULES
+from heedful.elicitation.rules import ExpectedInformationGain, Random, Uncertainty
 from heedful.elicitation.solutions import Convincing
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "Duels",
     "ExpectedInformationGain",
     "Histories",
+    "Mixed",
     "Perturbed",
     "Plan",
     "Pool",

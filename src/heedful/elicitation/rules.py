@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from heedful.core import AcquisitionRule, Floats, Item, Queries, UsageError
+from heedful.core import Floats, Item, Queries, UsageError
 from heedful.elicitation.asking import check_batch, chunks, nothing, queries, single_gains
 from heedful.elicitation.beliefs import Beliefs, Indices
-from heedful.elicitation.copeland import Copeland
-from heedful.elicitation.dueling import Boltzmann, DoubleThompson, UpperConfidence
 from heedful.elicitation.information import Histories, entropy, one_sided_gain
-from heedful.elicitation.perturbed import Perturbed
 
 
 @dataclass(frozen=True)
@@ -96,19 +93,8 @@ class Random:
             return nothing()
         beliefs = Beliefs.of(posterior, pool, rng)
         chosen = rng.permutation(len(beliefs))[: self.batch]
-        return queries(beliefs, chosen, single_gains(beliefs))
-
-
-RULES: Mapping[str, type[AcquisitionRule]] = {
-    "information": ExpectedInformationGain,
-    "uncertainty": Uncertainty,
-    "random": Random,
-    "thompson": DoubleThompson,
-    "upper confidence": UpperConfidence,
-    "boltzmann": Boltzmann,
-    "perturbed": Perturbed,
-    "copeland": Copeland,
-}
+        share = np.full(len(chosen), len(chosen) / len(beliefs))
+        return replace(queries(beliefs, chosen, single_gains(beliefs)), propensity=share)
 
 
 class _Greedy:

@@ -1,0 +1,24 @@
+"""The acquisition rules by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from heedful.core import AcquisitionRule
+from heedful.elicitation.copeland import Copeland
+from heedful.elicitation.dueling import Boltzmann, DoubleThompson, UpperConfidence
+from heedful.elicitation.mixed import Mixed
+from heedful.elicitation.perturbed import Perturbed
+from heedful.elicitation.rules import ExpectedInformationGain, Random, Uncertainty
+
+RULES: Mapping[str, type[AcquisitionRule]] = {
+    "information": ExpectedInformationGain,
+    "uncertainty": Uncertainty,
+    "random": Random,
+    "thompson": DoubleThompson,
+    "upper confidence": UpperConfidence,
+    "boltzmann": Boltzmann,
+    "perturbed": Perturbed,
+    "copeland": Copeland,
+    "mixed": Mixed,
+}
