@@ -153,7 +153,11 @@ def fit(
         observations,
         criterion,
         None if isinstance(prior_sd, str) else prior_sd,
-        replace(grouped.freed(observations.judged_rows), by_records=observations.by_records),
+        replace(
+            grouped.freed(observations.judged_rows),
+            by_records=observations.by_records,
+            weights=observations.weights,
+        ),
         -(-draws // 2),
         np.random.default_rng(seed),
         facts,
