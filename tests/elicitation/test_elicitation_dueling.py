@@ -149,6 +149,8 @@ def test_the_robust_choice_has_the_least_regret_in_its_worst_class() -> None:
     np.testing.assert_allclose(regret, [[0, 0.4, 0], [0.2, 0.1, 0], [0.5, 0, 0]])
     with pytest.raises(InputError, match="finite"):
         minimax_regret([[np.nan]])
+    with pytest.raises(UsageError, match="two or more"):
+        Perturbed()(a_posterior(k=1), [ITEMS[:2]], rng=np.random.default_rng(0))
     with pytest.raises(UsageError, match="weights"):
         Perturbed(noise=-1.0)
 
@@ -213,6 +215,8 @@ def test_counts_of_a_table_are_those_told_one_by_one() -> None:
     assert read.asked.sum() == 120
     some = Duels.of(table, ITEMS[1:3])
     np.testing.assert_array_equal(some.wins, duels.wins[1:, 1:])
+    assert read.left_out == 0
+    assert some.left_out + some.asked.sum() / 2 == 60
 
 
 def test_draws_of_counts_have_the_moments_of_their_beta_law() -> None:

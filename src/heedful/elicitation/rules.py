@@ -47,12 +47,12 @@ class ExpectedInformationGain:
         beliefs = Beliefs.of(posterior, pool, rng)
         gains = single_gains(beliefs)
         if not self.diversity:
-            return queries(beliefs, np.argsort(-gains, kind="stable")[: self.batch], gains)
+            top = np.argsort(-gains, kind="stable")[: self.batch]
+            return queries(beliefs, top, gains[top])
         search = _Greedy(beliefs, gains, Histories.none(beliefs.view.size, limit=self.histories))
         steps = [search.step(rng) for _ in range(min(self.batch, len(beliefs)))]
         chosen = np.array([pair for pair, _ in steps], dtype=np.intp)
-        gains[chosen] = [gain for _, gain in steps]
-        return queries(beliefs, chosen, gains)
+        return queries(beliefs, chosen, np.array([gain for _, gain in steps]))
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Uncertainty:
         for pairs in chunks(np.flatnonzero(beliefs.known())):
             predicted[pairs] = entropy(beliefs.outcomes(pairs).mean(axis=1))
         chosen = np.argsort(-predicted, kind="stable")[: self.batch]
-        return queries(beliefs, chosen, single_gains(beliefs))
+        return queries(beliefs, chosen, single_gains(beliefs, chosen))
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Random:
         beliefs = Beliefs.of(posterior, pool, rng)
         chosen = rng.permutation(len(beliefs))[: self.batch]
         share = np.full(len(chosen), len(chosen) / len(beliefs))
-        return replace(queries(beliefs, chosen, single_gains(beliefs)), propensity=share)
+        return replace(queries(beliefs, chosen, single_gains(beliefs, chosen)), propensity=share)
 
 
 class _Greedy:
