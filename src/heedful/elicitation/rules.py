@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from heedful.core import AcquisitionRule, Floats, Item, Queries, UsageError
-from heedful.elicitation.beliefs import Beliefs, Indices
+from heedful.elicitation.beliefs import Beliefs, Indices, check_batch, no_queries
 from heedful.elicitation.information import Histories, entropy, information_gain, one_sided_gain
+from heedful.elicitation.optimal import DifferenceUncertainty, DOptimal
 
 # Pairs looked at in one go: bounds the memory to about draws · _CHUNK numbers.
 _CHUNK = 2048
@@ -39,13 +40,13 @@ class ExpectedInformationGain:
     histories: int = 128
 
     def __post_init__(self) -> None:
-        _check_batch(self.batch)
+        check_batch(self.batch)
         if self.histories < 1:
             raise UsageError(f"histories is at least 1, not {self.histories}", where="ExpectedInformationGain")
 
     def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
         if not len(pool):
-            return _nothing()
+            return no_queries()
         beliefs = Beliefs.of(posterior, pool)
         gains = _single_gains(beliefs)
         if not self.diversity:
@@ -68,11 +69,11 @@ class Uncertainty:
     batch: int = 10
 
     def __post_init__(self) -> None:
-        _check_batch(self.batch)
+        check_batch(self.batch)
 
     def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
         if not len(pool):
-            return _nothing()
+            return no_queries()
         beliefs = Beliefs.of(posterior, pool)
         predicted = np.full(len(beliefs), np.log(2))
         for pairs in _chunks(np.flatnonzero(beliefs.known())):
@@ -88,11 +89,11 @@ class Random:
     batch: int = 10
 
     def __post_init__(self) -> None:
-        _check_batch(self.batch)
+        check_batch(self.batch)
 
     def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
         if not len(pool):
-            return _nothing()
+            return no_queries()
         beliefs = Beliefs.of(posterior, pool)
         chosen = rng.permutation(len(beliefs))[: self.batch]
         return _queries(beliefs, chosen, _single_gains(beliefs))
@@ -102,6 +103,8 @@ RULES: Mapping[str, type[AcquisitionRule]] = {
     "information": ExpectedInformationGain,
     "uncertainty": Uncertainty,
     "random": Random,
+    "d-optimal": DOptimal,
+    "difference": DifferenceUncertainty,
 }
 
 
@@ -175,12 +178,3 @@ def _queries(beliefs: Beliefs, chosen: Indices, gains: Floats) -> Queries:
     """The questions chosen with the gains [n] of all, at a cost of 1 each, for anyone to answer."""
     questions = tuple(beliefs.pairs[pair] for pair in chosen.tolist())
     return Queries(questions, (None,) * len(chosen), gains[chosen], np.ones(len(chosen)))
-
-
-def _nothing() -> Queries:
-    return Queries((), (), np.zeros(0), np.zeros(0))
-
-
-def _check_batch(batch: int) -> None:
-    if batch < 1:
-        raise UsageError(f"a batch is of at least 1 question, not {batch}", where="batch")
