@@ -101,7 +101,7 @@ def told(covariance: np.ndarray, about: np.ndarray) -> float:
 @pytest.mark.parametrize("answers", ["ranking", "best", "ratings"])
 def test_the_greedy_batch_is_that_of_dense_determinants(answers: Any) -> None:
     features, covariance, about, lists = a_problem(answers)
-    chosen, gains = greedy_design(spread_of(features, covariance), lists, 6)
+    chosen, gains = greedy_design(features, lists, 6, covariance=covariance)
     expected: list[int] = []
     for place in range(6):
         value = [told(covariance, about[[*expected, row]]) if row not in expected else -1.0 for row in range(14)]
@@ -114,7 +114,7 @@ def test_the_greedy_batch_is_that_of_dense_determinants(answers: Any) -> None:
 def test_the_greedy_batch_has_most_of_what_the_best_batch_has() -> None:
     for seed in range(5):
         features, covariance, about, lists = a_problem(seed=seed)
-        _, gains = greedy_design(spread_of(features, covariance), lists, 3)
+        _, gains = greedy_design(features, lists, 3, covariance=covariance)
         best = max(told(covariance, about[list(rows)]) for rows in itertools.combinations(range(14), 3))
         assert (1 - 1 / np.e) * best <= gains.sum() <= best + 1e-12
 
@@ -133,32 +133,29 @@ def test_free_items_are_features_of_one_each() -> None:
 
 def test_conditioning_is_that_of_gaussians_and_is_undone() -> None:
     rng = np.random.default_rng(3)
-    spread, direction = rng.normal(size=(7, 4)), rng.normal(size=(4, 2))
-    before, kept = spread @ spread.T, spread.copy()
-    moved = conditioned(spread, direction, 0.7)
-    after = kept @ np.linalg.inv(np.eye(4) + 0.7 * direction @ direction.T) @ kept.T
-    np.testing.assert_allclose(spread @ spread.T, after, atol=1e-12)
-    np.testing.assert_allclose(before - moved @ moved.T, after, atol=1e-12)
-    sharp = np.linalg.inv(np.linalg.cholesky(np.eye(4) - 0.02 * direction @ direction.T)).T
-    spread = kept.copy()
-    moved = conditioned(spread, direction, -0.02)
-    np.testing.assert_allclose(spread @ spread.T, kept @ sharp @ sharp.T @ kept.T, atol=1e-12)
-    np.testing.assert_allclose(before + moved @ moved.T, spread @ spread.T, atol=1e-12)
+    root, direction = rng.normal(size=(4, 4)), rng.normal(size=(4, 2))
+    covariance = root @ root.T
+    after, change = conditioned(covariance, direction, 0.7)
+    np.testing.assert_allclose(np.linalg.inv(after), np.linalg.inv(covariance) + 0.7 * direction @ direction.T)
+    np.testing.assert_allclose(covariance - change @ change.T, after, atol=1e-12)
+    back, change = conditioned(after, direction, -0.7)
+    np.testing.assert_allclose(back, covariance, rtol=1e-10)
+    np.testing.assert_allclose(after + change @ change.T, covariance, rtol=1e-10)
 
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     features, covariance, _, lists = a_problem()
-    whole = greedy_design(spread_of(features, covariance), lists, 5)
+    whole = greedy_design(features, lists, 5, covariance=covariance)
     monkeypatch.setattr("heedful.elicitation.lists._BLOCK", 20)
-    pieces = greedy_design(spread_of(features, covariance), lists, 5)
+    pieces = greedy_design(features, lists, 5, covariance=covariance)
     assert whole[0].tolist() == pieces[0].tolist()
     np.testing.assert_allclose(whole[1], pieces[1], rtol=1e-12)
 
 
 def test_a_pool_used_up_ends_the_batch_and_one_question_is_asked_once() -> None:
     features, covariance, _, lists = a_problem()
-    assert sorted(greedy_design(spread_of(features, covariance), lists, 99)[0].tolist()) == list(range(14))
-    chosen, _ = greedy_design(spread_of(features, covariance), lists, 99, question=np.arange(14) // 2)
+    assert sorted(greedy_design(features, lists, 99, covariance=covariance)[0].tolist()) == list(range(14))
+    chosen, _ = greedy_design(features, lists, 99, covariance=covariance, question=np.arange(14) // 2)
     assert sorted((chosen // 2).tolist()) == list(range(7))
 
 

@@ -247,7 +247,7 @@ def test_what_a_batch_is_said_to_tell_is_what_it_tells() -> None:
     for _ in range(30):
         won = (rng.random(len(first)) < expit(truth[first] - truth[second])).astype(float)
         mean, covariance = laplace(first, second, won, 6)
-        posterior = ByHand(names, rng.multivariate_normal(mean, covariance, size=4000))
+        posterior = ByHand(names, rng.multivariate_normal(mean, covariance, size=2000))
         asked = DOptimal(batch=15)(posterior, pool, rng=rng)
         a, b = (np.array([names.index(pair[side].system or "") for pair in asked.items]) for side in (0, 1))
         answered = (rng.random(15) < expit(truth[a] - truth[b])).astype(float)

@@ -1,6 +1,7 @@
 """What to ask next, and how much: acquisition rules, pools of questions, plans."""
 
 from heedful.elicitation.designs import design_of_pairs, greedy_design, spread_of
+from heedful.elicitation.frank_wolfe import Design, frank_wolfe_design
 from heedful.elicitation.information import Histories, information_gain, one_sided_gain
 from heedful.elicitation.labels import labels_needed
 from heedful.elicitation.lists import Lists, answer_information
@@ -14,6 +15,7 @@ __all__ = [
     "RULES",
     "Convincing",
     "DOptimal",
+    "Design",
     "DifferenceUncertainty",
     "Dual",
     "ExpectedInformationGain",
@@ -27,6 +29,7 @@ __all__ = [
     "context_pairs",
     "design_effect",
     "design_of_pairs",
+    "frank_wolfe_design",
     "greedy_design",
     "information_gain",
     "item_pairs",

@@ -17,13 +17,11 @@ Value = Callable[[Floats], Floats]
 
 
 def spread_of(features: Floats, covariance: Floats | None = None) -> Floats:
-    """Rows [m, d] whose inner products are the covariances of features [m, d] · θ; a new array.
+    """Rows [m, d] whose inner products are the covariances of features [m, d] · θ.
 
     `covariance` [d, d] of θ, None for the identity. Raises InputError where it is no covariance.
     """
-    if covariance is None:
-        return np.array(features, dtype=np.float64)
-    return np.asarray(features @ _factor(covariance))
+    return features if covariance is None else np.asarray(features @ _factor(covariance))
 
 
 def _factor(covariance: Floats) -> Floats:
@@ -47,22 +45,29 @@ def information(gram: Floats) -> Floats:
 
 
 def greedy_design(
-    spread: Floats, lists: Lists, batch: int, *, value: Value = information, question: Indices | None = None
+    features: Floats,
+    lists: Lists,
+    batch: int,
+    *,
+    covariance: Floats | None = None,
+    value: Value = information,
+    question: Indices | None = None,
 ) -> tuple[Indices, Floats]:
     """Rows of the `lists` chosen one by one, with the information of each given those before it (nats).
 
-    `spread` [m, d] has rows whose inner products are the covariances of the utilities of the m items; it is used up. A
-    list of information L Lᵀ about its members, whose covariance is G, tells ½ log det(I + Lᵀ G L). Gains add up to
-    ½ log det of the posterior over the prior precision, of which the greedy batch has at least 1 − 1/e of what any
-    batch of that size has (Nemhauser, Wolsey and Fisher 1978: the sum is submodular). Each step updates every list's
-    Lᵀ G L by what the last answer changed, in O(n K r² + m d r).
+    Items have utilities features [m, d] · θ, and θ the `covariance` [d, d] (None: the identity). A list whose answers
+    tell L Lᵀ of its members, whose covariance is G, tells ½ log det(I + Lᵀ G L). Gains add up to ½ log det of the
+    precision of θ after all answers over that before, and a batch so built has at least 1 − 1/e of what any of its size
+    has (Nemhauser, Wolsey and Fisher 1978: information is submodular). A step updates every Lᵀ G L [r, r] by what the
+    last answer changed, in O(m d r + n K r²).
 
     `value` of Lᵀ G L [n, r, r] is what each step maximises; `question` [n] numbers lists that only one can be taken of
     (by default each list is one). Of equal ones the first is taken.
     """
     check_batch(batch)
     own = np.arange(len(lists)) if question is None else question
-    gram, left = lists.gram(spread), np.ones(len(lists), dtype=bool)
+    known = np.eye(features.shape[1]) if covariance is None else covariance
+    gram, left = lists.gram(spread_of(features, covariance)), np.ones(len(lists), dtype=bool)
     chosen: list[int] = []
     gains: list[float] = []
     while left.any() and len(chosen) < batch:
@@ -70,10 +75,9 @@ def greedy_design(
         chosen.append(best)
         gains.append(float(information(gram[best : best + 1])[0]))
         left &= own != own[best]
-        if len(chosen) < batch:
-            moved = conditioned(spread, lists.take(np.array([best])).along(spread)[0].T)
-            seen = lists.along(moved)
-            gram -= seen @ seen.transpose(0, 2, 1)
+        known, change = conditioned(known, lists.about(best, features))
+        seen = lists.along(features @ change)
+        gram -= seen @ seen.transpose(0, 2, 1)
     return np.array(chosen, dtype=np.intp), np.array(gains)
 
 
@@ -104,4 +108,4 @@ def design_of_pairs(
         raise InputError("features are finite", where="design_of_pairs")
     utility = np.zeros(len(rows)) if weights is None else rows @ weights
     p = expit(utility[ends[0]] - utility[ends[1]])
-    return greedy_design(spread_of(rows, covariance), Lists.pairs(*ends, p * (1 - p)), batch)
+    return greedy_design(rows, Lists.pairs(*ends, p * (1 - p)), batch, covariance=covariance)

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
+from scipy import linalg, sparse
 from scipy.special import softmax
 
 from heedful.core import Floats, InputError, UsageError
@@ -60,9 +60,13 @@ class Lists:
     def take(self, rows: Indices) -> Lists:
         return Lists(self.members[rows], self.loadings[rows])
 
+    def about(self, row: int, features: Floats) -> Floats:
+        """Xᵀ L [d, r] of one list, for the features [m, d]: A Aᵀ is what its answer tells of their weights."""
+        return np.asarray(features[self.members[row]].T @ self.loadings[row])
+
     def along(self, values: Floats) -> Floats:
         """Lᵀ of the members' rows [n, r, q] of `values` [m, q]."""
-        return np.asarray(np.einsum("nkr,nkq->nrq", self.loadings, values.take(self.members, axis=0)))
+        return np.asarray(self.loadings.transpose(0, 2, 1) @ values.take(self.members, axis=0))
 
     def gram(self, spread: Floats) -> Floats:
         """Lᵀ G L [n, r, r], with G the inner products of the members' rows of `spread` [m, d]."""
@@ -71,6 +75,10 @@ class Lists:
             seen = Lists(self.members[rows], self.loadings[rows]).along(spread)
             found[rows] = seen @ seen.transpose(0, 2, 1)
         return found
+
+    def leverages(self, spread: Floats) -> Floats:
+        """The trace of Lᵀ G L [n]: G as in `gram`."""
+        return np.asarray(np.einsum("nrr->n", self.gram(spread)))
 
     def laplacian(self, weights: Floats, items: int) -> sparse.csr_array:
         """Σ weights [n] · L Lᵀ, as a matrix over all items [items, items]."""
@@ -157,16 +165,14 @@ def loadings(information: Floats) -> Floats:
     return np.asarray(vectors[:, :, 1:] * np.sqrt(np.maximum(values[:, None, 1:], 0.0)))
 
 
-def conditioned(spread: Floats, direction: Floats, amount: float = 1.0) -> Floats:
-    """Turn `spread` Z [m, d] in place into Z (I + amount · B Bᵀ)^{-1/2}, for the direction B [d, r].
+def conditioned(covariance: Floats, direction: Floats, amount: float = 1.0) -> tuple[Floats, Floats]:
+    """(Σ⁻¹ + amount · A Aᵀ)⁻¹ for a covariance Σ [d, d] and a direction A [d, r], and a root C [d, r] of the change.
 
-    So where inner products of rows are covariances, they become those after an observation of information `amount`
-    along B. Returns H [m, r], of which these changed by −sign(amount) · H Hᵀ: a step costs O(m d r).
+    The new covariance is Σ − sign(amount) · C Cᵀ, in O(d² r): an observation of that information, or one taken back.
     """
-    basis, size, _ = np.linalg.svd(direction, full_matrices=False)
-    told = amount * size**2
-    moved = spread @ basis
-    taken = moved * (1 - 1 / np.sqrt(1 + told))
-    for rows in _blocks(len(spread), spread.shape[1]):
-        spread[rows] -= taken[rows] @ basis.T
-    return np.asarray(moved * np.sqrt(np.abs(told) / (1 + told)))
+    sign = float(np.sign(amount))
+    reached = covariance @ direction
+    inner = direction.T @ reached + np.eye(direction.shape[1]) / amount
+    root = linalg.cholesky(sign * inner, lower=True)
+    change = linalg.solve_triangular(root, reached.T, lower=True).T
+    return covariance - sign * change @ change.T, np.asarray(change)

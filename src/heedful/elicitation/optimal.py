@@ -183,11 +183,17 @@ def _utilities(posterior: Any, items: tuple[Item, ...]) -> tuple[Floats, Floats]
     mean = np.where(unknown, 0.0, draws.mean(axis=0))
     known = _known_spread(posterior, [item for item, new in zip(items, unknown, strict=True) if not new])
     if known is None:
-        known = (draws - mean)[:, ~unknown].T / np.sqrt(len(draws))
+        known = _drawn_spread((draws - mean)[:, ~unknown])
     spread = np.zeros((len(items), known.shape[1] + int(unknown.sum())))
     spread[~unknown, : known.shape[1]] = known
     spread[unknown, known.shape[1] :] = WIDE_SD * np.eye(int(unknown.sum()))
     return mean, spread
+
+
+def _drawn_spread(centred: Floats) -> Floats:
+    """The spread that draws [k, m] have about their mean, in as few columns as will do."""
+    k, m = centred.shape
+    return spread_of(np.eye(m), centred.T @ centred / k) if m < k else centred.T / np.sqrt(k)
 
 
 def _known_spread(posterior: Any, items: list[Item]) -> Floats | None:
