@@ -16,6 +16,8 @@ from heedful.core import UsageError
 # The module of each entry, named here so that nothing is imported before it is asked for.
 _MODULES = {
     "000-009": "concepts",
+    "000-013": "optimal_lists",
+    "000-016": "apart",
     "001-055": "ratings",
     "001-075": "experts",
     "001-098": "transformed",
