@@ -150,7 +150,7 @@ def test_a_fit_to_labels_gives_their_probability():
 
 
 def test_labels_less_sharp_than_comparisons_are_scored_at_one_sharpness():
-    """At the mean, log σ(a (u − t)) has the a under which a · t was fitted: few labels leave its draws far from that."""
+    """At the mean, log σ(a (u − t)) has the a under which a · t was fitted: few labels leave draws far from that."""
     rng = np.random.default_rng(0)
     first, labelled = rng.integers(5, size=150), rng.integers(5, size=60)
     second = (first + rng.integers(1, 5, size=150)) % 5

@@ -2,11 +2,15 @@
 
 from heedful.elicitation.copeland import Copeland, CopelandRace
 from heedful.elicitation.deciding import BestPlan, Standing, plan_best, standing, stop_reason
+from heedful.elicitation.designs import design_of_pairs, greedy_design, spread_of
 from heedful.elicitation.dueling import Boltzmann, DoubleThompson, UpperConfidence
 from heedful.elicitation.duels import Duels
+from heedful.elicitation.frank_wolfe import Design, frank_wolfe_design
 from heedful.elicitation.information import Histories, information_gain, one_sided_gain
 from heedful.elicitation.labels import labels_needed
+from heedful.elicitation.lists import Lists, answer_information
 from heedful.elicitation.mixed import Mixed
+from heedful.elicitation.optimal import DifferenceUncertainty, DOptimal, Dual
 from heedful.elicitation.perturbed import Perturbed, minimax_regret
 from heedful.elicitation.plan import Plan, design_effect, plan_difference, plan_rate, wilson_half_width
 from heedful.elicitation.pools import Pool, context_pairs, item_pairs
@@ -22,10 +26,15 @@ __all__ = [
     "Convincing",
     "Copeland",
     "CopelandRace",
+    "DOptimal",
+    "Design",
+    "DifferenceUncertainty",
     "DoubleThompson",
+    "Dual",
     "Duels",
     "ExpectedInformationGain",
     "Histories",
+    "Lists",
     "Mixed",
     "Perturbed",
     "Plan",
@@ -35,8 +44,12 @@ __all__ = [
     "Standing",
     "Uncertainty",
     "UpperConfidence",
+    "answer_information",
     "context_pairs",
     "design_effect",
+    "design_of_pairs",
+    "frank_wolfe_design",
+    "greedy_design",
     "information_gain",
     "item_pairs",
     "labels_needed",
@@ -46,6 +59,7 @@ __all__ = [
     "plan_difference",
     "plan_rate",
     "race",
+    "spread_of",
     "standing",
     "stop_reason",
     "wilson_half_width",

@@ -8,6 +8,7 @@ from heedful.core import AcquisitionRule
 from heedful.elicitation.copeland import Copeland
 from heedful.elicitation.dueling import Boltzmann, DoubleThompson, UpperConfidence
 from heedful.elicitation.mixed import Mixed
+from heedful.elicitation.optimal import DifferenceUncertainty, DOptimal
 from heedful.elicitation.perturbed import Perturbed
 from heedful.elicitation.rules import ExpectedInformationGain, Random, Uncertainty
 
@@ -21,4 +22,6 @@ RULES: Mapping[str, type[AcquisitionRule]] = {
     "perturbed": Perturbed,
     "copeland": Copeland,
     "mixed": Mixed,
+    "d-optimal": DOptimal,
+    "difference": DifferenceUncertainty,
 }
