@@ -27,7 +27,7 @@ class DoubleThompson:
     random draw; the second that of another, drawn anew until it differs; where no draw has another best, any other.
     Given `Duels` in place of a posterior it is Wu & Liu 2016, "Double Thompson sampling for dueling bandits", without
     its confidence bounds: the first is the Copeland winner of a draw, the second what beats that by most in another.
-    So an item is asked about as often as it is likely to be the best, and pairs that no answer makes the best are not.
+    So an item is the first as often as it is likely to be the best, and one that cannot be the best is left alone.
 
     The pool's pairs fall into groups that share no item: the contexts of outputs, or one group of all systems. A batch
     goes round the groups in random order, one duel each, and asks no pair twice. An item that the posterior knows
