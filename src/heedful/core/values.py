@@ -124,12 +124,13 @@ class Samples:
 @dataclass(frozen=True, slots=True)
 class Queries:
     """Questions worth asking: `items[q]` is the tuple to judge, with the rater to ask (None: anyone), the expected
-    gain in nats and the cost of each."""
+    gain in nats and the cost of each. `kind` is that of each question's record; () where the items alone say it."""
 
     items: tuple[tuple[Any, ...], ...]
     rater: tuple[str | None, ...]
     expected_gain: Floats
     cost: Floats
+    kind: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,12 @@
 """What to ask next, and how much: acquisition rules, pools of questions, plans."""
 
 from heedful.elicitation.information import Histories, information_gain, one_sided_gain
+from heedful.elicitation.kinds import answer_law
 from heedful.elicitation.labels import labels_needed
+from heedful.elicitation.per_cost import GainPerCost
 from heedful.elicitation.plan import Plan, design_effect, plan_difference, plan_rate, wilson_half_width
-from heedful.elicitation.pools import Pool, context_pairs, item_pairs
+from heedful.elicitation.pools import Pool, context_pairs, item_pairs, subsets
+from heedful.elicitation.respondents import Respondent, respondents
 from heedful.elicitation.rules import RULES, ExpectedInformationGain, Random, Uncertainty
 from heedful.elicitation.solutions import Convincing
 
@@ -11,11 +14,14 @@ __all__ = [
     "RULES",
     "Convincing",
     "ExpectedInformationGain",
+    "GainPerCost",
     "Histories",
     "Plan",
     "Pool",
     "Random",
+    "Respondent",
     "Uncertainty",
+    "answer_law",
     "context_pairs",
     "design_effect",
     "information_gain",
@@ -24,5 +30,7 @@ __all__ = [
     "one_sided_gain",
     "plan_difference",
     "plan_rate",
+    "respondents",
+    "subsets",
     "wilson_half_width",
 ]

@@ -43,7 +43,7 @@ class Beliefs:
         code = both.min(axis=1) * len(number) + both.max(axis=1)
         rows = np.sort(np.unique(code, return_index=True)[1])
         pairs = tuple(tuple(pool[row]) for row in rows.tolist())
-        return cls(pairs, both[rows, 0], both[rows, 1], _draws(posterior, tuple(number)), _answers(posterior))
+        return cls(pairs, both[rows, 0], both[rows, 1], utility_draws(posterior, tuple(number)), _answers(posterior))
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -62,7 +62,7 @@ class Beliefs:
         return self.answers(self.draws[:, self.first[pairs]] - self.draws[:, self.second[pairs]])
 
 
-def _draws(posterior: Any, items: tuple[Item, ...]) -> Floats:
+def utility_draws(posterior: Any, items: tuple[Item, ...]) -> Floats:
     """Draws of utilities [k, items]; NaN for items that a model of free items has not seen."""
     free = getattr(posterior, "model", {}).get("utility") == "items"
     names = set(posterior.names) if free else set()

@@ -11,6 +11,7 @@ import numpy as np
 from heedful.core import AcquisitionRule, Floats, Item, Queries, UsageError
 from heedful.elicitation.beliefs import Beliefs, Indices
 from heedful.elicitation.information import Histories, entropy, information_gain, one_sided_gain
+from heedful.elicitation.per_cost import GainPerCost
 
 # Pairs looked at in one go: bounds the memory to about draws · _CHUNK numbers.
 _CHUNK = 2048
@@ -102,6 +103,7 @@ RULES: Mapping[str, type[AcquisitionRule]] = {
     "information": ExpectedInformationGain,
     "uncertainty": Uncertainty,
     "random": Random,
+    "gain per cost": GainPerCost,
 }
 
 
