@@ -7,6 +7,7 @@ from heedful.elicitation.per_cost import GainPerCost
 from heedful.elicitation.plan import Plan, design_effect, plan_difference, plan_rate, wilson_half_width
 from heedful.elicitation.pools import Pool, context_pairs, item_pairs, subsets
 from heedful.elicitation.respondents import Respondent, respondents
+from heedful.elicitation.routed import GaussianGains, Routed
 from heedful.elicitation.rules import RULES, ExpectedInformationGain, Random, Uncertainty
 from heedful.elicitation.solutions import Convincing
 
@@ -15,11 +16,13 @@ __all__ = [
     "Convincing",
     "ExpectedInformationGain",
     "GainPerCost",
+    "GaussianGains",
     "Histories",
     "Plan",
     "Pool",
     "Random",
     "Respondent",
+    "Routed",
     "Uncertainty",
     "answer_law",
     "context_pairs",

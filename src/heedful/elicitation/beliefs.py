@@ -21,8 +21,8 @@ class Beliefs:
     """A pool's distinct pairs and a posterior's view of them.
 
     `pairs` [n] are the questions, the first of each unordered pair of the pool; `first`, `second` [n] number their
-    items. `draws` [k, items] are utilities, NaN for an item the posterior knows nothing of. `answers` turns differences
-    of utility [k, n] into outcome probabilities [o, k, n].
+    `items`. `draws` [k, items] are utilities, NaN for an item the posterior knows nothing of. `answers` turns
+    differences of utility [k, n] into outcome probabilities [o, k, n].
     """
 
     pairs: tuple[tuple[Item, ...], ...]
@@ -30,6 +30,7 @@ class Beliefs:
     second: Indices
     draws: Floats
     answers: Answers
+    items: tuple[Item, ...]
 
     @classmethod
     def of(cls, posterior: Any, pool: Sequence[tuple[Item, ...]]) -> Beliefs:
@@ -43,7 +44,9 @@ class Beliefs:
         code = both.min(axis=1) * len(number) + both.max(axis=1)
         rows = np.sort(np.unique(code, return_index=True)[1])
         pairs = tuple(tuple(pool[row]) for row in rows.tolist())
-        return cls(pairs, both[rows, 0], both[rows, 1], utility_draws(posterior, tuple(number)), _answers(posterior))
+        items = tuple(number)
+        draws = utility_draws(posterior, items)
+        return cls(pairs, both[rows, 0], both[rows, 1], draws, _answers(posterior), items)
 
     def __len__(self) -> int:
         return len(self.pairs)

@@ -10,6 +10,7 @@ import numpy as np
 
 from heedful.core import Floats, InputError, Item, Queries, UsageError
 from heedful.elicitation.beliefs import Indices, utility_draws
+from heedful.elicitation.budgets import Asked, Limits
 from heedful.elicitation.information import Histories
 from heedful.elicitation.kinds import AnswerLaw, answer_law, sizes
 from heedful.elicitation.respondents import Respondent
@@ -50,15 +51,18 @@ class GainPerCost:
             )
         if not self.budget >= 0:
             raise UsageError(f"a budget is 0 or more, not {self.budget}", where="GainPerCost")
+        deviant = next((rater for rater in self.raters if rater.deviation), None)
+        if deviant is not None:
+            what = f"what {deviant.id!r} wants deviates from what people want"
+            raise UsageError(what, where="GainPerCost", fix="use elicitation.Routed")
 
     def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
         if not len(pool):
             return Queries((), (), np.zeros(0), np.zeros(0))
         search = _search(self, posterior, pool)
-        asked = search.greedy(self, rng)
-        single = search.single(self) if np.isfinite(self.budget) else []
-        told, alone = (sum(gain for _, gain in found) for found in (asked, single))
-        return search.queries(single if alone > told else asked)
+        limits = Limits(search.cost, search.rater, self.raters, self.budget, self.batch)
+        asked = limits.greedy(lambda possible: search.step(possible, rng))
+        return search.queries(limits.or_one(asked, search.alone))
 
 
 @dataclass(frozen=True)
@@ -76,29 +80,31 @@ class _Group:
 class _Search:
     """All that could be asked, numbered group after group, with an upper bound on what the answer to each tells."""
 
-    def __init__(self, draws: Floats, groups: Sequence[_Group]) -> None:
+    def __init__(self, rule: GainPerCost, draws: Floats, groups: Sequence[_Group]) -> None:
         self.draws, self.groups = draws, groups
+        self.histories = Histories.none(len(draws), limit=rule.histories)
         lengths = [len(group.questions) for group in groups]
         self.start = np.concatenate([[0], np.cumsum(lengths)])
         self.group = np.repeat(np.arange(len(groups)), lengths)
         self.cost = np.array([group.cost for group in groups])[self.group]
         self.bounds = np.full(len(self.group), np.inf)
-        self.gain(np.arange(len(self.group)), Histories.none(len(draws), limit=1))
+        self.rater = np.array([rule.raters.index(group.rater) for group in groups], dtype=np.intp)[self.group]
+        self.look(np.arange(len(self.group)))
         self.alone = self.bounds.copy()
 
-    def gain(self, numbers: Indices, histories: Histories) -> None:
+    def look(self, numbers: Indices) -> None:
         """Set the bounds of some questions to what their answers tell now."""
         for group in np.unique(self.group[numbers]).tolist():
             own = numbers[self.group[numbers] == group]
             for begin in range(0, len(own), _CHUNK):
                 block = own[begin : begin + _CHUNK]
-                self.bounds[block] = histories.gain(self.outcomes(group, block))
+                self.bounds[block] = self.histories.gain(self.outcomes(group, block))
 
     def outcomes(self, group: int, numbers: Indices) -> Floats:
         own = self.groups[group]
         return own.law(self.draws[:, own.members[numbers - self.start[group]]])
 
-    def best(self, possible: Indices, histories: Histories) -> int:
+    def best(self, possible: Indices) -> int:
         """The question of the greatest gain per cost; those whose bound is below what was found are not looked at."""
         order = possible[np.argsort(-self.bounds[possible] / self.cost[possible], kind="stable")]
         best, top = int(order[0]), -np.inf
@@ -106,39 +112,19 @@ class _Search:
             block = order[begin : begin + _CHUNK]
             if self.bounds[block[0]] / self.cost[block[0]] <= top:
                 break
-            self.gain(block, histories)
+            self.look(block)
             value = self.bounds[block] / self.cost[block]
             if value.max() > top:
                 best, top = int(block[value.argmax()]), float(value.max())
         return best
 
-    def greedy(self, rule: GainPerCost, rng: np.random.Generator) -> list[tuple[int, float]]:
-        """What is asked, in order, with what each tells given the answers to those before it."""
-        histories = Histories.none(len(self.draws), limit=rule.histories)
-        left, room = rule.budget, {rater: rater.capacity for rater in rule.raters}
-        waiting, found = np.ones(len(self.bounds), bool), list[tuple[int, float]]()
-        while len(found) < rule.batch:
-            free = np.array([room[group.rater] != 0 for group in self.groups])[self.group]
-            possible = np.flatnonzero(waiting & free & (self.cost <= left))
-            if not len(possible):
-                break
-            best = self.best(possible, histories)
-            found.append((best, float(self.bounds[best])))
-            waiting[best], left = False, left - float(self.cost[best])
-            group = int(self.group[best])
-            rater = self.groups[group].rater
-            room[rater] = None if rater.capacity is None else (room[rater] or 0) - 1
-            histories = histories.ask(self.outcomes(group, np.array([best]))[:, :, 0], rng)
-        return found
+    def step(self, possible: Indices, rng: np.random.Generator) -> tuple[int, float]:
+        """Ask the best of the questions that may be asked."""
+        best = self.best(possible)
+        self.histories = self.histories.ask(self.outcomes(int(self.group[best]), np.array([best]))[:, :, 0], rng)
+        return best, float(self.bounds[best])
 
-    def single(self, rule: GainPerCost) -> list[tuple[int, float]]:
-        """The one question that tells most of those within the budget."""
-        room = np.array([group.rater.capacity != 0 for group in self.groups])[self.group]
-        possible = np.flatnonzero(room & (self.cost <= rule.budget))
-        best = possible[self.alone[possible].argmax()] if len(possible) else 0
-        return [(int(best), float(self.alone[best]))] if len(possible) else []
-
-    def queries(self, asked: Sequence[tuple[int, float]]) -> Queries:
+    def queries(self, asked: Asked) -> Queries:
         numbers = [number for number, _ in asked]
         groups = [self.groups[self.group[number]] for number in numbers]
         return Queries(
@@ -171,7 +157,7 @@ def _search(rule: GainPerCost, posterior: Any, pool: Sequence[tuple[Item, ...]])
         fix = "ask about it by ExpectedInformationGain first"
         raise InputError(f"nothing is known of {item.system or item.key!r}", where="GainPerCost", fix=fix)
     number = {item: place for place, item in enumerate(items)}
-    return _Search(draws, list(_groups(rule, posterior, questions, number)))
+    return _Search(rule, draws, list(_groups(rule, posterior, questions, number)))
 
 
 def _groups(

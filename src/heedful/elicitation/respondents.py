@@ -24,6 +24,7 @@ class Respondent:
     capacity    the most questions they take; None: no limit
     attention   share of the questions that they attend to; the others they answer blindly, as if all items were alike
     sharpness   multiplies utilities in the answers that they attend to; below 0 they prefer the worse
+    deviation   standard deviation, in nats, of how far what they want of an item lies from what people want of it
     """
 
     id: str | None = None
@@ -31,12 +32,14 @@ class Respondent:
     capacity: int | None = None
     attention: float = 1.0
     sharpness: float = 1.0
+    deviation: float = 0.0
 
     def __post_init__(self) -> None:
         allowed = {
             "a price above 0": 0 < self.price < np.inf,
             "an attention in [0, 1]": 0 <= self.attention <= 1,
             "a finite sharpness": np.isfinite(self.sharpness),
+            "a finite deviation of 0 or more": 0 <= self.deviation < np.inf,
             "a capacity of 0 or more": self.capacity is None or self.capacity >= 0,
         }
         for rule, kept in allowed.items():

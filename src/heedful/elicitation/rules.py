@@ -12,6 +12,7 @@ from heedful.core import AcquisitionRule, Floats, Item, Queries, UsageError
 from heedful.elicitation.beliefs import Beliefs, Indices
 from heedful.elicitation.information import Histories, entropy, information_gain, one_sided_gain
 from heedful.elicitation.per_cost import GainPerCost
+from heedful.elicitation.routed import Routed
 
 # Pairs looked at in one go: bounds the memory to about draws · _CHUNK numbers.
 _CHUNK = 2048
@@ -104,6 +105,7 @@ RULES: Mapping[str, type[AcquisitionRule]] = {
     "uncertainty": Uncertainty,
     "random": Random,
     "gain per cost": GainPerCost,
+    "routed": Routed,
 }
 
 
