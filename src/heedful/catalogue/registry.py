@@ -44,6 +44,7 @@ _MODULES = {
     "004-110": "aggregation",
     "004-112": "latent_user",
     "004-120": "uncertain",
+    "004-133": "hybrid",
     "004-151": "paradox",
     "004-176": "maxmin",
     "004-177": "segments",

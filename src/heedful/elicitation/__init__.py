@@ -1,5 +1,6 @@
 """What to ask next, and how much: acquisition rules, pools of questions, plans."""
 
+from heedful.elicitation.hybrid import MixturePerformance, fit_mixtures
 from heedful.elicitation.information import Histories, information_gain, one_sided_gain
 from heedful.elicitation.kinds import answer_law
 from heedful.elicitation.labels import labels_needed
@@ -18,6 +19,7 @@ __all__ = [
     "GainPerCost",
     "GaussianGains",
     "Histories",
+    "MixturePerformance",
     "Plan",
     "Pool",
     "Random",
@@ -27,6 +29,7 @@ __all__ = [
     "answer_law",
     "context_pairs",
     "design_effect",
+    "fit_mixtures",
     "information_gain",
     "item_pairs",
     "labels_needed",
