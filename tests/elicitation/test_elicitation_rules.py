@@ -86,7 +86,7 @@ def test_looking_lazily_finds_what_looking_everywhere_finds(monkeypatch: pytest.
     pool = all_pairs(posterior)
     rule = ExpectedInformationGain(batch=6)
     whole = rule(posterior, pool, rng=np.random.default_rng(0))
-    monkeypatch.setattr("heedful.elicitation.rules._CHUNK", 7)
+    monkeypatch.setattr("heedful.elicitation.beliefs.CHUNK", 7)
     pieces = rule(posterior, pool, rng=np.random.default_rng(0))
     assert whole.items == pieces.items
     np.testing.assert_allclose(whole.expected_gain, pieces.expected_gain, atol=1e-12)

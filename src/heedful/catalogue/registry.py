@@ -40,6 +40,7 @@ _MODULES = {
     "004-032": "pessimism",
     "004-052": "hindsight",
     "004-062": "step_labels",
+    "004-068": "balpm",
     "004-095": "verification",
     "004-110": "aggregation",
     "004-112": "latent_user",

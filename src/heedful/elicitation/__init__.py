@@ -1,5 +1,6 @@
 """What to ask next, and how much: acquisition rules, pools of questions, plans."""
 
+from heedful.elicitation.diverse import Diverse
 from heedful.elicitation.hybrid import MixturePerformance, fit_mixtures
 from heedful.elicitation.information import Histories, information_gain, one_sided_gain
 from heedful.elicitation.kinds import answer_law
@@ -7,6 +8,7 @@ from heedful.elicitation.labels import labels_needed
 from heedful.elicitation.per_cost import GainPerCost
 from heedful.elicitation.plan import Plan, design_effect, plan_difference, plan_rate, wilson_half_width
 from heedful.elicitation.pools import Pool, context_pairs, item_pairs, subsets
+from heedful.elicitation.prompts import PromptEntropy, asked_entropy
 from heedful.elicitation.respondents import Respondent, respondents
 from heedful.elicitation.routed import GaussianGains, Routed
 from heedful.elicitation.rules import RULES, ExpectedInformationGain, Random, Uncertainty
@@ -15,6 +17,7 @@ from heedful.elicitation.solutions import Convincing
 __all__ = [
     "RULES",
     "Convincing",
+    "Diverse",
     "ExpectedInformationGain",
     "GainPerCost",
     "GaussianGains",
@@ -22,11 +25,13 @@ __all__ = [
     "MixturePerformance",
     "Plan",
     "Pool",
+    "PromptEntropy",
     "Random",
     "Respondent",
     "Routed",
     "Uncertainty",
     "answer_law",
+    "asked_entropy",
     "context_pairs",
     "design_effect",
     "fit_mixtures",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from heedful.core import Floats, InputError, Item, UsageError
+from heedful.core import Floats, InputError, Item, Queries, UsageError
+from heedful.elicitation.information import information_gain, one_sided_gain
 
 Indices = NDArray[np.intp]
 Answers = Callable[[Floats], Floats]
+
+# Pairs looked at in one go: bounds the memory to about draws · CHUNK numbers.
+CHUNK = 2048
 
 
 @dataclass(frozen=True)
@@ -86,3 +90,29 @@ def _answers(posterior: Any) -> Answers:
             sharpness = reading.discrimination[:, None]
             return lambda difference: np.exp(model.log_prob(sharpness * difference, nuisance))
     return lambda difference: np.stack([expit(difference), expit(-difference)])
+
+
+def single_gains(beliefs: Beliefs) -> Floats:
+    """The gain of each pair on its own [n]."""
+    known = beliefs.known()
+    gains = np.full(len(beliefs), one_sided_gain(np.zeros(1, dtype=np.intp))[0])
+    for pairs in chunks(np.flatnonzero(known)):
+        gains[pairs] = information_gain(beliefs.outcomes(pairs))
+    return gains
+
+
+def chunks(pairs: Indices) -> Iterator[Indices]:
+    """Pairs looked at in one go."""
+    for start in range(0, len(pairs), CHUNK):
+        yield pairs[start : start + CHUNK]
+
+
+def queries(beliefs: Beliefs, chosen: Indices, gains: Floats) -> Queries:
+    """The questions chosen with the gains [n] of all, at a cost of 1 each, for anyone to answer."""
+    questions = tuple(beliefs.pairs[pair] for pair in chosen.tolist())
+    return Queries(questions, (None,) * len(chosen), gains[chosen], np.ones(len(chosen)))
+
+
+def nothing() -> Queries:
+    """No question at all."""
+    return Queries((), (), np.zeros(0), np.zeros(0))

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from heedful.core import AcquisitionRule, Floats, Item, Queries, UsageError
-from heedful.elicitation.beliefs import Beliefs, Indices
-from heedful.elicitation.information import Histories, entropy, information_gain, one_sided_gain
+from heedful.elicitation.beliefs import Beliefs, Indices, chunks, nothing, queries, single_gains
+from heedful.elicitation.diverse import Diverse
+from heedful.elicitation.information import Histories, entropy, one_sided_gain
 from heedful.elicitation.per_cost import GainPerCost
 from heedful.elicitation.routed import Routed
-
-# Pairs looked at in one go: bounds the memory to about draws · _CHUNK numbers.
-_CHUNK = 2048
 
 
 @dataclass(frozen=True)
@@ -47,16 +45,16 @@ class ExpectedInformationGain:
 
     def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
         if not len(pool):
-            return _nothing()
+            return nothing()
         beliefs = Beliefs.of(posterior, pool)
-        gains = _single_gains(beliefs)
+        gains = single_gains(beliefs)
         if not self.diversity:
-            return _queries(beliefs, np.argsort(-gains, kind="stable")[: self.batch], gains)
+            return queries(beliefs, np.argsort(-gains, kind="stable")[: self.batch], gains)
         search = _Greedy(beliefs, gains, Histories.none(len(beliefs.draws), limit=self.histories))
         steps = [search.step(rng) for _ in range(min(self.batch, len(beliefs)))]
         chosen = np.array([pair for pair, _ in steps], dtype=np.intp)
         gains[chosen] = [gain for _, gain in steps]
-        return _queries(beliefs, chosen, gains)
+        return queries(beliefs, chosen, gains)
 
 
 @dataclass(frozen=True)
@@ -74,13 +72,13 @@ class Uncertainty:
 
     def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
         if not len(pool):
-            return _nothing()
+            return nothing()
         beliefs = Beliefs.of(posterior, pool)
         predicted = np.full(len(beliefs), np.log(2))
-        for pairs in _chunks(np.flatnonzero(beliefs.known())):
+        for pairs in chunks(np.flatnonzero(beliefs.known())):
             predicted[pairs] = entropy(beliefs.outcomes(pairs).mean(axis=1))
         chosen = np.argsort(-predicted, kind="stable")[: self.batch]
-        return _queries(beliefs, chosen, _single_gains(beliefs))
+        return queries(beliefs, chosen, single_gains(beliefs))
 
 
 @dataclass(frozen=True)
@@ -94,16 +92,17 @@ class Random:
 
     def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
         if not len(pool):
-            return _nothing()
+            return nothing()
         beliefs = Beliefs.of(posterior, pool)
         chosen = rng.permutation(len(beliefs))[: self.batch]
-        return _queries(beliefs, chosen, _single_gains(beliefs))
+        return queries(beliefs, chosen, single_gains(beliefs))
 
 
 RULES: Mapping[str, type[AcquisitionRule]] = {
     "information": ExpectedInformationGain,
     "uncertainty": Uncertainty,
     "random": Random,
+    "diverse": Diverse,
     "gain per cost": GainPerCost,
     "routed": Routed,
 }
@@ -138,7 +137,7 @@ class _Greedy:
             return int(np.argmax(self.bounds))
         order = np.argsort(-self.bounds, kind="stable")
         best, top = int(order[0]), -np.inf
-        for pairs in _chunks(order[: int(np.isfinite(self.bounds).sum())]):
+        for pairs in chunks(order[: int(np.isfinite(self.bounds).sum())]):
             if self.bounds[pairs[0]] <= top:
                 break
             self.bounds[pairs] = self.histories.gain(self.beliefs.outcomes(pairs))
@@ -159,30 +158,6 @@ def _asked_before(beliefs: Beliefs, asked: Indices, pairs: Indices) -> Indices:
     """How often the unknown item of each pair was asked about in this batch; of two unknown ones the fewer."""
     often = np.where(beliefs.unknown(), asked, np.iinfo(np.intp).max)
     return np.asarray(np.minimum(often[beliefs.first[pairs]], often[beliefs.second[pairs]]))
-
-
-def _single_gains(beliefs: Beliefs) -> Floats:
-    """The gain of each pair on its own [n]."""
-    known = beliefs.known()
-    gains = np.full(len(beliefs), one_sided_gain(np.zeros(1, dtype=np.intp))[0])
-    for pairs in _chunks(np.flatnonzero(known)):
-        gains[pairs] = information_gain(beliefs.outcomes(pairs))
-    return gains
-
-
-def _chunks(pairs: Indices) -> Iterator[Indices]:
-    for start in range(0, len(pairs), _CHUNK):
-        yield pairs[start : start + _CHUNK]
-
-
-def _queries(beliefs: Beliefs, chosen: Indices, gains: Floats) -> Queries:
-    """The questions chosen with the gains [n] of all, at a cost of 1 each, for anyone to answer."""
-    questions = tuple(beliefs.pairs[pair] for pair in chosen.tolist())
-    return Queries(questions, (None,) * len(chosen), gains[chosen], np.ones(len(chosen)))
-
-
-def _nothing() -> Queries:
-    return Queries((), (), np.zeros(0), np.zeros(0))
 
 
 def _check_batch(batch: int) -> None:
