@@ -47,8 +47,10 @@ _MODULES = {
     "004-120": "uncertain",
     "004-133": "hybrid",
     "004-151": "paradox",
+    "004-173": "pilaf",
     "004-176": "maxmin",
     "004-177": "segments",
+    "004-191": "margins",
     "004-192": "quantile",
     "004-199": "assistant",
 }

@@ -7,6 +7,7 @@ from heedful.elicitation.kinds import answer_law
 from heedful.elicitation.labels import labels_needed
 from heedful.elicitation.per_cost import GainPerCost
 from heedful.elicitation.plan import Plan, design_effect, plan_difference, plan_rate, wilson_half_width
+from heedful.elicitation.policies import Margin, interpolate, optimistic, pilaf_pairs, policy_pairs
 from heedful.elicitation.pools import Pool, context_pairs, item_pairs, subsets
 from heedful.elicitation.prompts import PromptEntropy, asked_entropy
 from heedful.elicitation.respondents import Respondent, respondents
@@ -22,6 +23,7 @@ __all__ = [
     "GainPerCost",
     "GaussianGains",
     "Histories",
+    "Margin",
     "MixturePerformance",
     "Plan",
     "Pool",
@@ -36,11 +38,15 @@ __all__ = [
     "design_effect",
     "fit_mixtures",
     "information_gain",
+    "interpolate",
     "item_pairs",
     "labels_needed",
     "one_sided_gain",
+    "optimistic",
+    "pilaf_pairs",
     "plan_difference",
     "plan_rate",
+    "policy_pairs",
     "respondents",
     "subsets",
     "wilson_half_width",

@@ -13,6 +13,7 @@ from heedful.elicitation.beliefs import Beliefs, Indices, chunks, nothing, queri
 from heedful.elicitation.diverse import Diverse
 from heedful.elicitation.information import Histories, entropy, one_sided_gain
 from heedful.elicitation.per_cost import GainPerCost
+from heedful.elicitation.policies import Margin
 from heedful.elicitation.routed import Routed
 
 
@@ -104,6 +105,7 @@ RULES: Mapping[str, type[AcquisitionRule]] = {
     "random": Random,
     "diverse": Diverse,
     "gain per cost": GainPerCost,
+    "margin": Margin,
     "routed": Routed,
 }
 
