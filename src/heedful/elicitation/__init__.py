@@ -5,6 +5,7 @@ from heedful.elicitation.hybrid import MixturePerformance, fit_mixtures
 from heedful.elicitation.information import Histories, information_gain, one_sided_gain
 from heedful.elicitation.kinds import answer_law
 from heedful.elicitation.labels import labels_needed
+from heedful.elicitation.open_questions import AxisQuestions, OpenQuestion, Worth, rank_questions, told
 from heedful.elicitation.per_cost import GainPerCost
 from heedful.elicitation.plan import Plan, design_effect, plan_difference, plan_rate, wilson_half_width
 from heedful.elicitation.policies import Margin, interpolate, optimistic, pilaf_pairs, policy_pairs
@@ -17,6 +18,7 @@ from heedful.elicitation.solutions import Convincing
 
 __all__ = [
     "RULES",
+    "AxisQuestions",
     "Convincing",
     "Diverse",
     "ExpectedInformationGain",
@@ -25,6 +27,7 @@ __all__ = [
     "Histories",
     "Margin",
     "MixturePerformance",
+    "OpenQuestion",
     "Plan",
     "Pool",
     "PromptEntropy",
@@ -32,6 +35,7 @@ __all__ = [
     "Respondent",
     "Routed",
     "Uncertainty",
+    "Worth",
     "answer_law",
     "asked_entropy",
     "context_pairs",
@@ -47,7 +51,9 @@ __all__ = [
     "plan_difference",
     "plan_rate",
     "policy_pairs",
+    "rank_questions",
     "respondents",
     "subsets",
+    "told",
     "wilson_half_width",
 ]

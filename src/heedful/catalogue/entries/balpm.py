@@ -96,7 +96,7 @@ ENTRY = Entry(
     beyond=(
         "The work's features are those of a language model and its posterior that of an ensemble; here prompts have "
         "known places in three dimensions and the posterior is linear and Gaussian. The weight of the entropy is the "
-        "rule's default, 0.1. Such a posterior grows sure of a crowd of prompts once a few of them are answered, so that "
+        "rule's default, 0.1. Such a posterior grows sure of a crowd of prompts once a few are answered, so that "
         "uncertainty alone leaves it by itself after one batch."
     ),
 )
