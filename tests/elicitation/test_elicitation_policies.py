@@ -118,6 +118,15 @@ def test_half_of_the_pairs_are_on_policy() -> None:
     assert np.abs(pairs - (own / own.sum() + across / across.sum()) / 2).max() < 5 * np.sqrt(0.25 / n)
 
 
+def test_pairs_of_two_policies_are_drawn_given_that_they_differ() -> None:
+    rng = np.random.default_rng(5)
+    one, two = table(np.array([60.0, 1.0, 0.0])), table(np.array([50.0, 0.0, 2.0]))
+    mu = np.exp(one.rows[CONTEXT][1][:, None] + two.rows[CONTEXT][1])
+    np.fill_diagonal(mu, 0.0)
+    pairs = policy_pairs(one, two, [CONTEXT] * 8000, rng=rng)
+    assert np.abs(counted(pairs, 3) - mu / mu.sum()).max() < 5 * np.sqrt(0.25 / 8000)
+
+
 class Gaussian:
     """A posterior over outputs whose draws have exactly this mean and covariance."""
 
@@ -154,7 +163,7 @@ def test_optimism_is_the_first_step_to_the_bilevel_maximum() -> None:
 def test_false_uses_are_refused() -> None:
     rng = np.random.default_rng(0)
     certain = TableModel({CONTEXT: ((Item.of("q", "0"),), np.zeros(1))})
-    with pytest.raises(InputError, match="all alike"):
+    with pytest.raises(InputError, match="one and the same"):
         policy_pairs(certain, certain, [CONTEXT], rng=rng)
     with pytest.raises(InputError, match="never does"):
         interpolate(table(np.zeros(2)), certain, [CONTEXT], 0.1)

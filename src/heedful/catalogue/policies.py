@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.special import logsumexp
 
 from heedful.catalogue.asking import Asking, Believed, Pair
 from heedful.catalogue.settings import listed
@@ -26,15 +27,17 @@ class Online:
 
     features: columns [n, d] of every answer to every question; None: how often each word occurs, to which question it
     may be, so that no reward on them is quite right. strength: of the tilt; 1/strength weighs KL(policy ‖ base).
+    system: the system of the world that is the base; None: the world's own base.
     """
 
     world: LanguageWorld
     features: Callable[[LanguageWorld], Floats] | None = None
     strength: float = 2.0
+    system: str | None = None
 
     @cached_property
     def base(self) -> TableModel:
-        return self.world.base()
+        return self.world.base(self.system)
 
     @cached_property
     def contexts(self) -> tuple[Parts, ...]:
@@ -60,8 +63,11 @@ class Online:
 
     @cached_property
     def best(self) -> float:
-        """The most that a policy can reach: E over questions of log Σ base · exp(strength · truth), over strength."""
-        return float(self.world.target(self.strength)[1].mean() / self.strength)
+        """The most that a policy can reach: log Σ base · exp(strength · truth), over strength, mean over questions."""
+        found = [
+            logsumexp(log_prob + self.strength * self.world.truth(items)) for items, log_prob in self.base.rows.values()
+        ]
+        return float(np.mean(found) / self.strength)
 
     def asked(self, count: int, rng: np.random.Generator) -> list[Parts]:
         """Questions at random."""

@@ -9,30 +9,50 @@ from typing import Any, Literal
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 
-from heedful.core import Base, EnumerableBase, Floats, InputError, Item, Parts, Queries, UsageError
-from heedful.elicitation.beliefs import Beliefs, nothing, queries, single_gains
+from heedful.core import EnumerableBase, Floats, InputError, Item, Parts, Queries, UsageError
+from heedful.elicitation.beliefs import Beliefs, Indices, nothing, queries, single_gains
 from heedful.models import TableModel
-
-_TRIES = 1000
 
 
 def policy_pairs(
-    first: Base, second: Base, contexts: Sequence[Parts], *, rng: np.random.Generator
+    first: EnumerableBase, second: EnumerableBase, contexts: Sequence[Parts], *, rng: np.random.Generator
 ) -> tuple[tuple[Item, Item], ...]:
-    """A pair for each context: an output of the first policy and a different one of the second (of one policy: twice).
-
-    Pairs of equal outputs, which say nothing, are drawn again. Raises InputError where no different ones turn up.
+    """A pair for each context: an output of the first policy and one of the second (of one policy: twice), given that
+    they differ, as pairs of equal outputs say nothing. Raises InputError where they cannot differ.
     """
-    found = []
-    for context in contexts:
-        for _ in range(_TRIES):
-            (a,), (b,) = first.sample(context, 1, rng=rng), second.sample(context, 1, rng=rng)
-            if a != b:
-                found.append((a, b))
-                break
-        else:
-            raise InputError(f"{_TRIES} pairs of outputs to one context were all alike", where="policy_pairs")
-    return tuple(found)
+    laws = {context: _Different.of(first, second, context) for context in dict.fromkeys(contexts)}
+    return tuple(laws[context].draw(rng) for context in contexts)
+
+
+@dataclass(frozen=True)
+class _Different:
+    """Two policies' outputs to one context, with `own` [a] = P(first writes a | they differ) and `other` [b] of the
+    second; `same` [a] is the place of the first's output among the second's, -1 where it is not there."""
+
+    one: tuple[Item, ...]
+    two: tuple[Item, ...]
+    own: Floats
+    other: Floats
+    same: Indices
+
+    @classmethod
+    def of(cls, first: EnumerableBase, second: EnumerableBase, context: Parts) -> _Different:
+        one, two = first.support(context), second.support(context)
+        p, other = np.exp(first.log_prob(one)), np.exp(second.log_prob(two))
+        place = {item.output: number for number, item in enumerate(two)}
+        same = np.array([place.get(item.output, -1) for item in one], dtype=np.intp)
+        rest = np.append(other.sum() - other, other.sum())
+        top = int(other.argmax())
+        rest[top] = np.delete(other, top).sum()  # without cancellation where nearly all mass is on one output
+        own = p * rest[same]
+        if not own.sum() > 0:
+            raise InputError("two policies write one and the same output to a context", where="policy_pairs")
+        return cls(one, two, own / own.sum(), other, same)
+
+    def draw(self, rng: np.random.Generator) -> tuple[Item, Item]:
+        a = int(rng.choice(len(self.one), p=self.own))
+        left = np.where(np.arange(len(self.two)) == self.same[a], 0.0, self.other)
+        return self.one[a], self.two[int(rng.choice(len(self.two), p=left / left.sum()))]
 
 
 def interpolate(
@@ -78,9 +98,10 @@ def pilaf_pairs(
         share = {context: 1 / (1 + np.exp(_log_product(policy, reference, context, beta))) for context in distinct}
     alone = rng.random(len(contexts)) < [share[context] for context in contexts]
     turned = rng.random(len(contexts)) < 0.5
+    laws = {c: (_Different.of(plus, minus, c), _Different.of(policy, policy, c)) for c in distinct}
     found = []
     for context, own, turn in zip(contexts, alone.tolist(), turned.tolist(), strict=True):
-        pair = policy_pairs(policy if own else plus, policy if own else minus, [context], rng=rng)[0]
+        pair = laws[context][own].draw(rng)
         found.append(pair[::-1] if turn else pair)
     return tuple(found)
 
