@@ -1,7 +1,8 @@
-"""What docs/preference.md shows runs as it stands."""
+"""What the guides show runs as it stands."""
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import polars as pl
 
 from heedful.feedback import Table
 from heedful.models import StyleFeatures
-from heedful.worlds import ChainWorld, SimulatedRaters, marks, outcomes
+from heedful.preference import fit
+from heedful.worlds import ArenaWorld, ChainWorld, LanguageWorld, SimulatedRaters, collect, marks, outcomes
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -67,6 +69,30 @@ def test_python_of_the_guide_to_preferences_runs(tmp_path: Path) -> None:
     assert len(blocks) == 11
     for block in blocks:
         exec(compile(block, "preference.md", "exec"), scope)
+
+
+def test_python_of_the_guide_to_asking_runs() -> None:
+    world, rng = ArenaWorld(5, seed=1), np.random.default_rng(0)
+    raters = SimulatedRaters(12, tie=0.3)
+    kinds = ("comparison", "rating")
+    told = [collect(world, 300, raters=raters, rng=rng, kind=kind, name=kind) for kind in kinds]
+    language = LanguageWorld(length=2, prompts=6, seed=0)
+    written = collect(language, 60, raters=raters, rng=rng)
+    scope: dict[str, object] = {
+        "items": world.items(),
+        "pairs": list(itertools.combinations(world.items(), 2)),
+        "votes": told[0],
+        "posterior": fit(Table.concat(told)),
+        "by_features": fit(written, utility="features", features=StyleFeatures(), prior_sd=1.0),
+        "features": rng.normal(size=(50, 2)),
+        "new_features": rng.normal(size=(60, 2)),
+        "routed": rng.random((30, 50)) < 0.5,
+        "performance": rng.normal(size=30),
+    }
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "elicitation.md").read_text("utf-8"), re.DOTALL)
+    assert len(blocks) == 5
+    for block in blocks:
+        exec(compile(block, "elicitation.md", "exec"), scope)
 
 
 def test_links_between_documents_lead_somewhere() -> None:

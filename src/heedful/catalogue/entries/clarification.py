@@ -54,7 +54,7 @@ ENTRY = Entry(
     id="003-071",
     title="Using clarification questions to improve software developers' Web search",
     area="elicitation/feedback",
-    citation="Zhang, Haiduc and others 2023",
+    citation="Imran and Damevski 2022",
     claim=(
         "300 documents with eight slots, of which a query gives two: after the answer to one question on a further "
         "slot, the mean reciprocal rank of the document wanted is higher where the slot is the one that tells most "

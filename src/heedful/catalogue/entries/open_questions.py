@@ -92,6 +92,7 @@ ENTRY = Entry(
     miniature=miniature,
     beyond=(
         "The work's questions are written by a language model and answered in words by people; here they are generated "
-        "by rule, and how users answer is known. Seconds and clarity are assumptions, made before any run."
+        "by rule, and how users answer is known. Seconds and clarity are assumptions, made before any run; the clear "
+        "questions, added after a quick one, show what hangs on the latter."
     ),
 )
