@@ -1,16 +1,22 @@
 """What to ask next, and how much: acquisition rules, pools of questions, plans."""
 
+from heedful.elicitation.copeland import Copeland, CopelandRace
+from heedful.elicitation.deciding import BestPlan, Standing, plan_best, standing, stop_reason
 from heedful.elicitation.diverse import Diverse
+from heedful.elicitation.dueling import Boltzmann, DoubleThompson, UpperConfidence
+from heedful.elicitation.duels import Duels
 from heedful.elicitation.hybrid import MixturePerformance, fit_mixtures
 from heedful.elicitation.information import Histories, information_gain, one_sided_gain
 from heedful.elicitation.kinds import answer_law
 from heedful.elicitation.labels import labels_needed
 from heedful.elicitation.open_questions import AxisQuestions, OpenQuestion, Worth, rank_questions, told
 from heedful.elicitation.per_cost import GainPerCost
+from heedful.elicitation.perturbed import Perturbed, minimax_regret
 from heedful.elicitation.plan import Plan, design_effect, plan_difference, plan_rate, wilson_half_width
 from heedful.elicitation.policies import Margin, interpolate, optimistic, pilaf_pairs, policy_pairs
 from heedful.elicitation.pools import Pool, context_pairs, item_pairs, subsets
 from heedful.elicitation.prompts import PromptEntropy, asked_entropy
+from heedful.elicitation.race import Race, race
 from heedful.elicitation.respondents import Respondent, respondents
 from heedful.elicitation.routed import GaussianGains, Routed
 from heedful.elicitation.rules import RULES, ExpectedInformationGain, Random, Uncertainty
@@ -19,8 +25,14 @@ from heedful.elicitation.solutions import Convincing
 __all__ = [
     "RULES",
     "AxisQuestions",
+    "BestPlan",
+    "Boltzmann",
     "Convincing",
+    "Copeland",
+    "CopelandRace",
     "Diverse",
+    "DoubleThompson",
+    "Duels",
     "ExpectedInformationGain",
     "GainPerCost",
     "GaussianGains",
@@ -28,13 +40,17 @@ __all__ = [
     "Margin",
     "MixturePerformance",
     "OpenQuestion",
+    "Perturbed",
     "Plan",
     "Pool",
     "PromptEntropy",
+    "Race",
     "Random",
     "Respondent",
     "Routed",
+    "Standing",
     "Uncertainty",
+    "UpperConfidence",
     "Worth",
     "answer_law",
     "asked_entropy",
@@ -45,14 +61,19 @@ __all__ = [
     "interpolate",
     "item_pairs",
     "labels_needed",
+    "minimax_regret",
     "one_sided_gain",
     "optimistic",
     "pilaf_pairs",
+    "plan_best",
     "plan_difference",
     "plan_rate",
     "policy_pairs",
+    "race",
     "rank_questions",
     "respondents",
+    "standing",
+    "stop_reason",
     "subsets",
     "told",
     "wilson_half_width",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +10,85 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from heedful.core import Floats, InputError, Item, Queries, UsageError
-from heedful.elicitation.information import information_gain, one_sided_gain
+from heedful.core import Floats, InputError, Item, UsageError
+from heedful.elicitation.duels import Duels
 
 Indices = NDArray[np.intp]
 Answers = Callable[[Floats], Floats]
 
-# Pairs looked at in one go: bounds the memory to about draws · CHUNK numbers.
-CHUNK = 2048
+
+@dataclass(frozen=True)
+class Utilities:
+    """`draws` [k, n] of utilities, NaN for an item nothing is known of; `answers` turns differences of utility [k, n]
+    into outcome probabilities [o, k, n]."""
+
+    draws: Floats
+    answers: Answers
+
+    @property
+    def size(self) -> int:
+        return len(self.draws)
+
+    def unknown(self) -> NDArray[np.bool_]:
+        return np.asarray(np.isnan(self.draws).any(axis=0))
+
+    def outcomes(self, first: Indices, second: Indices) -> Floats:
+        return self.answers(self.margin(first, second))
+
+    def margin(self, first: Indices, second: Indices) -> Floats:
+        """By how much the first is better in each draw [k, n], in nats."""
+        return np.asarray(self.draws[:, first] - self.draws[:, second])
+
+    def leaders(self, among: Indices, rng: np.random.Generator) -> Indices:
+        """The place among these items of the best in each draw [k]."""
+        return _largest(self.draws[:, among], rng)
+
+    def mean(self) -> Floats:
+        """The mean utility of each item [n], in nats."""
+        return np.asarray(self.draws.mean(axis=0))
+
+    def guessed(self, rng: np.random.Generator) -> Utilities:
+        """The same with an item nothing is known of drawn from the utilities of all others together."""
+        unknown = self.unknown()
+        known = self.draws[:, ~unknown].ravel()
+        draws = self.draws.copy()
+        draws[:, unknown] = rng.choice(known, (self.size, int(unknown.sum()))) if len(known) else 0.0
+        return Utilities(draws, self.answers)
+
+
+@dataclass(frozen=True)
+class Tallies:
+    """`wins` [k, n, n]: draws, by the counts of `duels`, of how probably the row's item beats the column's."""
+
+    duels: Duels
+    wins: Floats
+
+    @property
+    def size(self) -> int:
+        return len(self.wins)
+
+    def unknown(self) -> NDArray[np.bool_]:
+        return np.zeros(self.wins.shape[1], dtype=bool)
+
+    def outcomes(self, first: Indices, second: Indices) -> Floats:
+        return np.stack([self.wins[:, first, second], self.wins[:, second, first]])
+
+    def margin(self, first: Indices, second: Indices) -> Floats:
+        """By how much the first wins more often than not in each draw [k, n], in probability."""
+        return np.asarray(self.wins[:, first, second] - 0.5)
+
+    def leaders(self, among: Indices, rng: np.random.Generator) -> Indices:
+        """The place among these items of the one that beats most of them in each draw [k] (Copeland), of equals any."""
+        wins = (self.wins[:, among][:, :, among] > 0.5).sum(axis=2)
+        return _largest(wins.astype(np.float64), rng)
+
+    def mean(self) -> Floats:
+        """The mean probability that each item wins against the others [n]."""
+        return np.asarray(self.wins.mean(axis=(0, 2)))
+
+    def guessed(self, rng: np.random.Generator) -> Tallies:
+        """Themselves: a pair never asked about is as likely to go either way."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -25,20 +96,21 @@ class Beliefs:
     """A pool's distinct pairs and a posterior's view of them.
 
     `pairs` [n] are the questions, the first of each unordered pair of the pool; `first`, `second` [n] number their
-    `items`. `draws` [k, items] are utilities, NaN for an item the posterior knows nothing of. `answers` turns
-    differences of utility [k, n] into outcome probabilities [o, k, n].
+    `items`.
     """
 
     pairs: tuple[tuple[Item, ...], ...]
     first: Indices
     second: Indices
-    draws: Floats
-    answers: Answers
+    view: Utilities | Tallies
     items: tuple[Item, ...]
 
     @classmethod
-    def of(cls, posterior: Any, pool: Sequence[tuple[Item, ...]]) -> Beliefs:
-        """Raises InputError where a question is not about two different items, UsageError without draws."""
+    def of(cls, posterior: Any, pool: Sequence[tuple[Item, ...]], rng: np.random.Generator) -> Beliefs:
+        """`posterior` has draws of utilities, or is `Duels`, of which draws are made.
+
+        Raises InputError where a question is not about two different items, UsageError without draws.
+        """
         wrong = next((row for row, pair in enumerate(pool) if len(pair) != 2 or pair[0] == pair[1]), None)
         if wrong is not None:
             raise InputError("a question is about two different items", where=f"pool, row {wrong}")
@@ -49,8 +121,11 @@ class Beliefs:
         rows = np.sort(np.unique(code, return_index=True)[1])
         pairs = tuple(tuple(pool[row]) for row in rows.tolist())
         items = tuple(number)
-        draws = utility_draws(posterior, items)
-        return cls(pairs, both[rows, 0], both[rows, 1], draws, _answers(posterior), items)
+        if isinstance(posterior, Duels):
+            duels = posterior.among(items)
+            return cls(pairs, both[rows, 0], both[rows, 1], Tallies(duels, duels.draws(rng)), items)
+        view = Utilities(utility_draws(posterior, items), _answers(posterior))
+        return cls(pairs, both[rows, 0], both[rows, 1], view, items)
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -62,11 +137,17 @@ class Beliefs:
 
     def unknown(self) -> NDArray[np.bool_]:
         """Whether the posterior knows nothing of each item."""
-        return np.asarray(np.isnan(self.draws).any(axis=0))
+        return self.view.unknown()
 
     def outcomes(self, pairs: Indices) -> Floats:
         """Probabilities [o, k, p] of the answers to these pairs: first, second, and what else the posterior knows."""
-        return self.answers(self.draws[:, self.first[pairs]] - self.draws[:, self.second[pairs]])
+        return self.view.outcomes(self.first[pairs], self.second[pairs])
+
+
+def _largest(values: Floats, rng: np.random.Generator) -> Indices:
+    """The place of the largest of each row [k, m], of equal ones any."""
+    best = values == values.max(axis=1, keepdims=True)
+    return np.asarray(np.where(best, rng.random(values.shape), -1.0).argmax(axis=1))
 
 
 def utility_draws(posterior: Any, items: tuple[Item, ...]) -> Floats:
@@ -90,29 +171,3 @@ def _answers(posterior: Any) -> Answers:
             sharpness = reading.discrimination[:, None]
             return lambda difference: np.exp(model.log_prob(sharpness * difference, nuisance))
     return lambda difference: np.stack([expit(difference), expit(-difference)])
-
-
-def single_gains(beliefs: Beliefs) -> Floats:
-    """The gain of each pair on its own [n]."""
-    known = beliefs.known()
-    gains = np.full(len(beliefs), one_sided_gain(np.zeros(1, dtype=np.intp))[0])
-    for pairs in chunks(np.flatnonzero(known)):
-        gains[pairs] = information_gain(beliefs.outcomes(pairs))
-    return gains
-
-
-def chunks(pairs: Indices) -> Iterator[Indices]:
-    """Pairs looked at in one go."""
-    for start in range(0, len(pairs), CHUNK):
-        yield pairs[start : start + CHUNK]
-
-
-def queries(beliefs: Beliefs, chosen: Indices, gains: Floats) -> Queries:
-    """The questions chosen with the gains [n] of all, at a cost of 1 each, for anyone to answer."""
-    questions = tuple(beliefs.pairs[pair] for pair in chosen.tolist())
-    return Queries(questions, (None,) * len(chosen), gains[chosen], np.ones(len(chosen)))
-
-
-def nothing() -> Queries:
-    """No question at all."""
-    return Queries((), (), np.zeros(0), np.zeros(0))

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from heedful.core import Floats, InputError, Item, Queries, UsageError
-from heedful.elicitation.beliefs import Beliefs, Indices, nothing, queries, single_gains
+from heedful.elicitation.asking import nothing, queries, single_gains
+from heedful.elicitation.beliefs import Beliefs, Indices
 
 QuestionFeatures = Callable[[Sequence[tuple[Item, ...]]], Floats]
 
@@ -23,7 +24,7 @@ class Diverse:
           lower bounds"); "dpp": greedily the most probable set of a determinantal point process of kernel
           √g_i cos(x_i, x_j) √g_j (Chen, Zhang and Zhou 2018, "Fast greedy MAP inference for determinantal point
           process"); once the features span no more, the rest are those of greatest gain
-    features   of questions [n, d]; None: the utility differences over the posterior's draws
+    features   of questions [n, d]; None: by how much the first is better in each of the posterior's draws
 
     `expected_gain` is each question's own information in nats.
     """
@@ -40,7 +41,7 @@ class Diverse:
     def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
         if not len(pool):
             return nothing()
-        beliefs = Beliefs.of(posterior, pool)
+        beliefs = Beliefs.of(posterior, pool, rng)
         gains = single_gains(beliefs)
         points = (
             _differences(beliefs) if self.features is None else np.asarray(self.features(beliefs.pairs), np.float64)
@@ -53,8 +54,8 @@ class Diverse:
 
 
 def _differences(beliefs: Beliefs) -> Floats:
-    """Differences of utility over draws [n, k], centred; of pairs with an unknown item none."""
-    gap = (beliefs.draws[:, beliefs.first] - beliefs.draws[:, beliefs.second]).T
+    """By how much the first is better in each draw [n, k], centred; of pairs with an unknown item none."""
+    gap = beliefs.view.margin(beliefs.first, beliefs.second).T
     return np.asarray(np.where(beliefs.known()[:, None], gap - gap.mean(axis=1, keepdims=True), 0.0))
 
 

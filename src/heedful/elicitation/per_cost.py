@@ -11,6 +11,7 @@ import numpy as np
 from heedful.core import Floats, InputError, Item, Queries, UsageError
 from heedful.elicitation.beliefs import Indices, utility_draws
 from heedful.elicitation.budgets import Asked, Limits
+from heedful.elicitation.duels import Duels
 from heedful.elicitation.information import Histories
 from heedful.elicitation.kinds import AnswerLaw, answer_law, sizes
 from heedful.elicitation.respondents import Respondent
@@ -139,6 +140,9 @@ class _Search:
 
 
 def _search(rule: GainPerCost, posterior: Any, pool: Sequence[tuple[Item, ...]]) -> _Search:
+    if isinstance(posterior, Duels):
+        what = "counts of duels tell no utilities"
+        raise UsageError(what, where="GainPerCost", fix="give a posterior with draws of them")
     for row, question in enumerate(pool):
         if not question or len(set(question)) != len(question):
             raise InputError("a question is about different items", where=f"pool, row {row}")

@@ -10,7 +10,8 @@ import numpy as np
 from scipy.special import log_softmax, logsumexp
 
 from heedful.core import EnumerableBase, Floats, InputError, Item, Parts, Queries, UsageError
-from heedful.elicitation.beliefs import Beliefs, Indices, nothing, queries, single_gains
+from heedful.elicitation.asking import check_batch, nothing, queries, single_gains
+from heedful.elicitation.beliefs import Beliefs, Indices
 from heedful.models import TableModel
 
 
@@ -154,14 +155,13 @@ class Margin:
     largest: bool = False
 
     def __post_init__(self) -> None:
-        if self.batch < 1:
-            raise UsageError(f"a batch is of at least 1 question, not {self.batch}", where="Margin")
+        check_batch(self.batch)
 
     def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
         if not len(pool):
             return nothing()
-        beliefs = Beliefs.of(posterior, pool)
-        mean = beliefs.draws.mean(axis=0)
-        margin = np.nan_to_num(np.abs(mean[beliefs.first] - mean[beliefs.second]), nan=0.0)
+        beliefs = Beliefs.of(posterior, pool, rng)
+        margin = np.abs(beliefs.view.margin(beliefs.first, beliefs.second).mean(axis=0))
+        margin = np.nan_to_num(margin, nan=0.0)
         order = np.argsort(-margin if self.largest else margin, kind="stable")
         return queries(beliefs, order[: self.batch], single_gains(beliefs))

@@ -11,7 +11,8 @@ from scipy.spatial import cKDTree
 from scipy.special import digamma, gammaln
 
 from heedful.core import Floats, InputError, Item, Parts, Queries, UsageError
-from heedful.elicitation.beliefs import Beliefs, nothing, queries, single_gains
+from heedful.elicitation.asking import nothing, queries, single_gains
+from heedful.elicitation.beliefs import Beliefs
 
 PromptFeatures = Callable[[Sequence[Parts]], Floats]
 
@@ -43,7 +44,7 @@ class PromptEntropy:
         """Raises InputError where features are not finite or the pool has fewer than two different prompts."""
         if not len(pool):
             return nothing()
-        beliefs = Beliefs.of(posterior, pool)
+        beliefs = Beliefs.of(posterior, pool, rng)
         gains = single_gains(beliefs)
         contexts = [pair[0].context for pair in beliefs.pairs]
         every = np.asarray(self.features([*contexts, *self.asked]), dtype=np.float64)

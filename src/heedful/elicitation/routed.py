@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from heedful.core import Floats, Item, Queries, UsageError
-from heedful.elicitation.beliefs import Beliefs, Indices
+from heedful.elicitation.beliefs import Beliefs, Indices, Utilities
 from heedful.elicitation.budgets import Asked, Limits
 from heedful.elicitation.kinds import AnswerLaw, answer_law
 from heedful.elicitation.respondents import Respondent
@@ -57,7 +57,7 @@ class Routed:
     def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
         if not len(pool):
             return Queries((), (), np.zeros(0), np.zeros(0))
-        beliefs = Beliefs.of(posterior, pool)
+        beliefs = Beliefs.of(posterior, pool, rng)
         if beliefs.unknown().any():
             raise UsageError("nothing is known of some items of the pool", where="Routed", fix="ask about them first")
         search = GaussianGains.of([_mind(posterior, beliefs, rater) for rater in self.raters], beliefs)
@@ -94,7 +94,7 @@ class _Mind:
 def _mind(posterior: Any, beliefs: Beliefs, rater: Respondent) -> _Mind:
     kind = judged_kind("comparison", rater.id or "")
     fitted = next((own for own in getattr(posterior, "readings", ()) if own.kind == kind), None)
-    u = beliefs.draws
+    u = _utilities(beliefs)
     if fitted is None:
         law = rater.answering(answer_law(posterior, "comparison"))
         view = f"deviating: {rater.id}" if rater.deviation else "people"
@@ -103,6 +103,12 @@ def _mind(posterior: Any, beliefs: Beliefs, rater: Respondent) -> _Mind:
     read = fitted.discrimination[:, None] * u + deviation
     plain = replace(fitted, kind="comparison", discrimination=np.ones(1))
     return _Mind(kind, read, _left(read, posterior.draws), 0.0, answer_law(_Read((plain,)), "comparison"))
+
+
+def _utilities(beliefs: Beliefs) -> Floats:
+    if not isinstance(beliefs.view, Utilities):
+        raise UsageError("counts of duels tell no utilities", where="Routed", fix="give a posterior with draws of them")
+    return beliefs.view.draws
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,7 @@ class GaussianGains:
     def of(cls, minds: Sequence[_Mind], beliefs: Beliefs) -> GaussianGains:
         """Question q of mind m has the number m · n + q, with n pairs."""
         views = {mind.view: mind for mind in minds}
-        items, place = beliefs.draws.shape[1], {view: number for number, view in enumerate(views)}
+        items, place = len(beliefs.items), {view: number for number, view in enumerate(views)}
         start = items * np.array([[place[mind.view]] for mind in minds])
         fresh = np.diag(np.repeat([mind.fresh for mind in views.values()], items))
         total, given = (

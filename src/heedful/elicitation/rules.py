@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 
 from heedful.core import AcquisitionRule, Floats, Item, Queries, UsageError
-from heedful.elicitation.beliefs import Beliefs, Indices, chunks, nothing, queries, single_gains
+from heedful.elicitation.asking import check_batch, chunks, nothing, queries, single_gains
+from heedful.elicitation.beliefs import Beliefs, Indices
+from heedful.elicitation.copeland import Copeland
 from heedful.elicitation.diverse import Diverse
+from heedful.elicitation.dueling import Boltzmann, DoubleThompson, UpperConfidence
 from heedful.elicitation.information import Histories, entropy, one_sided_gain
 from heedful.elicitation.per_cost import GainPerCost
+from heedful.elicitation.perturbed import Perturbed
 from heedful.elicitation.policies import Margin
 from heedful.elicitation.routed import Routed
 
@@ -40,18 +44,18 @@ class ExpectedInformationGain:
     histories: int = 128
 
     def __post_init__(self) -> None:
-        _check_batch(self.batch)
+        check_batch(self.batch)
         if self.histories < 1:
             raise UsageError(f"histories is at least 1, not {self.histories}", where="ExpectedInformationGain")
 
     def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
         if not len(pool):
             return nothing()
-        beliefs = Beliefs.of(posterior, pool)
+        beliefs = Beliefs.of(posterior, pool, rng)
         gains = single_gains(beliefs)
         if not self.diversity:
             return queries(beliefs, np.argsort(-gains, kind="stable")[: self.batch], gains)
-        search = _Greedy(beliefs, gains, Histories.none(len(beliefs.draws), limit=self.histories))
+        search = _Greedy(beliefs, gains, Histories.none(beliefs.view.size, limit=self.histories))
         steps = [search.step(rng) for _ in range(min(self.batch, len(beliefs)))]
         chosen = np.array([pair for pair, _ in steps], dtype=np.intp)
         gains[chosen] = [gain for _, gain in steps]
@@ -69,12 +73,12 @@ class Uncertainty:
     batch: int = 10
 
     def __post_init__(self) -> None:
-        _check_batch(self.batch)
+        check_batch(self.batch)
 
     def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
         if not len(pool):
             return nothing()
-        beliefs = Beliefs.of(posterior, pool)
+        beliefs = Beliefs.of(posterior, pool, rng)
         predicted = np.full(len(beliefs), np.log(2))
         for pairs in chunks(np.flatnonzero(beliefs.known())):
             predicted[pairs] = entropy(beliefs.outcomes(pairs).mean(axis=1))
@@ -89,12 +93,12 @@ class Random:
     batch: int = 10
 
     def __post_init__(self) -> None:
-        _check_batch(self.batch)
+        check_batch(self.batch)
 
     def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
         if not len(pool):
             return nothing()
-        beliefs = Beliefs.of(posterior, pool)
+        beliefs = Beliefs.of(posterior, pool, rng)
         chosen = rng.permutation(len(beliefs))[: self.batch]
         return queries(beliefs, chosen, single_gains(beliefs))
 
@@ -103,9 +107,14 @@ RULES: Mapping[str, type[AcquisitionRule]] = {
     "information": ExpectedInformationGain,
     "uncertainty": Uncertainty,
     "random": Random,
+    "thompson": DoubleThompson,
+    "upper confidence": UpperConfidence,
+    "boltzmann": Boltzmann,
+    "perturbed": Perturbed,
+    "copeland": Copeland,
     "diverse": Diverse,
-    "gain per cost": GainPerCost,
     "margin": Margin,
+    "gain per cost": GainPerCost,
     "routed": Routed,
 }
 
@@ -118,7 +127,7 @@ class _Greedy:
         self.beliefs, self.histories = beliefs, histories
         self.bounds = np.where(known, gains, -np.inf)
         self.unknown = np.where(known, -np.inf, gains)
-        self.asked = np.zeros(beliefs.draws.shape[1], dtype=np.intp)
+        self.asked = np.zeros(len(beliefs.unknown()), dtype=np.intp)
         self.fresh = True  # the bounds are the gains
 
     def step(self, rng: np.random.Generator) -> tuple[int, float]:
@@ -160,8 +169,3 @@ def _asked_before(beliefs: Beliefs, asked: Indices, pairs: Indices) -> Indices:
     """How often the unknown item of each pair was asked about in this batch; of two unknown ones the fewer."""
     often = np.where(beliefs.unknown(), asked, np.iinfo(np.intp).max)
     return np.asarray(np.minimum(often[beliefs.first[pairs]], often[beliefs.second[pairs]]))
-
-
-def _check_batch(batch: int) -> None:
-    if batch < 1:
-        raise UsageError(f"a batch is of at least 1 question, not {batch}", where="batch")

@@ -78,8 +78,8 @@ ENTRY = Entry(
     ),
     miniature=miniature,
     beyond=(
-        "Margins are those of the fitted reward, which the tilted policy implies exactly. Pairs of small margin are also "
-        "those that hardly differ in what the reward sees (13 per cent in nothing, against 2.5 of all pairs, after the "
-        "first comparisons): from these a linear reward learns little."
+        "Margins are those of the fitted reward, which the tilted policy implies exactly. Pairs of small margin are "
+        "those, too, that hardly differ in what the reward sees (13 per cent in nothing, against 2.5 of all pairs, "
+        "after the first comparisons): from these a linear reward learns little."
     ),
 )
