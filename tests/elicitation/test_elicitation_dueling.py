@@ -289,11 +289,13 @@ def test_false_uses_are_refused() -> None:
         UpperConfidence(exploration=0.2)
 
 
-def test_every_rule_reads_counts_but_the_one_of_utilities() -> None:
+def test_every_rule_reads_counts_but_those_of_utilities() -> None:
     duels, pool = duels_of(CYCLE, 1), list(itertools.combinations(ITEMS[:4], 2))
-    with pytest.raises(UsageError, match="have none"):
-        Perturbed()(duels, pool, rng=np.random.default_rng(0))
-    for rule in (own for name, own in RULES.items() if name != "perturbed"):
+    of_utilities = {"perturbed": "have none", "gain per cost": "no utilities", "routed": "no utilities"}
+    for name, why in of_utilities.items():
+        with pytest.raises(UsageError, match=why):
+            RULES[name]()(duels, pool, rng=np.random.default_rng(0))
+    for rule in (own for name, own in RULES.items() if name not in of_utilities):
         asked = rule(batch=3)(duels, pool, rng=np.random.default_rng(0))  # type: ignore[call-arg]
         assert len(set(asked.items)) == 3
     assert set(Random(batch=9)(duels, pool, rng=np.random.default_rng(0)).items) == set(pool)

@@ -97,13 +97,14 @@ class Beliefs:
     """A pool's distinct pairs and a posterior's view of them.
 
     `pairs` [n] are the questions, the first of each unordered pair of the pool; `first`, `second` [n] number their
-    items.
+    `items`.
     """
 
     pairs: tuple[tuple[Item, ...], ...]
     first: Indices
     second: Indices
     view: Utilities | Tallies
+    items: tuple[Item, ...]
 
     @classmethod
     def of(cls, posterior: Any, pool: Sequence[tuple[Item, ...]], rng: np.random.Generator) -> Beliefs:
@@ -117,8 +118,9 @@ class Beliefs:
         items, pairs, members = distinct_questions(pool)
         if isinstance(posterior, Duels):
             duels = posterior.among(items)
-            return cls(pairs, members[:, 0], members[:, 1], Tallies(duels, duels.draws(rng)))
-        return cls(pairs, members[:, 0], members[:, 1], Utilities(utility_draws(posterior, items), _answers(posterior)))
+            return cls(pairs, members[:, 0], members[:, 1], Tallies(duels, duels.draws(rng)), items)
+        view = Utilities(utility_draws(posterior, items), _answers(posterior))
+        return cls(pairs, members[:, 0], members[:, 1], view, items)
 
     def __len__(self) -> int:
         return len(self.pairs)
