@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -95,7 +95,8 @@ class Random:
             return _nothing()
         beliefs = Beliefs.of(posterior, pool)
         chosen = rng.permutation(len(beliefs))[: self.batch]
-        return _queries(beliefs, chosen, _single_gains(beliefs))
+        share = np.full(len(chosen), len(chosen) / len(beliefs))
+        return replace(_queries(beliefs, chosen, _single_gains(beliefs)), propensity=share)
 
 
 RULES: Mapping[str, type[AcquisitionRule]] = {
