@@ -4,7 +4,7 @@ from heedful.loops.asking import Asked, Wanted, ask, next_questions
 from heedful.loops.decide import Decision, Options, decide
 from heedful.loops.fitting import Fitter, choose_criterion, choose_fitter, described, fit_table
 from heedful.loops.reliability import rater_reliability
-from heedful.loops.steps import convert, pick_best, plan_labels, rank_systems
+from heedful.loops.steps import convert, pick_best, plan_labels, posterior_at, rank_systems
 
 __all__ = [
     "Asked",
@@ -22,6 +22,7 @@ __all__ = [
     "next_questions",
     "pick_best",
     "plan_labels",
+    "posterior_at",
     "rank_systems",
     "rater_reliability",
 ]

@@ -21,11 +21,12 @@ from heedful.feedback.hired import HiredRater
 from heedful.feedback.source import digest_of_frame
 from heedful.feedback.table import PROVENANCE
 from heedful.loops.wording import texts_of
+from heedful.preference import FittedPosterior
 from heedful.stats.hashing import unit_hash
 
 if TYPE_CHECKING:
     from heedful.feedback import Table
-    from heedful.preference import FittedPosterior
+    from heedful.preference.heads import HeadPosterior
 
 __all__ = ["LEAST", "Asked", "Wanted", "ask", "known_items", "next_questions"]
 
@@ -100,7 +101,10 @@ class Asked:
 
 
 def ask(
-    fitted: FittedPosterior, table: Table, candidates: Sequence[Sequence[Item]] = (), wanted: Wanted = Wanted()
+    fitted: FittedPosterior | HeadPosterior,
+    table: Table,
+    candidates: Sequence[Sequence[Item]] = (),
+    wanted: Wanted = Wanted(),
 ) -> Asked:
     """Choose questions by a rule, from those of which an answer is expected to tell at least `wanted.least` nats.
 
@@ -126,7 +130,7 @@ def ask(
 
 
 def _by_gain(
-    fitted: FittedPosterior, pool: Sequence[tuple[Item, ...]], rng: np.random.Generator
+    fitted: FittedPosterior | HeadPosterior, pool: Sequence[tuple[Item, ...]], rng: np.random.Generator
 ) -> tuple[tuple[tuple[Item, ...], ...], Floats]:
     """The pool and what an answer to each question alone is expected to tell, in nats, best first."""
     if not len(pool):
@@ -162,7 +166,7 @@ def _why_fewer(count: int, worth: int, wanted: Wanted) -> str:
     return "The budget and the raters' capacities pay for no more."
 
 
-def posterior_id(fitted: FittedPosterior, table: Table) -> str:
+def posterior_id(fitted: FittedPosterior | HeadPosterior, table: Table) -> str:
     """Names a posterior: the same for the same judgements fitted in the same way."""
     model = fitted.model
     how = [fitted.criterion, *(str(model.get(name)) for name in ("utility", "prior", "ties", "judges", "pace", "seed"))]
@@ -171,7 +175,7 @@ def posterior_id(fitted: FittedPosterior, table: Table) -> str:
 
 
 def next_questions(
-    fitted: FittedPosterior,
+    fitted: FittedPosterior | HeadPosterior,
     table: Table,
     candidates: Sequence[Sequence[Item]] = (),
     *,
@@ -195,10 +199,13 @@ def _row(items: Iterable[Item], gain: float, cost: float, rater: str | None) -> 
 
 
 def _pool(
-    fitted: FittedPosterior, table: Table, candidates: Sequence[Sequence[Item]], rng: np.random.Generator
+    fitted: FittedPosterior | HeadPosterior,
+    table: Table,
+    candidates: Sequence[Sequence[Item]],
+    rng: np.random.Generator,
 ) -> Sequence[tuple[Item, ...]]:
     """The pairs that could be asked about: systems known to the posterior, else outputs of one context."""
-    if fitted.model["utility"] != "items":
+    if not isinstance(fitted, FittedPosterior) or fitted.model["utility"] != "items":
         return context_pairs(_candidates_of(table, candidates), rng=rng)
     items = known_items(fitted, table)
     if any(item.context for item in items):

@@ -18,13 +18,14 @@ from heedful.feedback import iter_parts, write_rejects, writer
 from heedful.loops.asking import known_items
 from heedful.loops.fitting import choose_criterion, choose_fitter, described, items_recur
 from heedful.loops.wording import texts_of
+from heedful.preference import FittedPosterior, load
 from heedful.preference.identification import WINLESS
 
 if TYPE_CHECKING:
     from heedful.feedback import Reject, Table
-    from heedful.preference import FittedPosterior
+    from heedful.preference.heads import HeadPosterior
 
-__all__ = ["convert", "pick_best", "plan_labels", "rank_systems"]
+__all__ = ["convert", "pick_best", "plan_labels", "posterior_at", "rank_systems"]
 
 _LEVEL = 0.95
 
@@ -54,8 +55,19 @@ def ranked(fitted: FittedPosterior, table: Table, rng: np.random.Generator, find
     }
 
 
+def posterior_at(folder: str) -> FittedPosterior | HeadPosterior:
+    """The posterior saved in a folder. Raises UsageError where what was saved is none that candidates are picked by."""
+    from heedful.preference.heads import HeadPosterior
+
+    saved = load(folder)
+    if not isinstance(saved, FittedPosterior | HeadPosterior):
+        what = f"{type(saved).__name__} were saved there, and candidates are picked by one posterior"
+        raise UsageError(what, where=folder, fix="save one of theirs: groups.posteriors[0], raters.items")
+    return saved
+
+
 def pick_best(
-    fitted: FittedPosterior,
+    fitted: FittedPosterior | HeadPosterior,
     candidates: Sequence[Sequence[Item]],
     *,
     pessimism: float = 0.0,
@@ -69,9 +81,12 @@ def pick_best(
     """
     if not candidates:
         return []
-    by_items = fitted.model["utility"] == "items"
-    _refuse_unknown(fitted, candidates) if by_items else _refuse_without_text(candidates)
-    notes = dict(zip(fitted.names, fitted.notes, strict=True)) if by_items else {}
+    notes: dict[str, str] = {}
+    if isinstance(fitted, FittedPosterior) and fitted.model["utility"] == "items":
+        _refuse_unknown(fitted, candidates)
+        notes = dict(zip(fitted.names, fitted.notes, strict=True))
+    else:
+        _refuse_without_text(candidates)
     picks = [_pick_one(fitted, items, notes, pessimism) for items in candidates]
     open_picks = sum(pick["probability_best"] is None for pick in picks)
     if open_picks:
@@ -82,7 +97,7 @@ def pick_best(
 
 
 def _pick_one(
-    fitted: FittedPosterior, items: Sequence[Item], notes: Mapping[str, str], pessimism: float
+    fitted: FittedPosterior | HeadPosterior, items: Sequence[Item], notes: Mapping[str, str], pessimism: float
 ) -> dict[str, Any]:
     from heedful.sampling import pick
 

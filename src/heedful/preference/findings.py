@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from heedful.core import Finding
+from heedful.core import Finding, FitError
 from heedful.preference.identification import ALONE, ISLAND, SEPARATED, UNDEFEATED, UNSETTLED, WINLESS
 from heedful.preference.instruments import Grades, Observations, distinct, is_weighted, sort_of
 from heedful.preference.likelihoods import Likelihood
+from heedful.preference.observations import FITTED_KINDS
 from heedful.preference.own_scales import too_many
 from heedful.preference.prediction import Reading
 from heedful.preference.signals import sort_without_position
@@ -59,6 +60,15 @@ _CASES = {
 }
 
 
+def nothing_to_fit(observations: Observations, criterion: str) -> FitError:
+    """That no judgement can be fitted, and what was left out why."""
+    counted = "; ".join(f"{count} {reason}" for reason, count in observations.excluded.items())
+    return FitError(
+        f"no judgement on the criterion {criterion!r} has a likelihood ({counted or 'the table is empty'})",
+        fix=f"give feedback of one of these kinds: {', '.join(FITTED_KINDS)}; critiques are read beside them",
+    )
+
+
 def read(observations: Observations) -> list[Finding]:
     """What of the records a fit does not use, or uses in part: one note per reason."""
     found = [
@@ -85,6 +95,12 @@ def read(observations: Observations) -> list[Finding]:
             )
             found.append(Finding("fit.propensities", "note", message, count=n))
     return found
+
+
+def raters_independent() -> Finding:
+    """That a fit holds out and clusters contexts alone."""
+    message = "Votes of one rater are taken for independent: a head clusters contexts alone."
+    return Finding("heads.raters_independent", "note", message)
 
 
 def _positions(observations: Observations) -> list[Finding]:

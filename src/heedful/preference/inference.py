@@ -10,6 +10,7 @@ import numpy as np
 from scipy.linalg import block_diag
 
 from heedful.core import Floats
+from heedful.preference.backtracking import backtracked
 from heedful.preference.effects import WIDTHS, leading, places_of, prior_precision, resized, widths
 from heedful.preference.information import Dense, Information, Singular, Sparse
 from heedful.preference.likelihoods import Likelihood, Terms, dense_information, information_above, information_times
@@ -206,9 +207,8 @@ def maximise(
         if np.abs(step).max(initial=0.0) < tolerance:
             last = problem.at(problem.centred(point.x + step))
             return Optimum(last, iteration, True)
-        following = _line_search(point, step)
+        following = _farther(point, step)
         if following is None:
-            # No step along the Newton direction gains beyond rounding: the maximum up to floating point.
             return Optimum(point, iteration, bool(np.abs(step).max() < 1e-6))
         point = following
     return Optimum(point, limit, False)
@@ -225,17 +225,13 @@ def _uphill(point: Point) -> Floats:
         return point.information.damped().solve(gradient)
 
 
-def _line_search(point: Point, step: Floats) -> Point | None:
-    """The first of step, step/2, step/4, ... that gains a fair part of what its slope promises."""
-    slope = float(point.gradient @ step)
-    rounding = 1e-13 * max(abs(point.value), 1.0)
-    size = 1.0
-    while size > 1e-10:
+def _farther(point: Point, step: Floats) -> Point | None:
+    def at(size: float) -> tuple[float, Point]:
         there = point.problem.at(point.x + size * step)
-        if there.value >= point.value + 1e-4 * size * slope - rounding:
-            return there
-        size /= 2
-    return None
+        return there.value, there
+
+    found = backtracked(at, point.value, float(point.gradient @ step))
+    return found and found[1]
 
 
 def with_widths(problem: Problem, start: Floats | None = None) -> Optimum:

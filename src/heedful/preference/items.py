@@ -17,9 +17,10 @@ from heedful.preference.identification import Identified, identify
 from heedful.preference.inference import DENSE_LIMIT, Optimum, Problem, maximise, with_widths
 from heedful.preference.information import Singular
 from heedful.preference.likelihoods import Likelihood
+from heedful.preference.noise import Dense, Independent, Noise, heavy_tailed, mirrored
 from heedful.preference.observations import Indices
 from heedful.preference.prediction import Reading, readings
-from heedful.preference.sandwich import Clusters, Dense, Independent, Noise, covariance, heavy_tailed, laplace, mirrored
+from heedful.preference.sandwich import Clusters, covariance, laplace
 
 # The prior under which items that the votes cannot place are scored, so that they can be asked about: utilities N(0,
 # sd²).
