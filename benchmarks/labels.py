@@ -2,10 +2,10 @@
 
     python benchmarks/labels.py [--quick] [--out FILE] [--seeds N] [--data NAME ...] [--rules NAME ...] [--summary]
 
-Labels that a set holds already are revealed when its rule asks for them: a question is a pair of items, its answer a vote
-on that pair not yet seen. All rules begin with the same labels, asked at random. Utilities are linear with a Gaussian
-prior (one feature an item where systems are compared), its width chosen by the evidence at every third fit; features of
-texts are style and n-grams, or, with a sentence encoder (see heads.py), its embeddings beside them. Every rule of
+Labels that a set holds already are revealed when its rule asks for them: a question is a pair of items, its answer a
+vote on that pair not yet seen. All rules begin with the same labels, asked at random. Utilities are linear with a
+Gaussian prior (one feature an item where systems are compared), its width chosen by the evidence at every third fit;
+features of texts are style and n-grams, or, with a sentence encoder (see heads.py), its embeddings beside them. Every rule of
 `heedful.elicitation.RULES` is run; one that does not apply is left out with the reason.
 
 Two numbers a rule, each paired with asking at random over seeds: the mean log loss along the curve (over log labels),
@@ -332,15 +332,21 @@ def main() -> None:
     kept: dict[str, Any] = json.loads(options.out.read_text()) if options.out and options.out.is_file() else {}
     for name in () if options.summary else names:
         seeds, points, scale = (2, 3, 0.2) if options.quick else (options.seeds, POINTS, 1.0)
-        courses = kept.setdefault(name, {}).setdefault("courses", [{} for _ in range(seeds)])
+        courses = kept.setdefault(name, {}).setdefault("courses", {})
         for seed in range(seeds):
-            courses[seed] |= measured(name, rules, seed, points, scale)
+            courses[str(seed)] = courses.get(str(seed), {}) | measured(name, rules, seed, points, scale)
+            _write(kept, options.out)
     for name, found in kept.items():
-        overlap = 1 / (PARTS - 1) if SETS[name][0] is real else 0.0
-        found["summary"] = summarised(found["courses"], overlap)
+        found["summary"] = summarised(
+            list(found["courses"].values()), 1 / (PARTS - 1) if SETS[name][0] is real else 0.0
+        )
         printed(name, found["summary"])
-    if options.out:
-        options.out.write_text(json.dumps(kept, indent=1) + "\n")
+    _write(kept, options.out)
+
+
+def _write(kept: dict[str, Any], out: Path | None) -> None:
+    if out:
+        out.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 if __name__ == "__main__":
