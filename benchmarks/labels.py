@@ -5,8 +5,8 @@
 Labels that a set holds already are revealed when its rule asks for them: a question is a pair of items, its answer a
 vote on that pair not yet seen. All rules begin with the same labels, asked at random. Utilities are linear with a
 Gaussian prior (one feature an item where systems are compared), its width chosen by the evidence at every third fit;
-features of texts are style and n-grams, or, with a sentence encoder (see heads.py), its embeddings beside them. Every rule of
-`heedful.elicitation.RULES` is run; one that does not apply is left out with the reason.
+features of texts are style and n-grams, or, with a sentence encoder (see heads.py), its embeddings beside them. Every
+rule of `heedful.elicitation.RULES` is run; one that does not apply is left out with the reason.
 
 Two numbers a rule, each paired with asking at random over seeds: the mean log loss along the curve (over log labels),
 less that of asking at random; and the labels that it takes to reach the loss that asking at random reaches, on average,

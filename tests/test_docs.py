@@ -1,4 +1,4 @@
-"""What docs/preference.md shows runs as it stands."""
+"""What the guides show runs as it stands."""
 
 from __future__ import annotations
 
@@ -67,6 +67,13 @@ def test_python_of_the_guide_to_preferences_runs(tmp_path: Path) -> None:
     assert len(blocks) == 11
     for block in blocks:
         exec(compile(block, "preference.md", "exec"), scope)
+
+
+def test_python_of_the_guide_to_asking_runs() -> None:
+    scope: dict[str, object] = {"votes": votes(200)}
+    for block in re.findall(r"```python\n(.*?)```", (DOCS / "elicitation.md").read_text("utf-8"), re.DOTALL):
+        exec(compile(block, "elicitation.md", "exec"), scope)
+    assert len(scope["asked"].questions) == 5  # type: ignore[attr-defined]
 
 
 def test_links_between_documents_lead_somewhere() -> None:

@@ -10,7 +10,7 @@ import pytest
 import heedful
 from heedful.core import InputError, Item, UsageError
 from heedful.feedback import HiredRater, Record, Table, read, read_raters, write_questions
-from heedful.loops import Wanted, ask, next_questions
+from heedful.loops import Wanted, ask, fit_to_ask, fitting, next_questions
 from heedful.worlds import ArenaWorld, SimulatedRaters, collect
 
 
@@ -152,6 +152,15 @@ def test_outputs_of_different_contexts_are_not_compared() -> None:
     )
     asked = ask(heedful.fit(table), table, wanted=Wanted(least=0))
     assert len(asked.questions) == 2
+
+
+def test_few_items_are_held_by_a_prior_for_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = arena(20, items=8)
+    held = fit_to_ask(table)
+    assert held.model["prior"]["sd_was"] != "given"
+    assert np.isfinite(np.diag(held.covariance)).all()
+    monkeypatch.setattr(fitting, "_MOST_HELD", 7)
+    assert np.array_equal(fit_to_ask(table).mean, heedful.fit(table).mean)
 
 
 def test_answers_join_the_earlier_votes(tmp_path: Path) -> None:

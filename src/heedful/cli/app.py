@@ -302,7 +302,7 @@ def ask(
     """Say which comparisons would teach the most, and write them as a file to be answered: read it back with run."""
     from heedful.feedback import read_raters, write_questions
     from heedful.feedback.sheets import check_place
-    from heedful.loops import Wanted
+    from heedful.loops import Wanted, fit_to_ask
     from heedful.loops import ask as choose
 
     place = None if out is None else check_place(out, to)
@@ -310,7 +310,8 @@ def ask(
     wanted = Wanted(rule, questions, budget, hired, least, seed)
     listed = _candidates(candidates)
     found = _read(feedback, texts, mapping, input_format, strict)
-    asked = choose(_fit(found, features, utility, criterion, seed), found.table, listed, wanted)
+    fitted = fit_to_ask(found.table, features=features, utility=utility, criterion=criterion, seed=seed)
+    asked = choose(fitted, found.table, listed, wanted)
     if place is not None and asked.questions:
         write_questions(asked.questions, place, to=to, systems=systems)
     result = {"ask": asked.rows(), "reason": asked.reason, "file": out if asked.questions else None}

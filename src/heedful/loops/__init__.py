@@ -2,7 +2,7 @@
 
 from heedful.loops.asking import Asked, Wanted, ask, next_questions
 from heedful.loops.decide import Decision, Options, decide
-from heedful.loops.fitting import Fitter, choose_criterion, choose_fitter, described, fit_table
+from heedful.loops.fitting import Fitter, choose_criterion, choose_fitter, described, fit_table, fit_to_ask
 from heedful.loops.reliability import rater_reliability
 from heedful.loops.steps import convert, pick_best, plan_labels, posterior_at, rank_systems
 
@@ -19,6 +19,7 @@ __all__ = [
     "decide",
     "described",
     "fit_table",
+    "fit_to_ask",
     "next_questions",
     "pick_best",
     "plan_labels",

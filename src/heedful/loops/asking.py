@@ -86,10 +86,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Asked:
-    """The questions, best first by their rule, and in words why there are none, or fewer than were wanted ("")."""
+    """The questions, best first by their rule, and in words why there are none, or fewer than were wanted ("").
+
+    `most` is what the answer to any one question is expected to tell at most, in nats; 0 where there is none to ask.
+    """
 
     questions: tuple[Question, ...]
     reason: str = ""
+    most: float = 0.0
 
     def rows(self) -> list[dict[str, Any]]:
         """The questions as JSON values."""
@@ -116,17 +120,18 @@ def ask(
     worth = pool[: int((gains >= wanted.least).sum())]
     if not len(gains):
         return Asked((), f"{_NO_PAIR} {_GIVE}")
+    most = float(gains[0])
     if not worth:
-        most = f"no answer is expected to tell more than {gains[0]:.2g} nats"
-        return Asked((), f"Nothing left is worth asking: {most}, and the least to ask for is {wanted.least:g}.")
+        why = f"no answer is expected to tell more than {most:.2g} nats, and the least to ask for is {wanted.least:g}"
+        return Asked((), f"Nothing left is worth asking: {why}.", most)
     slots = wanted.slots(len(worth))
     if not slots:
-        return Asked((), "The budget and the raters' capacities pay for no question.")
+        return Asked((), "The budget and the raters' capacities pay for no question.", most)
     chosen = RULES[wanted.rule](batch=len(slots))(fitted, worth, rng=rng)  # type: ignore[call-arg]
     about = {"criterion": fitted.criterion, "rule": wanted.rule, "posterior": posterior_id(fitted, table)}
     pairs = _shown(chosen.items, table, candidates, about["posterior"])
     questions = tuple(_questions(chosen, pairs, slots, about))
-    return Asked(questions, _why_fewer(len(questions), len(worth), wanted))
+    return Asked(questions, _why_fewer(len(questions), len(worth), wanted), most)
 
 
 def _by_gain(
