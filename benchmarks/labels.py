@@ -45,7 +45,7 @@ from heedful.worlds import ArenaWorld, LanguageWorld, SimulatedRaters, collect
 
 # The default rule was chosen on these, before the others were looked at.
 CHOSEN_ON = ("ArenaWorld", "PandaLM")
-PARTS, POINTS = 3, 8  # one of three parts of the contexts is held out; fits a curve
+PARTS, POINTS = 3, 10  # one of three parts of the contexts is held out; fits a curve
 _WIDTH_EVERY = 3
 
 
@@ -157,12 +157,12 @@ def language(name: str, seed: int) -> Pool:
 
 # How each set is made, with the labels at the beginning and at the end of its curves.
 SETS: dict[str, tuple[Callable[[str, int], Pool], int, int]] = {
-    "ArenaWorld": (arena, 20, 600),
-    "PandaLM": (real, 40, 400),
-    "llmfao": (real, 60, 800),
-    "HH-RLHF": (real, 40, 400),
-    "GSM8K": (real, 40, 400),
-    "LanguageWorld": (language, 40, 400),
+    "ArenaWorld": (arena, 20, 400),
+    "PandaLM": (real, 40, 300),
+    "llmfao": (real, 60, 600),
+    "HH-RLHF": (real, 40, 300),
+    "GSM8K": (real, 40, 300),
+    "LanguageWorld": (language, 40, 300),
 }
 
 

@@ -14,6 +14,8 @@ from heedful.elicitation.information import Histories, entropy, information_gain
 
 # Pairs looked at in one go: bounds the memory to about draws · _CHUNK numbers.
 _CHUNK = 2048
+# Of pairs in the order of their bounds, so many are looked at before asking whether the next could still be better.
+_AHEAD = 64
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ class _Greedy:
             return int(np.argmax(self.bounds))
         order = np.argsort(-self.bounds, kind="stable")
         best, top = int(order[0]), -np.inf
-        for pairs in _chunks(order[: int(np.isfinite(self.bounds).sum())]):
+        for pairs in _chunks(order[: int(np.isfinite(self.bounds).sum())], _AHEAD):
             if self.bounds[pairs[0]] <= top:
                 break
             self.bounds[pairs] = self.histories.gain(self.beliefs.outcomes(pairs))
@@ -167,9 +169,9 @@ def _single_gains(beliefs: Beliefs) -> Floats:
     return gains
 
 
-def _chunks(pairs: Indices) -> Iterator[Indices]:
-    for start in range(0, len(pairs), _CHUNK):
-        yield pairs[start : start + _CHUNK]
+def _chunks(pairs: Indices, size: int = _CHUNK) -> Iterator[Indices]:
+    for start in range(0, len(pairs), size):
+        yield pairs[start : start + size]
 
 
 def _queries(beliefs: Beliefs, chosen: Indices, gains: Floats) -> Queries:
