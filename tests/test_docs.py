@@ -1,4 +1,4 @@
-"""What docs/preference.md shows runs as it stands."""
+"""What the guides show runs as it stands."""
 
 from __future__ import annotations
 
@@ -67,6 +67,14 @@ def test_python_of_the_guide_to_preferences_runs(tmp_path: Path) -> None:
     assert len(blocks) == 11
     for block in blocks:
         exec(compile(block, "preference.md", "exec"), scope)
+
+
+def test_python_of_the_guide_to_questions_runs() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "elicitation.md").read_text("utf-8"), re.DOTALL)
+    assert len(blocks) >= 4
+    scope: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, "elicitation.md", "exec"), scope)
 
 
 def test_links_between_documents_lead_somewhere() -> None:

@@ -139,17 +139,18 @@ def test_prefixes_are_the_first_steps():
 
 
 def test_a_fit_to_labels_gives_their_probability():
-    """Against the same thing said by predictions of new labels, which average over the draws."""
+    """Against the same thing said by predictions of new labels by somebody unknown, which average over the draws."""
     rng = np.random.default_rng(1)
     table = prefix_labels(outcomes(WORLD, WORLD.draw(40, rng=rng), rng=rng))
     items = [record.items()[0] for record in table.records()]
+    unsigned = Table(table.frame.drop("rater"))
     scores = Labelled(posterior())(items)
-    np.testing.assert_allclose(np.exp(scores.draws).mean(axis=0), posterior().predict(table).probability, atol=1e-12)
+    np.testing.assert_allclose(np.exp(scores.draws).mean(axis=0), posterior().predict(unsigned).probability, atol=1e-12)
     assert (np.exp(scores.draws).min(axis=0) <= np.exp(scores.mean) + 1e-12).all()
 
 
 def test_labels_less_sharp_than_comparisons_are_scored_at_one_sharpness():
-    """At the mean, log σ(a (u − t)) has the a under which a · t was fitted: few labels leave its draws far from that."""
+    """At the mean, log σ(a (u − t)) has the a under which a · t was fitted; few labels leave draws far from that."""
     rng = np.random.default_rng(0)
     first, labelled = rng.integers(5, size=150), rng.integers(5, size=60)
     second = (first + rng.integers(1, 5, size=150)) % 5
