@@ -90,7 +90,7 @@ def test_each_step_takes_the_most_information_per_cost() -> None:
         for question, rater, (kind, cost) in itertools.product(pool, RATERS[:2], COSTS.items()):
             if (len(question) == 3 and kind == "comparison") or (question, rater.id, kind) in ways[:step]:
                 continue
-            alone = Queries((question,), (rater.id,), np.zeros(1), np.zeros(1), (kind,))
+            alone = Queries((question,), (rater.id,), np.zeros(1), np.zeros(1), kind=(kind,))
             told = joint([*laws[:step], *outcomes_asked(posterior, alone)]) - before
             top = max(top, told / (cost * rater.price))
         assert asked.expected_gain[step] / asked.cost[step] == pytest.approx(top, rel=1e-9)
@@ -113,7 +113,7 @@ def test_what_is_bought_is_near_the_best_that_the_budget_buys(seed: int) -> None
         for some in itertools.combinations(ways, count):
             if sum(way[3] for way in some) <= budget:
                 questions, who, kinds, _ = zip(*some, strict=True)
-                one = Queries(questions, tuple(r.id for r in who), np.zeros(count), np.zeros(count), kinds)
+                one = Queries(questions, tuple(r.id for r in who), np.zeros(count), np.zeros(count), kind=kinds)
                 best = max(best, joint(outcomes_asked(posterior, one, raters)))
     assert asked.cost.sum() <= budget
     assert asked.expected_gain.sum() >= 0.8 * best, "the bound is 0.32; greedy choices do much better here"

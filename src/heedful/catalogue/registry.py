@@ -17,6 +17,8 @@ from heedful.core import UsageError
 _MODULES = {
     "000-007": "exploration",
     "000-009": "concepts",
+    "000-013": "optimal_lists",
+    "000-016": "apart",
     "001-055": "ratings",
     "001-066": "explorer",
     "001-075": "experts",

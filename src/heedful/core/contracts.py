@@ -221,6 +221,9 @@ class AcquisitionRuleContract(_Contract):
         assert np.isfinite(asked.expected_gain).all()
         assert (asked.expected_gain >= -1e-12).all()
         assert (asked.cost >= 0).all()
+        if asked.propensity is not None:
+            assert len(asked.propensity) == len(asked.items)
+            assert ((asked.propensity > 0) & (asked.propensity <= 1)).all()
 
     def test_empty_pool_is_no_questions(self) -> None:
         assert self.make()(self.posterior(), [], rng=np.random.default_rng(0)).items == ()

@@ -15,6 +15,7 @@ from heedful.elicitation.duels import Duels
 
 Indices = NDArray[np.intp]
 Answers = Callable[[Floats], Floats]
+Question = tuple[Item, ...]
 
 
 @dataclass(frozen=True)
@@ -114,18 +115,12 @@ class Beliefs:
         wrong = next((row for row, pair in enumerate(pool) if len(pair) != 2 or pair[0] == pair[1]), None)
         if wrong is not None:
             raise InputError("a question is about two different items", where=f"pool, row {wrong}")
-        number: dict[Item, int] = {}
-        numbers = [number.setdefault(item, len(number)) for pair in pool for item in pair]
-        both = np.array(numbers, dtype=np.intp).reshape(-1, 2)
-        code = both.min(axis=1) * len(number) + both.max(axis=1)
-        rows = np.sort(np.unique(code, return_index=True)[1])
-        pairs = tuple(tuple(pool[row]) for row in rows.tolist())
-        items = tuple(number)
+        items, pairs, members = distinct_questions(pool)
         if isinstance(posterior, Duels):
             duels = posterior.among(items)
-            return cls(pairs, both[rows, 0], both[rows, 1], Tallies(duels, duels.draws(rng)), items)
+            return cls(pairs, members[:, 0], members[:, 1], Tallies(duels, duels.draws(rng)), items)
         view = Utilities(utility_draws(posterior, items), _answers(posterior))
-        return cls(pairs, both[rows, 0], both[rows, 1], view, items)
+        return cls(pairs, members[:, 0], members[:, 1], view, items)
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -150,8 +145,24 @@ def _largest(values: Floats, rng: np.random.Generator) -> Indices:
     return np.asarray(np.where(best, rng.random(values.shape), -1.0).argmax(axis=1))
 
 
+def distinct_questions(pool: Sequence[Question]) -> tuple[tuple[Item, ...], tuple[Question, ...], Indices]:
+    """The items of a pool, the first question [n] about each set of them, and their numbers [n, K] (-1: none)."""
+    number: dict[Item, int] = {}
+    width = max(map(len, pool), default=0)
+    numbers = [[number.setdefault(item, len(number)) for item in question] for question in pool]
+    members = np.array([own + [-1] * (width - len(own)) for own in numbers], dtype=np.intp).reshape(-1, width)
+    rows = np.sort(np.unique(np.sort(members, axis=1), axis=0, return_index=True)[1])
+    return tuple(number), tuple(tuple(pool[row]) for row in rows.tolist()), members[rows]
+
+
 def utility_draws(posterior: Any, items: tuple[Item, ...]) -> Floats:
-    """Draws of utilities [k, items]; NaN for items that a model of free items has not seen."""
+    """Draws [k, items] of utilities; NaN for items that a model of free items has not seen.
+
+    Raises UsageError for a posterior without draws, and for counts of duels, which have no utilities.
+    """
+    if isinstance(posterior, Duels):
+        what = "counts of duels tell no utilities"
+        raise UsageError(what, where="posterior", fix="give one with draws of utilities, as heedful.fit does")
     free = getattr(posterior, "model", {}).get("utility") == "items"
     names = set(posterior.names) if free else set()
     seen = [not free or (item.system or item.key) in names for item in items]
@@ -165,9 +176,31 @@ def utility_draws(posterior: Any, items: tuple[Item, ...]) -> Floats:
 
 def _answers(posterior: Any) -> Answers:
     """How a comparison is answered: with the posterior's own ties and degrees where it has them, else Bradley-Terry."""
-    for reading in getattr(posterior, "readings", ()):
-        if reading.kind.startswith("comparison"):
-            model, nuisance = reading.model, reading.draws.T[:, :, None]
-            sharpness = reading.discrimination[:, None]
-            return lambda difference: np.exp(model.log_prob(sharpness * difference, nuisance))
-    return lambda difference: np.stack([expit(difference), expit(-difference)])
+    reading = _comparison(posterior)
+    if reading is None:
+        return lambda difference: np.stack([expit(difference), expit(-difference)])
+    model, nuisance, sharpness = reading.model, reading.draws.T[:, :, None], reading.discrimination[:, None]
+    return lambda difference: np.exp(model.log_prob(sharpness * difference, nuisance))
+
+
+def comparison_information(posterior: Any) -> Answers:
+    """Fisher information [n] of a comparison about a difference of utility [n], by the same model at its mean.
+
+    With P(k) ∝ exp(c_k + a k Δ / 2) over signed degrees k, it is a² Var(k) / 4; a² p (1 − p) where nobody ties.
+    """
+    reading = _comparison(posterior)
+    if reading is None:
+        return lambda difference: np.asarray(expit(difference) * expit(-difference))
+    model, nuisance, sharpness = reading.model, reading.nuisance, float(reading.discrimination.mean())
+
+    def varying(difference: Floats) -> Floats:
+        p, half = np.exp(model.log_prob(sharpness * difference, nuisance)), sharpness * model.scores / 2
+        return np.asarray((p * (half[:, None] - half @ p) ** 2).sum(axis=0))
+
+    return varying
+
+
+def _comparison(posterior: Any) -> Any:
+    """How the posterior reads comparisons; None where it has seen none."""
+    own = getattr(posterior, "readings", ())
+    return next((reading for reading in own if reading.kind.startswith("comparison")), None)

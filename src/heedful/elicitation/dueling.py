@@ -143,7 +143,7 @@ class Boltzmann:
 
 
 def grouped(beliefs: Beliefs, batch: int, choose: Choice, rng: np.random.Generator) -> Queries:
-    """`batch` duels, each chosen from the next group of the pool that has any left."""
+    """`batch` duels, each chosen by `choose` from the next group of the pool that has any left."""
     groups = _groups(beliefs)
     chosen: list[int] = []
     while len(chosen) < min(batch, len(beliefs)):
@@ -154,7 +154,8 @@ def grouped(beliefs: Beliefs, batch: int, choose: Choice, rng: np.random.Generat
                 first, second = choose(items, left)
                 chosen.append(int(pair[first, second]))
                 pair[[first, second], [second, first]] = -1
-    return queries(beliefs, np.array(chosen, dtype=np.intp), single_gains(beliefs))
+    places = np.array(chosen, dtype=np.intp)
+    return queries(beliefs, places, single_gains(beliefs, places))
 
 
 def _groups(beliefs: Beliefs) -> list[tuple[Indices, Indices]]:

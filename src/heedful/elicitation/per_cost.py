@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from heedful.core import Floats, InputError, Item, Queries, UsageError
-from heedful.elicitation.beliefs import Indices, utility_draws
+from heedful.elicitation.beliefs import Indices, distinct_questions, utility_draws
 from heedful.elicitation.budgets import Asked, Limits
-from heedful.elicitation.duels import Duels
 from heedful.elicitation.information import Histories
 from heedful.elicitation.kinds import AnswerLaw, answer_law, sizes
 from heedful.elicitation.respondents import Respondent
@@ -135,45 +134,38 @@ class _Search:
             tuple(group.rater.id for group in groups),
             np.array([gain for _, gain in asked], dtype=np.float64),
             self.cost[numbers] if numbers else np.zeros(0),
-            tuple(group.kind for group in groups),
+            kind=tuple(group.kind for group in groups),
         )
 
 
 def _search(rule: GainPerCost, posterior: Any, pool: Sequence[tuple[Item, ...]]) -> _Search:
-    if isinstance(posterior, Duels):
-        what = "counts of duels tell no utilities"
-        raise UsageError(what, where="GainPerCost", fix="give a posterior with draws of them")
     for row, question in enumerate(pool):
         if not question or len(set(question)) != len(question):
             raise InputError("a question is about different items", where=f"pool, row {row}")
         if not any(_takes(kind, len(question)) for kind in rule.costs):
             what = f"none of {', '.join(rule.costs)} asks about {len(question)} items"
             raise UsageError(what, where=f"pool, row {row}", fix="give the cost of a kind that does")
-    distinct: dict[frozenset[Item], tuple[Item, ...]] = {}
-    for question in pool:
-        distinct.setdefault(frozenset(question), question)
-    questions = tuple(distinct.values())
-    items = tuple(dict.fromkeys(item for question in questions for item in question))
+    items, questions, members = distinct_questions(pool)
     draws = utility_draws(posterior, items)
     unknown = np.isnan(draws).any(axis=0)
     if unknown.any():
         item = items[int(unknown.argmax())]
         fix = "ask about it by ExpectedInformationGain first"
         raise InputError(f"nothing is known of {item.system or item.key!r}", where="GainPerCost", fix=fix)
-    number = {item: place for place, item in enumerate(items)}
-    return _Search(rule, draws, list(_groups(rule, posterior, questions, number)))
+    return _Search(rule, draws, list(_groups(rule, posterior, questions, members)))
 
 
 def _groups(
-    rule: GainPerCost, posterior: Any, questions: Sequence[tuple[Item, ...]], number: Mapping[Item, int]
+    rule: GainPerCost, posterior: Any, questions: Sequence[tuple[Item, ...]], members: Indices
 ) -> Iterator[_Group]:
-    for size in dict.fromkeys(map(len, questions)):
-        own = tuple(question for question in questions if len(question) == size)
-        members = np.array([[number[item] for item in question] for question in own], dtype=np.intp)
+    lengths = (members >= 0).sum(axis=1)
+    for size in np.unique(lengths).tolist():
+        rows = np.flatnonzero(lengths == size)
+        own = tuple(questions[row] for row in rows.tolist())
         for kind, cost in rule.costs.items():
             for rater in rule.raters if _takes(kind, size) else ():
                 law = rater.answering(answer_law(posterior, kind, rater.id))
-                yield _Group(kind, rater, own, members, cost * rater.price, law)
+                yield _Group(kind, rater, own, members[rows, :size], cost * rater.price, law)
 
 
 def _takes(kind: str, size: int) -> bool:
