@@ -28,7 +28,7 @@ class GainPerCost:
     *given* the answers to those before it, over its cost, until `batch` questions are asked or the `budget` is spent;
     where a single question within the budget tells more than all of these, it alone is asked. That is at least
     (1 − 1/e)/2 of the most that the budget can buy (Leskovec et al. 2007, "Cost-effective outbreak detection in
-    networks", theorem 2; with a batch or a capacity that binds, no such bound holds).
+    networks"; with a batch or a capacity that binds, no such bound holds).
 
     Answers are independent given the utilities: right for attention and sharpness, an approximation where several
     answers share a rater's own use of a scale. Model judges, who share their deviation from people over all they say,
