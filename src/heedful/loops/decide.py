@@ -29,6 +29,7 @@ from heedful.loops.fitting import (
 )
 from heedful.loops.reliability import reliability_of
 from heedful.loops.steps import next_questions, pick_best, ranked
+from heedful.preference.findings import OWN_SCALES
 
 if TYPE_CHECKING:
     from heedful.feedback import Feedback, Table
@@ -211,5 +212,6 @@ def _ranked(
         except FitError as error:
             findings.append(Finding("ranking.none", "warning", f"Nothing is ranked: {error.what}."))
             return nothing
-        findings += posterior.findings
+        # The fit to texts has told how raters use their scales, in numbers that are a little others.
+        findings += [finding for finding in posterior.findings if finding.code != OWN_SCALES]
     return ranked(posterior, table, rng, findings)
