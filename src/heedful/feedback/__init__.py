@@ -5,6 +5,7 @@ from heedful.feedback.check import check, summarise
 from heedful.feedback.prefixes import agreeing, prefix_labels, until_first_error
 from heedful.feedback.read import iter_parts, iter_tables, read
 from heedful.feedback.record import CHOICES, KINDS, SCHEMA_VERSION, Address, Candidate, PartRecord, Rater, Record, Value
+from heedful.feedback.streams import refuse_overwriting
 from heedful.feedback.table import SCHEMA, Feedback, Reject, Source, Table
 from heedful.feedback.write import Written, write, write_rejects, writer
 
@@ -31,6 +32,7 @@ __all__ = [
     "prefix_labels",
     "read",
     "read_candidates",
+    "refuse_overwriting",
     "summarise",
     "until_first_error",
     "write",
