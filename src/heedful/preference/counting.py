@@ -80,8 +80,8 @@ def count(first: Any, second: Any, outcome: Any, items: int | None = None, *, we
     items: how many there are; None takes the largest number seen. weight [v]: of each vote, at least 0; None is 1 each.
 
     Raises UsageError, naming the row, for a number that is no item, an outcome other than 1, 0, −1, an item against
-    itself, or a weight that is negative, not finite, above 1e100 or (but for 0) below 1e-100; where `items` is None, for
-    numbers beyond both 10 million and four times the comparisons.
+    itself, or a weight that is negative, not finite, above 1e100 or (but for 0) below 1e-100; where `items` is None,
+    for numbers beyond both 10 million and four times the comparisons.
     """
     arrays = (first, second, outcome) if weight is None else (first, second, outcome, weight)
     return count_chunks([arrays], seen(first, second) if items is None else items)
