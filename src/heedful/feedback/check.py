@@ -113,7 +113,7 @@ def _rejected(facts: Facts) -> Iterator[Finding]:
         "problem" if share > 0.5 else "warning" if share > 0.01 else "note",
         f"{len(rejects):,} of {facts.feedback.read:,} judgements could not be read ({_percent(share)}); "
         f"{accepted:,} were.",
-        "Look at the reasons; `heedful run` and `heedful check --rejects FILE` keep each rejected judgement with its line.",
+        "Look at the reasons; `heedful run` and `heedful check --rejects FILE` keep each with its line.",
         len(rejects),
         tuple(told),
     )
