@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+import heedful
+
 README = Path(__file__).parents[1] / "README.md"
 
 
@@ -36,6 +38,15 @@ def test_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         exec(compile(block, "README.md", "exec"), scope)
     assert Path("report/report.html").exists()
     assert len(scope["drawn"].items) == 1  # type: ignore[attr-defined]
+
+
+def test_the_example_of_votes_is_read(tmp_path: Path) -> None:
+    [block] = re.findall(r"```csv\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    (tmp_path / "votes.csv").write_text(block, "utf-8")
+    votes = heedful.read(tmp_path / "votes.csv")
+    assert (len(votes.table), votes.rejects) == (2, ())
+    bare = pl.read_csv(tmp_path / "votes.csv").select("model_a", "model_b", "winner")
+    assert len(heedful.read(bare).table) == 2
 
 
 def test_what_the_readme_names_exists() -> None:

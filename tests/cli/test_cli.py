@@ -224,6 +224,33 @@ def test_a_wrong_utility_is_refused_before_anything_is_read(tmp_path: Path) -> N
         heedful.run(str(tmp_path / "absent.csv"), utility="magic")
 
 
+def test_what_is_read_is_not_overwritten(votes: Path, tmp_path: Path) -> None:
+    before = votes.read_bytes()
+    code, _, err = invoke("check", votes, "--rejects", votes)
+    assert (code, "a file that is read" in err) == (2, True)
+    mended = tmp_path / "rejects.jsonl"
+    rows = ({"model_a": "a", "model_b": "b", "winner": "model_a"} for _ in range(9))
+    mended.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    code, _, err = invoke("run", mended, "--out", tmp_path)
+    assert (code, "a file that is read" in err) == (2, True)
+    assert votes.read_bytes() == before
+    assert len(mended.read_text("utf-8").splitlines()) == 9
+
+
+def test_run_puts_its_posterior_in_the_place_of_no_other_files(votes: Path, tmp_path: Path) -> None:
+    own = tmp_path / "posterior" / "notes.txt"
+    own.parent.mkdir()
+    own.write_text("kept")
+    code, _, err = invoke("run", votes, "--out", tmp_path)
+    assert (code, "notes.txt" in err) == (2, True)
+    assert own.read_text() == "kept"
+
+
+def test_a_file_is_no_saved_posterior(votes: Path, tmp_path: Path) -> None:
+    code, _, err = invoke("pick", "--posterior", votes, "--candidates", votes)
+    assert (code, "there is no posterior here" in err) == (2, True)
+
+
 def test_report_is_drawn_again(votes: Path, tmp_path: Path) -> None:
     invoke("run", votes, "--out", tmp_path / "report")
     page = tmp_path / "report" / "report.html"

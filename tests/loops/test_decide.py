@@ -163,11 +163,31 @@ def test_a_ranking_beside_a_fit_to_texts_has_no_prior() -> None:
     assert {row["interval"]["promise"] for row in summary["ranking"]} == {row["interval"]["promise"] for row in alone}
 
 
+def test_what_raters_do_with_a_scale_is_told_once() -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        {
+            "kind": "rating",
+            "context": f"question {n % 20}",
+            "candidates": [{"output": "word " * int(rng.integers(1, 20)), "system": f"s{n % 3}"}],
+            "value": {"rating": int(np.clip(3 + rng.normal() - n % 3 + (n % 7) / 3, 1, 5)), "scale": [1, 5], "step": 1},
+            "rater": {"id": f"r{n % 7}"},
+        }
+        for n in range(210)
+    ]
+    summary = decide(read(rows), options=Options(utility="features")).summary
+    assert summary["ranking"]
+    assert [finding["code"] for finding in summary["findings"]].count("fit.own_scales") == 1
+
+
 def test_convert_does_not_overwrite_what_it_reads(tmp_path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "votes.csv"
     path.write_text("model_a,model_b,winner\na,b,model_a\nb,b,tie\n")
-    with pytest.raises(UsageError, match="the file that is read"):
-        convert([str(path)], str(path))
+    before = path.read_bytes()
+    for source in (path, tmp_path, tmp_path / "*.csv"):
+        with pytest.raises(UsageError, match="a file that is read"):
+            convert([str(source)], str(path))
+        assert path.read_bytes() == before
     out = tmp_path / "votes.jsonl"
     result = convert([str(path)], str(out))
     assert (result["read"], result["written"], result["rejected"]) == (2, 1, 1)

@@ -45,6 +45,11 @@ def same(one: PairCounts, other: PairCounts) -> None:
         np.testing.assert_allclose(one.squares, other.squares, rtol=1e-12)
 
 
+def test_numbers_far_beyond_the_comparisons_are_taken_for_no_items() -> None:
+    with pytest.raises(UsageError, match=r"1 comparisons, and an item numbered 1000000000.*number items from 0"):
+        count([0], [10**9], [1])
+
+
 @pytest.mark.parametrize("n", [2, 7, 100, 700])
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", ">i4"])
 def test_every_integer_type_is_counted_as_one_by_one(n: int, dtype: str) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,13 +15,15 @@ from scipy.optimize import brentq, minimize
 from scipy.special import expit, logit
 
 from heedful.core import FitError, Item, UsageError
-from heedful.feedback import Address, Candidate, Record, Table, Value
-from heedful.preference import fit
+from heedful.feedback import Address, Candidate, Record, Table, Value, read
+from heedful.preference import fit, fit_raters
 from heedful.preference.fitting import build
+from heedful.preference.general import fit_general
 from heedful.preference.identification import UNDEFEATED
 from heedful.preference.inference import Problem, maximise
 from heedful.preference.items import WIDE_SD
 from heedful.preference.observations import observe
+from heedful.preference.people import fit_groups, fit_people
 
 from .votes import comparisons, drawn_comparisons, record
 
@@ -444,6 +447,13 @@ def test_records_that_are_fitted_exactly_tell_no_variance(share: float) -> None:
     assert fitted.covariance is not None
     assert np.isnan(fitted.covariance).all()
     assert any(finding.code == "intervals.one_cluster" for finding in fitted.findings)
+
+
+@pytest.mark.parametrize("fitted_by", [fit, fit_raters, fit_people, fit_general, lambda votes: fit_groups(votes, 2)])
+def test_what_is_no_table_is_refused(fitted_by: Any) -> None:
+    for votes in (read([{"model_a": "a", "model_b": "b", "winner": "model_a", "judge": "r"}]), "votes.csv", None):
+        with pytest.raises(UsageError, match=r"from a table, not from .*heedful\.read\(\.\.\.\)\.table"):
+            fitted_by(votes)
 
 
 def test_choices_that_are_none_are_refused() -> None:

@@ -195,6 +195,13 @@ def test_what_is_damaged_is_named(where: Any, change: Any, says: str, tmp_path: 
         load(tmp_path)
 
 
+def test_what_is_nested_without_end_is_damaged(tmp_path: Path) -> None:
+    FITTED["groups"][0]().save(tmp_path)
+    (tmp_path / "posterior.json").write_text('{"format": "heedful.posterior", "saved": ' + "[" * 100_000)
+    with pytest.raises(InputError, match="damaged"):
+        load(tmp_path)
+
+
 def test_what_heedful_did_not_make_is_not_saved(tmp_path: Path) -> None:
     class Foreign:
         pass

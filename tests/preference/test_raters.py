@@ -310,8 +310,9 @@ def test_what_cannot_be_fitted_is_refused() -> None:
         fit_raters(comparisons([("a", "b", "first"), ("b", "a", "first")]))
     with pytest.raises(FitError, match="no comparison"):
         fit_raters(Table.of([record("label", ["a"], "r", label=True)]))
-    with pytest.raises(UsageError):
-        fit_raters(comparisons([("a", "b", "first")], rater=["r"]), model="other")  # type: ignore[arg-type]
+    for options in ({"model": "other"}, {"clusters": "atuo"}, {"draws": 0}, {"seed": -1}):
+        with pytest.raises(UsageError):
+            fit_raters(comparisons([("a", "b", "first")], rater=["r"]), **options)  # type: ignore[arg-type]
     with pytest.raises(InputError):
         fit_raters(small())([Item(system="new")])
 

@@ -185,12 +185,13 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Read feedback and say what is in it and what is wrong with it."""
-    from heedful.feedback import write_rejects
+    from heedful.feedback import refuse_overwriting, write_rejects
     from heedful.feedback.check import findings_of, summary_of
     from heedful.feedback.questions import Facts
 
     found = _read(feedback, texts, mapping, input_format, strict)
     if rejects:
+        refuse_overwriting(rejects, (source.path for source in found.sources))
         write_rejects(found.rejects, rejects)
     facts = Facts(found)
     result = {"feedback": summary_of(facts), "findings": [asdict(finding) for finding in findings_of(facts)]}

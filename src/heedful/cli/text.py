@@ -195,7 +195,7 @@ def fitted(result: Mapping[str, Any]) -> str:
 
 def planned(result: Mapping[str, Any]) -> str:
     """How many labels to collect."""
-    more = f": {result['more']:,} more than there are" if result["rates"] else ""
+    more = f": {result['more']:,} more than there are, summed over systems" if result["rates"] else ""
     return "\n".join((f"{result['labels']:,} votes for each system{more}", result["explanation"]))
 
 

@@ -8,6 +8,7 @@ from heedful.feedback.prefixes import agreeing, prefix_labels, until_first_error
 from heedful.feedback.read import iter_parts, iter_tables, read
 from heedful.feedback.record import CHOICES, KINDS, SCHEMA_VERSION, Address, Candidate, PartRecord, Rater, Record, Value
 from heedful.feedback.sheets import write_questions
+from heedful.feedback.streams import refuse_overwriting
 from heedful.feedback.table import SCHEMA, Feedback, Reject, Source, Table
 from heedful.feedback.write import Written, write, write_rejects, writer
 
@@ -37,6 +38,7 @@ __all__ = [
     "read",
     "read_candidates",
     "read_raters",
+    "refuse_overwriting",
     "summarise",
     "until_first_error",
     "write",

@@ -112,8 +112,8 @@ def _rejected(facts: Facts) -> Iterator[Finding]:
         "feedback.rejected",
         "problem" if share > 0.5 else "warning" if share > 0.01 else "note",
         f"{len(rejects):,} of {facts.feedback.read:,} judgements could not be read ({_percent(share)}); "
-        f"the other {accepted:,} were used.",
-        "Look at the reasons; rejects.jsonl has every rejected judgement with its line.",
+        f"{accepted:,} were.",
+        "Look at the reasons; `heedful run` and `heedful check --rejects FILE` keep each with its line.",
         len(rejects),
         tuple(told),
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from heedful.core import InputError
+from heedful.core import InputError, UsageError
 
 PathLike = str | os.PathLike[str]
 
@@ -50,6 +50,12 @@ def locate(sources: Iterable[PathLike]) -> tuple[list[Place], list[str]]:
                 notes.append(f"{place.path} is named more than once; it is read once")
             places.setdefault(key, place)
     return list(places.values()), notes
+
+
+def refuse_overwriting(out: PathLike, files: Iterable[PathLike]) -> None:
+    """Raises UsageError where `out` is one of the files read."""
+    if Path(out).resolve() in {Path(file).resolve() for file in files}:
+        raise UsageError("this is a file that is read", where=str(out), fix="write to another file")
 
 
 def digest_of(path: Path) -> str:

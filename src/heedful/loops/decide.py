@@ -30,6 +30,7 @@ from heedful.loops.fitting import (
 )
 from heedful.loops.reliability import reliability_of
 from heedful.loops.steps import pick_best, ranked
+from heedful.preference.findings import OWN_SCALES
 
 if TYPE_CHECKING:
     from heedful.feedback import Feedback, Table
@@ -212,5 +213,6 @@ def _ranked(
         except FitError as error:
             findings.append(Finding("ranking.none", "warning", f"Nothing is ranked: {error.what}."))
             return nothing
-        findings += posterior.findings
+        # The fit to texts has told how raters use their scales, in numbers that are a little others.
+        findings += [finding for finding in posterior.findings if finding.code != OWN_SCALES]
     return ranked(posterior, table, rng, findings)

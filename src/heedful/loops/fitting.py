@@ -38,7 +38,7 @@ _MOST_HELD = 300
 class Fitter:
     """How to fit any part of a table: the same criterion, utility, encoder, prior and seed for all.
 
-    `prior_sd`: the width of the prior of weights that contexts held out chose; see `settled`.
+    `prior_sd`: None is the default of `fit`; a number, the width of the prior of weights that `settled` found.
     """
 
     criterion: str
@@ -57,7 +57,7 @@ class Fitter:
             prior_sd=self.prior_sd,
             seed=self.seed,
         )
-        if self.prior_sd is not None:  # a user gave none
+        if isinstance(self.prior_sd, float):  # which `settled` found, and no user gave
             fitted.model["prior"]["sd_was"] = HELD_OUT
         return fitted
 

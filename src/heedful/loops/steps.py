@@ -14,7 +14,8 @@ from heedful.core import Finding, FitError, Item, Promise, UsageError
 from heedful.elicitation import labels_needed
 from heedful.evaluation import ranking, win_rates
 from heedful.evaluation.rows import report
-from heedful.feedback import iter_parts, write_rejects, writer
+from heedful.feedback import iter_parts, refuse_overwriting, write_rejects, writer
+from heedful.feedback.streams import locate
 from heedful.loops.asking import known_items
 from heedful.loops.fitting import choose_criterion, choose_fitter, described, items_recur
 from heedful.loops.wording import texts_of
@@ -99,9 +100,9 @@ def pick_best(
 def _pick_one(
     fitted: FittedPosterior | HeadPosterior, items: Sequence[Item], notes: Mapping[str, str], pessimism: float
 ) -> dict[str, Any]:
+    """`notes` says by name why an item is not placed ("": it is)."""
     from heedful.sampling import pick
 
-    """`notes` says by name why an item is not placed ("": it is)."""
     why = [notes.get(item.system or item.key, "") for item in items]
     known = [row for row, note in enumerate(why) if not note]
     listed: list[dict[str, Any]] = [
@@ -140,8 +141,11 @@ def convert(
     progress: Callable[[str], None] = lambda _: None,
     **reading: Any,
 ) -> dict[str, Any]:
-    """Write feedback as another format, a chunk at a time; rejects, if any, go to `out` + ".rejects.jsonl"."""
-    _refuse_overwriting(sources, out)
+    """Write feedback as another format, a chunk at a time; rejects, if any, go to `out` + ".rejects.jsonl".
+
+    Raises UsageError where `out` is one of the files read.
+    """
+    refuse_overwriting(out, (place.path for place in locate(sources)[0]))
     read = 0
     rejects: list[Reject] = []
     with writer(out, format=to) as target:
@@ -163,11 +167,6 @@ def convert(
         "written": written.written,
         "lost": written.lost,
     }
-
-
-def _refuse_overwriting(sources: Sequence[str], out: str) -> None:
-    if any(Path(source).exists() and Path(out).exists() and Path(source).samefile(out) for source in sources):
-        raise UsageError("this is the file that is read", where=out, fix="write to another file")
 
 
 def _refuse_unknown(fitted: FittedPosterior, candidates: Sequence[Sequence[Item]]) -> None:

@@ -27,6 +27,8 @@ _PENDING = 1 << 22
 OUTCOMES = 3
 # Weights beyond this, or below its inverse, have squares that 64 bits cannot sum.
 _HEAVIEST = 1e100
+# Larger numbers of items than this are believed if told, or if comparisons could have met half of them.
+_MOST_SEEN = 10_000_000
 _ITEMS = "number items from 0, and let `items` say how many there are"
 _OUTCOMES = "write 1 where the first won, −1 where the second won, 0 for a tie, in a signed type"
 
@@ -78,16 +80,20 @@ def count(first: Any, second: Any, outcome: Any, items: int | None = None, *, we
     items: how many there are; None takes the largest number seen. weight [v]: of each vote, at least 0; None is 1 each.
 
     Raises UsageError, naming the row, for a number that is no item, an outcome other than 1, 0, −1, an item against
-    itself, or a weight that is negative, not finite, above 1e100 or (but for 0) below 1e-100.
+    itself, or a weight that is negative, not finite, above 1e100 or (but for 0) below 1e-100; where `items` is None,
+    for numbers beyond both 10 million and four times the comparisons.
     """
     arrays = (first, second, outcome) if weight is None else (first, second, outcome, weight)
     return count_chunks([arrays], seen(first, second) if items is None else items)
 
 
 def seen(first: Any, second: Any) -> int:
-    """How many items there are by the largest number seen."""
+    """How many items there are by the largest number seen. Raises UsageError where most of so many were not seen."""
     ids = [_whole(a, name) for a, name in ((first, "first"), (second, "second"))]
-    return max((int(a.max()) + 1 for a in ids if len(a)), default=0)
+    items = max((int(a.max()) + 1 for a in ids if len(a)), default=0)
+    if items > max(_MOST_SEEN, 4 * len(ids[0])):
+        raise UsageError(f"{len(ids[0])} comparisons, and an item numbered {items - 1}", where="count", fix=_ITEMS)
+    return items
 
 
 def count_chunks(chunks: Iterable[Sequence[Any]], items: int) -> PairCounts:

@@ -17,6 +17,7 @@ from heedful.preference.own_scales import told_apart, too_many
 from heedful.preference.prediction import Reading
 from heedful.preference.signals import sort_without_position
 
+OWN_SCALES = "fit.own_scales"
 _EXAMPLES = 5
 
 
@@ -254,7 +255,7 @@ def scales(readings: Iterable[Reading]) -> list[Finding]:
             f"strictness varies by {reading.sds[0]:.2g} nats, from {lenient!r} ({strict.min():+.2f}, the most lenient) "
             f"to {severe!r} ({strict.max():+.2f})."
         )
-        found.append(Finding("fit.own_scales", "note", message, count=len(strict), examples=(severe, lenient)))
+        found.append(Finding(OWN_SCALES, "note", message, count=len(strict), examples=(severe, lenient)))
     return found
 
 

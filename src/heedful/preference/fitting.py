@@ -32,7 +32,7 @@ from heedful.preference.instruments import (
 from heedful.preference.items import ItemsFit, fit_items
 from heedful.preference.likelihoods import Likelihood
 from heedful.preference.observations import NO_LIKELIHOOD, judges_beside_people, observe
-from heedful.preference.options import DRAWS, check, check_choices, check_numbers, features_of_head
+from heedful.preference.options import DRAWS, check, check_choices, check_numbers, check_table, features_of_head
 from heedful.preference.own_scales import own_scales
 from heedful.preference.pairs import Pairs
 from heedful.preference.posterior import FittedPosterior
@@ -123,6 +123,7 @@ def fit(
 
     Raises FitError where no vote has a likelihood, UsageError where the arguments do not go together.
     """
+    check_table(table)
     check(utility, features, prior_sd, critiques)
     check_choices(ties=ties, clusters=clusters, judges=judges, scales=scales, pace=pace)
     check_numbers(draws, seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from heedful.core import UsageError
+from heedful.feedback import Table
 from heedful.models import Encoder
 from heedful.preference.critiques import Extractor
 
@@ -27,6 +28,12 @@ def check(utility: str, features: Encoder | None, prior_sd: float | str | None, 
     if isinstance(prior_sd, float | int) and not prior_sd > 0:
         fix = "give a number above 0, or None"
         raise UsageError(f"a standard deviation is above 0, not {prior_sd}", where="prior_sd", fix=fix)
+
+
+def check_table(table: Any) -> None:
+    if not isinstance(table, Table):
+        fix = "give the table of what heedful.read gave: heedful.read(...).table"
+        raise UsageError(f"votes are fitted from a table, not from {type(table).__name__!r}", where="table", fix=fix)
 
 
 def features_of_head(features: Encoder | None, **given: Any) -> Encoder:

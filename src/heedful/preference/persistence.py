@@ -19,7 +19,7 @@ FORMAT = "heedful.posterior"
 VERSION = 3
 # Version 2 had no scales of raters.
 READABLE = (2, 3)
-_JSON, _ARRAYS = "posterior.json", "posterior.safetensors"
+SAVED_AS = _JSON, _ARRAYS = "posterior.json", "posterior.safetensors"
 
 
 class Saved:
@@ -54,7 +54,7 @@ def load(folder: str | Path) -> Any:
         if not isinstance(made, Saved):
             raise ValueError(f"{_JSON} holds nothing that was saved")
         return made
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise _damaged(folder, str(error)) from error
 
 
@@ -76,13 +76,13 @@ def _document(folder: Path) -> Named:
     path = folder / _JSON
     try:
         document = json.loads(path.read_text("utf-8", "surrogatepass"), object_hook=_Values)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise InputError(
             "there is no posterior here",
             where=str(folder),
             fix="give a folder that `heedful fit --out` or .save() wrote",
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _damaged(folder, f"{_JSON}: {error}") from error
     if not isinstance(document, Named) or document.get("format") != FORMAT:
         raise InputError("this is not a saved posterior", where=str(path))

@@ -20,6 +20,7 @@ from heedful.feedback import Table
 from heedful.models import Encoder
 from heedful.preference.likelihoods import summed
 from heedful.preference.noise import mirrored
+from heedful.preference.options import check_choices, check_numbers, check_table
 from heedful.preference.pairs import PairModel
 from heedful.preference.posterior import FittedPosterior
 from heedful.preference.prediction import Reading
@@ -63,6 +64,9 @@ def fit_raters(
 
     Raises FitError where no comparison is usable or none names its rater, UsageError where an argument is wrong.
     """
+    check_table(table)
+    check_choices(clusters=clusters)
+    check_numbers(draws, seed)
     if model not in ("lapse", "sharpness", "auto"):
         raise UsageError(f"{model!r} is no model of raters", where="model", fix="choose 'lapse', 'sharpness' or 'auto'")
     votes = rater_votes(table, criterion, style)

@@ -86,7 +86,7 @@ def rater_votes(table: Table, criterion: str, style: Encoder | None, scale: Floa
     if votes is None:
         raise FitError(
             f"no comparison on the criterion {criterion!r}",
-            fix="give comparisons; the reliability of raters is not fitted to other kinds",
+            fix="give comparisons, or use `heedful.fit` for the scales of raters who graded",
         )
     raters, rater = _raters(table, votes.row)
     shown = table.column("shown").fill_null(False).to_numpy()[votes.row].astype(np.intp)

@@ -11,11 +11,13 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from heedful.core import FitError, HeedfulError, InputError, Item, UsageError
-from heedful.feedback import Feedback, read, read_candidates, write_rejects
+from heedful.feedback import Feedback, read, read_candidates, refuse_overwriting, write_rejects
 from heedful.loops import Decision, Options, decide
+from heedful.preference.persistence import SAVED_AS
 from heedful.report.write import write_report
 
 REJECTS, POSTERIOR = "rejects.jsonl", "posterior"
+_ELSEWHERE = "name another --out"
 
 
 def run(
@@ -49,13 +51,15 @@ def run(
     """
     start = time.perf_counter()
     options = Options(criterion, utility, features, questions, seed)
-    if out is not None and Path(out).exists() and not Path(out).is_dir():
-        raise InputError("the report goes into a folder, and this is a file", where=str(out), fix="name another --out")
+    if out is not None:
+        _refuse_place(Path(out))
     progress("Reading feedback")
     groups = read_candidates(str(candidates)) if isinstance(candidates, str | Path) else _checked(candidates)
     found = read(feedback, format=format, mapping=mapping, texts=texts, strict=strict)
     for source in found.sources:
         progress(f"{source.path}: {source.format}, {source.accepted:,} of {source.read:,} judgements accepted")
+    if out is not None:
+        refuse_overwriting(Path(out) / REJECTS, (source.path for source in found.sources))
     if len(found.table) == 0:
         raise _nothing_accepted(found)
     with threadpool_limits(1):  # small matrices: a second BLAS thread costs more than it brings
@@ -73,6 +77,17 @@ def run(
     return decision
 
 
+def _refuse_place(folder: Path) -> None:
+    """Raises InputError where the report would take the place of what heedful did not write."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError("the report goes into a folder, and this is a file", where=str(folder), fix=_ELSEWHERE)
+    place = folder / POSTERIOR
+    others = sorted({file.name for file in place.iterdir()} - set(SAVED_AS)) if place.is_dir() else []
+    if others:
+        what = f"the posterior is saved here, but there are other files ({', '.join(others[:3])})"
+        raise InputError(what, where=str(place), fix=_ELSEWHERE)
+
+
 def _title(feedback: Feedback) -> str:
     names = [Path(source.path).name for source in feedback.sources]
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
@@ -88,7 +103,7 @@ def _write(decision: Decision, folder: Path) -> None:
         raise HeedfulError(
             f"the report could not be written ({error.strerror or error})",
             where=str(error.filename or folder),
-            fix="free some space, or name another --out",
+            fix=f"free some space, or {_ELSEWHERE}",
         ) from error
     write_report(decision.summary, folder)
 

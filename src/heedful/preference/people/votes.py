@@ -14,6 +14,7 @@ from heedful.core import FitError, Floats, InputError, UsageError
 from heedful.feedback import Table
 from heedful.models import Encoder, standardised
 from heedful.preference.observations import Comparisons, Indices, Observations, observe
+from heedful.preference.options import check_table
 from heedful.preference.pair_models import PairModel
 from heedful.preference.pairs import Pairs
 from heedful.preference.people import checks
@@ -64,6 +65,7 @@ class PairVotes:
         read by their choice alone. `criterion` is "overall" where nothing says otherwise. Raises FitError where nothing
         remains, InputError for items that `like` does not know.
         """
+        check_table(table)
         if like is not None and features is not None:
             raise UsageError("features are those of the votes fitted", where="PairVotes", fix="leave out features")
         criterion = criterion or (like.criterion if like else "overall")
@@ -220,12 +222,12 @@ class PairVotes:
 
 def pair_votes(votes: PairVotes | Table) -> PairVotes:
     """The votes themselves, or the comparisons between systems in a table, as `PairVotes.of` reads them."""
-    return PairVotes.of(votes) if isinstance(votes, Table) else votes
+    return votes if isinstance(votes, PairVotes) else PairVotes.of(votes)
 
 
 def votes_like(votes: PairVotes | Table, fitted: PairVotes, where: str) -> PairVotes:
     """Votes on the items or features that were fitted, a table read accordingly; else InputError."""
-    return PairVotes.of(votes, like=fitted) if isinstance(votes, Table) else votes.matched(fitted, where)
+    return votes.matched(fitted, where) if isinstance(votes, PairVotes) else PairVotes.of(votes, like=fitted)
 
 
 def _comparisons(seen: Observations) -> tuple[Indices, Indices, Indices, Floats, dict[str, int]]:
