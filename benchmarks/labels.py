@@ -6,7 +6,8 @@ Labels that a set holds already are revealed when its rule asks for them: a ques
 vote on that pair not yet seen. All rules begin with the same labels, asked at random. Utilities are linear with a
 Gaussian prior (one feature an item where systems are compared), its width chosen by the evidence at every third fit;
 features of texts are style and n-grams, or, with a sentence encoder (see heads.py), its embeddings beside them. Every
-rule of `heedful.elicitation.RULES` is run; one that does not apply is left out with the reason.
+rule of `heedful.elicitation.RULES` is run; one that does not apply is left out with the reason. Of systems, expected
+information is also asked for by a posterior under a prior so wide that it is about none.
 
 Two numbers a rule, each paired with asking at random over seeds: the mean log loss along the curve (over log labels),
 less that of asking at random; and the labels that it takes to reach the loss that asking at random reaches, on average,
@@ -31,7 +32,7 @@ import polars as pl
 
 import heedful
 from heads import DATA, interval, sentences
-from heedful.core import Floats, HeedfulError, Item, Scores
+from heedful.core import Floats, HeedfulError, Item, Scores, UsageError
 from heedful.elicitation import RULES
 from heedful.evaluation.rows import contexts
 from heedful.feedback import Table
@@ -49,13 +50,21 @@ PARTS, POINTS = 3, 10  # one of three parts of the contexts is held out; fits a 
 _WIDTH_EVERY = 3
 
 
+# Asking on a posterior whose prior has this width (nats), about as none would; what is learnt is measured as ever.
+WIDE, WIDE_PRIOR = "information, wide prior", 10.0
+
+
 @dataclass(frozen=True)
 class Pool:
-    """Features [n, d] of the items, the votes that can be asked for, and those held out, which have no ties."""
+    """Features [n, d] of the items, the votes that can be asked for, and those held out, which have no ties.
+
+    `systems`: each feature is an item.
+    """
 
     x: Floats
     asked: Votes
     held: Votes
+    systems: bool = False
 
     def within(self, first: int, most: int) -> tuple[int, int]:
         """Labels at both ends of the curve, as far as there are so many."""
@@ -132,7 +141,7 @@ def real(name: str, seed: int) -> Pool:
     """A real set, a third of its contexts held out."""
     x, votes = read_set(name)
     part = folds(votes.groups, PARTS, np.random.default_rng(seed))
-    return Pool(x, votes.take(part != 0), votes.take((part == 0) & ~votes.tied))
+    return Pool(x, votes.take(part != 0), votes.take((part == 0) & ~votes.tied), name == "llmfao")
 
 
 def arena(name: str, seed: int) -> Pool:
@@ -142,7 +151,7 @@ def arena(name: str, seed: int) -> Pool:
     votes = Votes.read(seen, np.arange(3000))
     first, second = np.triu_indices(20, 1)
     truth = world.win_probability([seen.names[row] for row in first], [seen.names[row] for row in second])
-    return Pool(np.eye(20), votes, Votes.of(first, second, truth))
+    return Pool(np.eye(20), votes, Votes.of(first, second, truth), True)
 
 
 def language(name: str, seed: int) -> Pool:
@@ -172,13 +181,16 @@ SETS: dict[str, tuple[Callable[[str, int], Pool], int, int]] = {
 def course(pool: Pool, rule: str, labels: Sequence[int], seed: int) -> Course:
     """Ask by the rule until there are as many labels as the last of `labels`, fitting at each."""
     rng, start, choosing = np.random.default_rng(seed), time.process_time(), 0.0
+    if rule == WIDE and not pool.systems:
+        raise UsageError("the width of a prior on weights of texts is not one of utilities")
     waiting = _by_pair(pool.asked, rng)
     seen = [_reveal(waiting, pair) for pair in rng.choice(list(waiting), labels[0], replace=False)]
     fitted = _fitted(pool, seen, None, rng)
     losses = [_loss(fitted, pool)]
     for place, wanted in enumerate(labels[1:], 1):
         begun = time.process_time()
-        seen += _answers(RULES[rule], Known(fitted, pool.x), waiting, wanted - len(seen), rng)
+        known = Known(_fitted(pool, seen, WIDE_PRIOR, rng) if rule == WIDE else fitted, pool.x)
+        seen += _answers(RULES[rule.split(",")[0]], known, waiting, wanted - len(seen), rng)
         choosing += time.process_time() - begun
         kept = None if place % _WIDTH_EVERY == 0 else fitted.facts["prior"]["sd"]
         fitted = _fitted(pool, seen, kept, rng)
@@ -231,6 +243,8 @@ def _loss(fitted: FittedHead, pool: Pool) -> float:
 def measured(name: str, rules: Sequence[str], seed: int, points: int, scale: float) -> dict[str, Any]:
     """The courses of all rules on one seed; for a rule that does not apply, why."""
     make, first, most = SETS[name]
+    if not rules:
+        return {}
     pool = make(name, seed)
     first, most = pool.within(first, round(most * scale))
     labels = np.unique(np.geomspace(first, most, points).round().astype(int)).tolist()
@@ -317,10 +331,10 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="the arena and, where there is data, PandaLM; short curves"
     )
-    parser.add_argument("--out", type=Path, help="a JSON file to add the courses to, and to summarise")
+    parser.add_argument("--out", type=Path, help="a JSON file to add to what is not yet in it, and to summarise")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--data", nargs="+", choices=list(SETS), default=list(SETS))
-    parser.add_argument("--rules", nargs="+", choices=list(RULES), default=list(RULES))
+    parser.add_argument("--rules", nargs="+", choices=[*RULES, WIDE], default=[*RULES, WIDE])
     parser.add_argument("--summary", action="store_true", help="only summarise --out")
     options = parser.parse_args()
     names = [
@@ -334,7 +348,8 @@ def main() -> None:
         seeds, points, scale = (2, 3, 0.2) if options.quick else (options.seeds, POINTS, 1.0)
         courses = kept.setdefault(name, {}).setdefault("courses", {})
         for seed in range(seeds):
-            courses[str(seed)] = courses.get(str(seed), {}) | measured(name, rules, seed, points, scale)
+            own = courses.setdefault(str(seed), {})
+            own |= measured(name, [rule for rule in rules if rule not in own], seed, points, scale)
             _write(kept, options.out)
     for name, found in kept.items():
         found["summary"] = summarised(
