@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from heedful.core import AcquisitionRule, Floats, Item, Queries, UsageError
+from heedful.core import Floats, Item, Queries, UsageError
+from heedful.elicitation.asking import check_batch, chunks, nothing, queries, single_gains
 from heedful.elicitation.beliefs import Beliefs, Indices
-from heedful.elicitation.information import Histories, entropy, information_gain, one_sided_gain
+from heedful.elicitation.information import Histories, entropy, one_sided_gain
 
-# Pairs looked at in one go: bounds the memory to about draws · _CHUNK numbers.
-_CHUNK = 2048
 # Of pairs in the order of their bounds, so many are looked at before asking whether the next could still be better.
 _AHEAD = 64
 
@@ -41,22 +40,22 @@ class ExpectedInformationGain:
     histories: int = 128
 
     def __post_init__(self) -> None:
-        _check_batch(self.batch)
+        check_batch(self.batch)
         if self.histories < 1:
             raise UsageError(f"histories is at least 1, not {self.histories}", where="ExpectedInformationGain")
 
     def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
         if not len(pool):
-            return _nothing()
-        beliefs = Beliefs.of(posterior, pool)
-        gains = _single_gains(beliefs)
+            return nothing()
+        beliefs = Beliefs.of(posterior, pool, rng)
+        gains = single_gains(beliefs)
         if not self.diversity:
-            return _queries(beliefs, np.argsort(-gains, kind="stable")[: self.batch], gains)
-        search = _Greedy(beliefs, gains, Histories.none(len(beliefs.draws), limit=self.histories))
+            top = np.argsort(-gains, kind="stable")[: self.batch]
+            return queries(beliefs, top, gains[top])
+        search = _Greedy(beliefs, gains, Histories.none(beliefs.view.size, limit=self.histories))
         steps = [search.step(rng) for _ in range(min(self.batch, len(beliefs)))]
         chosen = np.array([pair for pair, _ in steps], dtype=np.intp)
-        gains[chosen] = [gain for _, gain in steps]
-        return _queries(beliefs, chosen, gains)
+        return queries(beliefs, chosen, np.array([gain for _, gain in steps]))
 
 
 @dataclass(frozen=True)
@@ -70,17 +69,17 @@ class Uncertainty:
     batch: int = 10
 
     def __post_init__(self) -> None:
-        _check_batch(self.batch)
+        check_batch(self.batch)
 
     def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
         if not len(pool):
-            return _nothing()
-        beliefs = Beliefs.of(posterior, pool)
+            return nothing()
+        beliefs = Beliefs.of(posterior, pool, rng)
         predicted = np.full(len(beliefs), np.log(2))
-        for pairs in _chunks(np.flatnonzero(beliefs.known())):
+        for pairs in chunks(np.flatnonzero(beliefs.known())):
             predicted[pairs] = entropy(beliefs.outcomes(pairs).mean(axis=1))
         chosen = np.argsort(-predicted, kind="stable")[: self.batch]
-        return _queries(beliefs, chosen, _single_gains(beliefs))
+        return queries(beliefs, chosen, single_gains(beliefs, chosen))
 
 
 @dataclass(frozen=True)
@@ -90,22 +89,15 @@ class Random:
     batch: int = 10
 
     def __post_init__(self) -> None:
-        _check_batch(self.batch)
+        check_batch(self.batch)
 
     def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
         if not len(pool):
-            return _nothing()
-        beliefs = Beliefs.of(posterior, pool)
+            return nothing()
+        beliefs = Beliefs.of(posterior, pool, rng)
         chosen = rng.permutation(len(beliefs))[: self.batch]
         share = np.full(len(chosen), len(chosen) / len(beliefs))
-        return replace(_queries(beliefs, chosen, _single_gains(beliefs)), propensity=share)
-
-
-RULES: Mapping[str, type[AcquisitionRule]] = {
-    "information": ExpectedInformationGain,
-    "uncertainty": Uncertainty,
-    "random": Random,
-}
+        return replace(queries(beliefs, chosen, single_gains(beliefs, chosen)), propensity=share)
 
 
 class _Greedy:
@@ -116,7 +108,7 @@ class _Greedy:
         self.beliefs, self.histories = beliefs, histories
         self.bounds = np.where(known, gains, -np.inf)
         self.unknown = np.where(known, -np.inf, gains)
-        self.asked = np.zeros(beliefs.draws.shape[1], dtype=np.intp)
+        self.asked = np.zeros(len(beliefs.unknown()), dtype=np.intp)
         self.fresh = True  # the bounds are the gains
 
     def step(self, rng: np.random.Generator) -> tuple[int, float]:
@@ -137,7 +129,7 @@ class _Greedy:
             return int(np.argmax(self.bounds))
         order = np.argsort(-self.bounds, kind="stable")
         best, top = int(order[0]), -np.inf
-        for pairs in _chunks(order[: int(np.isfinite(self.bounds).sum())], _AHEAD):
+        for pairs in chunks(order[: int(np.isfinite(self.bounds).sum())], _AHEAD):
             if self.bounds[pairs[0]] <= top:
                 break
             self.bounds[pairs] = self.histories.gain(self.beliefs.outcomes(pairs))
@@ -158,32 +150,3 @@ def _asked_before(beliefs: Beliefs, asked: Indices, pairs: Indices) -> Indices:
     """How often the unknown item of each pair was asked about in this batch; of two unknown ones the fewer."""
     often = np.where(beliefs.unknown(), asked, np.iinfo(np.intp).max)
     return np.asarray(np.minimum(often[beliefs.first[pairs]], often[beliefs.second[pairs]]))
-
-
-def _single_gains(beliefs: Beliefs) -> Floats:
-    """The gain of each pair on its own [n]."""
-    known = beliefs.known()
-    gains = np.full(len(beliefs), one_sided_gain(np.zeros(1, dtype=np.intp))[0])
-    for pairs in _chunks(np.flatnonzero(known)):
-        gains[pairs] = information_gain(beliefs.outcomes(pairs))
-    return gains
-
-
-def _chunks(pairs: Indices, size: int = _CHUNK) -> Iterator[Indices]:
-    for start in range(0, len(pairs), size):
-        yield pairs[start : start + size]
-
-
-def _queries(beliefs: Beliefs, chosen: Indices, gains: Floats) -> Queries:
-    """The questions chosen with the gains [n] of all, at a cost of 1 each, for anyone to answer."""
-    questions = tuple(beliefs.pairs[pair] for pair in chosen.tolist())
-    return Queries(questions, (None,) * len(chosen), gains[chosen], np.ones(len(chosen)))
-
-
-def _nothing() -> Queries:
-    return Queries((), (), np.zeros(0), np.zeros(0))
-
-
-def _check_batch(batch: int) -> None:
-    if batch < 1:
-        raise UsageError(f"a batch is of at least 1 question, not {batch}", where="batch")

@@ -109,7 +109,7 @@ def _pick_one(
     ]
     best, probability = None, None
     if known:
-        promise: Promise = fitted.model["promise"] or "credible"
+        promise: Promise | None = fitted.model["promise"]
         [choice] = pick(fitted, [[items[row] for row in known]], pessimism=pessimism, promise=promise)
         if all(note in ("", WINLESS) for note in why):
             best, probability = known[choice.best], choice.probability_best

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from heedful.core import Finding, FitError
+from heedful.core import Finding, FitError, Promise
+from heedful.preference.effects import widths_of
 from heedful.preference.identification import ALONE, ISLAND, SEPARATED, UNDEFEATED, UNSETTLED, WINLESS
 from heedful.preference.instruments import Grades, Observations, distinct, is_weighted, sort_of
 from heedful.preference.likelihoods import Likelihood
 from heedful.preference.observations import FITTED_KINDS
-from heedful.preference.own_scales import too_many
+from heedful.preference.own_scales import told_apart, too_many
 from heedful.preference.prediction import Reading
 from heedful.preference.signals import sort_without_position
 
@@ -123,6 +124,20 @@ def _positions(observations: Observations) -> list[Finding]:
     ]
 
 
+def chosen(rules: Mapping[str, int], promise: Promise | None) -> list[Finding]:
+    """Questions that were asked because of earlier answers, by rule, and what that leaves of intervals."""
+    if not rules:
+        return []
+    asked = f"{sum(rules.values()):,} questions were chosen by what earlier answers said ({', '.join(rules)})"
+    if promise is not None:
+        message = f"{asked}; intervals hold on average over utilities drawn from the prior all the same."
+        return [Finding("fit.chosen_by_answers", "note", message, count=sum(rules.values()))]
+    message = f"{asked}, and no interval of a fit without a prior holds then: none is given."
+    fix = "Fit with a prior that you mean, such as prior_sd=1.0. A fit to comparisons makes no use of propensities: "
+    fix += "docs/elicitation.md says what does, and what else holds."
+    return [Finding("intervals.chosen_by_answers", "warning", message, fix, sum(rules.values()))]
+
+
 def critiques(number: int, silent: int) -> list[Finding]:
     """How many critiques were read, and in how many nothing was found."""
     if not number:
@@ -149,17 +164,17 @@ def silent(observations: Observations, likelihoods: Sequence[Likelihood]) -> lis
 
 
 def in_common(observations: Observations, likelihoods: Sequence[Likelihood]) -> list[Finding]:
-    """Instruments whose raters are too many to have scales of their own."""
+    """Instruments whose raters, with the items, are too many to have scales of their own."""
     n, found = len(observations.names), []
     for likelihood in likelihoods:
         votes = observations.instruments.get(likelihood.kind)
         if not isinstance(votes, Grades) or votes.rater is None or likelihood.kind in observations.judged:
             continue
         raters = len(np.unique(votes.rater[votes.rater >= 0]))
-        if too_many(raters, n):
-            message = f"The {raters:,} raters who gave votes of the sort {likelihood.kind!r} share one scale: too many "
-            message += "for a leniency and a stretch of each."
-            fix = "Take a sample of the raters where some are more lenient than others."
+        if too_many(raters, n) or (told_apart(votes, n) and not widths_of(likelihood)):
+            message = f"The {raters:,} raters who gave votes of the sort {likelihood.kind!r} share one scale: "
+            message += f"with {n:,} items they are too many for a leniency and a stretch of each."
+            fix = "Take a sample of raters or items, where some raters are more lenient than others."
             found.append(Finding("fit.scale_in_common", "note", message, fix, raters))
     return found
 
@@ -213,6 +228,16 @@ def contradicting(kinds: Sequence[str]) -> list[Finding]:
         )
         for kind in kinds
     ]
+
+
+def unsettled() -> Finding:
+    """No sharpness of instruments beside one another was found."""
+    return Finding(
+        "fit.sharpness_unsettled",
+        "warning",
+        "How sharp judgements of one sort are beside another could not be found; all are taken as equally sharp.",
+        "Compare with fits to each sort alone.",
+    )
 
 
 def scales(readings: Iterable[Reading]) -> list[Finding]:
