@@ -9,6 +9,7 @@ import pytest
 
 import heedful
 from heedful.core import InputError, Item, UsageError
+from heedful.elicitation import RULES
 from heedful.feedback import HiredRater, Record, Table, read, read_raters, write_questions
 from heedful.loops import Wanted, ask, fit_to_ask, fitting, next_questions
 from heedful.worlds import ArenaWorld, SimulatedRaters, collect
@@ -110,6 +111,17 @@ def test_the_cheapest_are_asked_first_while_they_can_be_paid(
     wanted: Wanted, slots: list[tuple[str | None, float]]
 ) -> None:
     assert wanted.slots(20) == slots
+
+
+@pytest.mark.parametrize("rule", [name for name in RULES if name != "copeland"])  # which takes counts of duels
+def test_every_rule_can_be_asked_by_name(rule: str) -> None:
+    table, hired = arena(), (HiredRater("a", 2.0, 1), HiredRater("b", 3.0, 2))
+    asked = ask(fit_to_ask(table), table, wanted=Wanted(rule, budget=9.0, raters=hired))
+    assert 1 <= len(asked.questions) <= 3
+    assert {question.rule for question in asked.questions} == {rule}
+    assert sum(question.cost for question in asked.questions) <= 9.0
+    costs = {"a": 2.0, "b": 3.0}
+    assert all(question.rater and question.cost == costs[question.rater] for question in asked.questions)
 
 
 def test_raters_who_cannot_be_paid_are_said() -> None:

@@ -6,15 +6,15 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from heedful.core import Finding, Floats, Item, Queries, UsageError, decode_parts, encode_parts
-from heedful.elicitation import RULES, ExpectedInformationGain, context_pairs, item_pairs
+from heedful.core import AcquisitionRule, Finding, Floats, Item, Queries, UsageError, decode_parts, encode_parts
+from heedful.elicitation import RULES, ExpectedInformationGain, Respondent, context_pairs, item_pairs
 from heedful.evaluation.rows import report
 from heedful.feedback.asked import Question
 from heedful.feedback.hired import HiredRater
@@ -67,7 +67,7 @@ class Wanted:
     def slots(self, most: int) -> list[tuple[str | None, float]]:
         """Who answers each question and at what cost, as many as can be paid for, at most `most`.
 
-        The cheapest are asked first: all raters are taken to be equally good.
+        The cheapest are asked first: all raters are taken to be equally good. (Rules that choose raters do as they do.)
         """
         limit = self.questions or (most if self.budget else _QUESTIONS)
         offers: Iterable[tuple[str | None, float]] = repeat((None, 1.0)) if not self.raters else self._offers(most)
@@ -127,11 +127,20 @@ def ask(
     slots = wanted.slots(len(worth))
     if not slots:
         return Asked((), "The budget and the raters' capacities pay for no question.", most)
-    chosen = RULES[wanted.rule](batch=len(slots))(fitted, worth, rng=rng)  # type: ignore[call-arg]
+    chosen = _rule(wanted, len(slots))(fitted, worth, rng=rng)
     about = {"criterion": fitted.criterion, "rule": wanted.rule, "posterior": posterior_id(fitted, table)}
     pairs = _shown(chosen.items, table, candidates, about["posterior"])
     questions = tuple(_questions(chosen, pairs, slots, about))
     return Asked(questions, _why_fewer(len(questions), len(worth), wanted), most)
+
+
+def _rule(wanted: Wanted, batch: int) -> AcquisitionRule:
+    """The rule; one that chooses among raters is told who they are and what may be spent."""
+    rule: Any = RULES[wanted.rule]
+    if not wanted.raters or "raters" not in {field.name for field in fields(rule)}:
+        return rule(batch=batch)  # type: ignore[no-any-return]
+    raters = tuple(Respondent(one.id, one.cost, one.capacity) for one in wanted.raters)
+    return rule(batch=batch, raters=raters, budget=wanted.budget or math.inf)  # type: ignore[no-any-return]
 
 
 def _by_gain(
