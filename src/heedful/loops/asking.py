@@ -42,12 +42,13 @@ _GIVE = "Give --candidates: outputs to ask about."
 class Wanted:
     """What may be asked.
 
-    `rule` is a name in `heedful.elicitation.RULES`. At most `questions` (10 where neither they nor a budget are given),
-    costing at most `budget` in all: each what its rater costs, or 1 where no `raters` are given. An answer must be
+    `rule` is a name in `heedful.elicitation.RULES`; "auto" is "information" about systems and "random" about texts,
+    where no rule was found to be better (docs/benchmarks.md). At most `questions` (10 where neither they nor a budget
+    are given), costing at most `budget` in all: each what its rater costs, or 1 without `raters`. An answer must be
     expected to tell `least` nats. Raises UsageError where one of these is out of range.
     """
 
-    rule: str = "information"
+    rule: str = "auto"
     questions: int | None = None
     budget: float | None = None
     raters: tuple[HiredRater, ...] = ()
@@ -55,8 +56,9 @@ class Wanted:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.rule not in RULES:
-            raise UsageError(f"there is no rule {self.rule!r}", where="rule", fix=f"use one of {', '.join(RULES)}")
+        if self.rule not in ("auto", *RULES):
+            fix = f"use auto or one of {', '.join(RULES)}"
+            raise UsageError(f"there is no rule {self.rule!r}", where="rule", fix=fix)
         if self.questions is not None and self.questions < 1:
             raise UsageError(f"questions are at least 1, not {self.questions}", where="questions")
         if self.budget is not None and not 0 < self.budget < math.inf:
@@ -127,16 +129,22 @@ def ask(
     slots = wanted.slots(len(worth))
     if not slots:
         return Asked((), "The budget and the raters' capacities pay for no question.", most)
-    chosen = _rule(wanted, len(slots))(fitted, worth, rng=rng)
-    about = {"criterion": fitted.criterion, "rule": wanted.rule, "posterior": posterior_id(fitted, table)}
+    name = wanted.rule if wanted.rule != "auto" else "information" if _of_systems(fitted) else "random"
+    chosen = _rule(name, wanted, len(slots))(fitted, worth, rng=rng)
+    about = {"criterion": fitted.criterion, "rule": name, "posterior": posterior_id(fitted, table)}
     pairs = _shown(chosen.items, table, candidates, about["posterior"])
     questions = tuple(_questions(chosen, pairs, slots, about))
     return Asked(questions, _why_fewer(len(questions), len(worth), wanted), most)
 
 
-def _rule(wanted: Wanted, batch: int) -> AcquisitionRule:
-    """The rule; one that chooses among raters is told who they are and what may be spent."""
-    rule: Any = RULES[wanted.rule]
+def _of_systems(fitted: FittedPosterior | HeadPosterior) -> bool:
+    """Whether the posterior knows items by name, not by what is written in them."""
+    return isinstance(fitted, FittedPosterior) and bool(fitted.model["utility"] == "items")
+
+
+def _rule(name: str, wanted: Wanted, batch: int) -> AcquisitionRule:
+    """The rule of that name; one that chooses among raters is told who they are and what may be spent."""
+    rule: Any = RULES[name]
     if not wanted.raters or "raters" not in {field.name for field in fields(rule)}:
         return rule(batch=batch)  # type: ignore[no-any-return]
     raters = tuple(Respondent(one.id, one.cost, one.capacity) for one in wanted.raters)
@@ -219,7 +227,7 @@ def _pool(
     rng: np.random.Generator,
 ) -> Sequence[tuple[Item, ...]]:
     """The pairs that could be asked about: systems known to the posterior, else outputs of one context."""
-    if not isinstance(fitted, FittedPosterior) or fitted.model["utility"] != "items":
+    if not isinstance(fitted, FittedPosterior) or not _of_systems(fitted):
         return context_pairs(_candidates_of(table, candidates), rng=rng)
     items = known_items(fitted, table)
     if any(item.context for item in items):
