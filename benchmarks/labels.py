@@ -4,14 +4,17 @@
 
 Labels that a set holds already are revealed when its rule asks for them: a question is a pair of items, its answer a
 vote on that pair not yet seen. All rules begin with the same labels, asked at random. Utilities are linear with a
-Gaussian prior (one feature an item where systems are compared), its width chosen by the evidence at every third fit;
+Gaussian prior (one feature an item where systems are compared), its width chosen at every third fit, by the evidence
+(PandaLM, whose contexts recur: by contexts held out);
 features of texts are style and n-grams, or, with a sentence encoder (see heads.py), its embeddings beside them. Every
-rule of `heedful.elicitation.RULES` is run; one that does not apply is left out with the reason.
+rule of `heedful.elicitation.RULES` is run; one that does not apply is left out with the reason. Of systems, expected
+information is also asked for by a posterior under a prior so wide that it is about none.
 
 Two numbers a rule, each paired with asking at random over seeds: the mean log loss along the curve (over log labels),
 less that of asking at random; and the labels that it takes to reach the loss that asking at random reaches, on average,
-with half the labels, as a multiple of those that random takes. Intervals are t intervals over seeds; seeds split a real
-set anew, so there the variance is corrected for overlap (Nadeau and Bengio 2003).
+with half the labels, as a multiple of those that random takes (the end of the curve, where it is not reached).
+Intervals are t intervals over seeds; seeds split a real set anew, so there the variance is corrected for overlap
+(Nadeau and Bengio 2003).
 """
 
 from __future__ import annotations
@@ -24,14 +27,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
 import heedful
 from heads import DATA, interval, sentences
-from heedful.core import Floats, HeedfulError, Item, Scores
+from heedful.core import Floats, HeedfulError, Item, Scores, UsageError
 from heedful.elicitation import RULES
 from heedful.evaluation.rows import contexts
 from heedful.feedback import Table
@@ -40,7 +43,6 @@ from heedful.preference.heads import Linear, Votes
 from heedful.preference.heads.base import FittedHead
 from heedful.preference.heads.votes import folds
 from heedful.preference.observations import observe
-from heedful.stats import log_loss
 from heedful.worlds import ArenaWorld, LanguageWorld, SimulatedRaters, collect
 
 # The default rule was chosen on these, before the others were looked at.
@@ -49,13 +51,29 @@ PARTS, POINTS = 3, 10  # one of three parts of the contexts is held out; fits a 
 _WIDTH_EVERY = 3
 
 
+# Asking on a posterior whose prior has this width (nats), about as none would; what is learnt is measured as ever.
+WIDE, WIDE_PRIOR = "information, wide prior", 10.0
+_BEST = "it looks for the best item, and here all are to be known"
+_AS_INFORMATION = "asked of anyone in one kind of question, it is expected information"
+OTHER_AIM = {
+    **dict.fromkeys(("thompson", "upper confidence", "boltzmann", "perturbed", "copeland"), _BEST),
+    "mixed": "expected information with a share at random, for inference that weighs by propensity",
+    "gain per cost": _AS_INFORMATION,
+}
+
+
 @dataclass(frozen=True)
 class Pool:
-    """Features [n, d] of the items, the votes that can be asked for, and those held out, which have no ties."""
+    """Features [n, d] of the items, the votes that can be asked for, and those held out, which have no ties.
+
+    `systems`: each feature is an item. `width`: how the width of the prior is chosen; see `Linear`.
+    """
 
     x: Floats
     asked: Votes
     held: Votes
+    systems: bool = False
+    width: Literal["evidence", "held out"] = "evidence"
 
     def within(self, first: int, most: int) -> tuple[int, int]:
         """Labels at both ends of the curve, as far as there are so many."""
@@ -132,7 +150,8 @@ def real(name: str, seed: int) -> Pool:
     """A real set, a third of its contexts held out."""
     x, votes = read_set(name)
     part = folds(votes.groups, PARTS, np.random.default_rng(seed))
-    return Pool(x, votes.take(part != 0), votes.take((part == 0) & ~votes.tied))
+    width: Any = "held out" if name == "PandaLM" else "evidence"  # its contexts recur: see Linear
+    return Pool(x, votes.take(part != 0), votes.take((part == 0) & ~votes.tied), name == "llmfao", width)
 
 
 def arena(name: str, seed: int) -> Pool:
@@ -142,7 +161,7 @@ def arena(name: str, seed: int) -> Pool:
     votes = Votes.read(seen, np.arange(3000))
     first, second = np.triu_indices(20, 1)
     truth = world.win_probability([seen.names[row] for row in first], [seen.names[row] for row in second])
-    return Pool(np.eye(20), votes, Votes.of(first, second, truth))
+    return Pool(np.eye(20), votes, Votes.of(first, second, truth), True)
 
 
 def language(name: str, seed: int) -> Pool:
@@ -172,13 +191,18 @@ SETS: dict[str, tuple[Callable[[str, int], Pool], int, int]] = {
 def course(pool: Pool, rule: str, labels: Sequence[int], seed: int) -> Course:
     """Ask by the rule until there are as many labels as the last of `labels`, fitting at each."""
     rng, start, choosing = np.random.default_rng(seed), time.process_time(), 0.0
+    if rule in OTHER_AIM:
+        raise UsageError(OTHER_AIM[rule])
+    if rule == WIDE and not pool.systems:
+        raise UsageError("the width of a prior on weights of texts is not one of utilities")
     waiting = _by_pair(pool.asked, rng)
     seen = [_reveal(waiting, pair) for pair in rng.choice(list(waiting), labels[0], replace=False)]
     fitted = _fitted(pool, seen, None, rng)
     losses = [_loss(fitted, pool)]
     for place, wanted in enumerate(labels[1:], 1):
         begun = time.process_time()
-        seen += _answers(RULES[rule], Known(fitted, pool.x), waiting, wanted - len(seen), rng)
+        known = Known(_fitted(pool, seen, WIDE_PRIOR, rng) if rule == WIDE else fitted, pool.x)
+        seen += _answers(RULES[rule.split(",")[0]], known, waiting, wanted - len(seen), rng)
         choosing += time.process_time() - begun
         kept = None if place % _WIDTH_EVERY == 0 else fitted.facts["prior"]["sd"]
         fitted = _fitted(pool, seen, kept, rng)
@@ -187,8 +211,8 @@ def course(pool: Pool, rule: str, labels: Sequence[int], seed: int) -> Course:
 
 
 def _fitted(pool: Pool, seen: Sequence[int], width: float | None, rng: np.random.Generator) -> FittedHead:
-    """Linear utilities of the votes seen, under a prior of this width; None lets the evidence choose it."""
-    return Linear(prior_sd=width).fit(pool.x, pool.asked.take(np.array(seen)), rng=rng)
+    """Linear utilities of the votes seen, under a prior of this width; None lets the votes choose it."""
+    return Linear(prior_sd=width, width=pool.width).fit(pool.x, pool.asked.take(np.array(seen)), rng=rng)
 
 
 Pairs = dict[tuple[int, int], list[int]]
@@ -224,13 +248,15 @@ def _answers(rule: Any, posterior: Known, waiting: Pairs, count: int, rng: np.ra
 
 
 def _loss(fitted: FittedHead, pool: Pool) -> float:
-    probability = fitted.prefer(pool.x[pool.held.first], pool.x[pool.held.second])
-    return float(log_loss(probability, pool.held.share).mean())
+    gap = fitted.gap(pool.x[pool.held.first], pool.x[pool.held.second])
+    return float(gap.log_loss(pool.held.share, temperature=1.0).mean())
 
 
 def measured(name: str, rules: Sequence[str], seed: int, points: int, scale: float) -> dict[str, Any]:
     """The courses of all rules on one seed; for a rule that does not apply, why."""
     make, first, most = SETS[name]
+    if not rules:
+        return {}
     pool = make(name, seed)
     first, most = pool.within(first, round(most * scale))
     labels = np.unique(np.geomspace(first, most, points).round().astype(int)).tolist()
@@ -269,47 +295,47 @@ def summarised(courses: Sequence[dict[str, Any]], overlap: float) -> list[dict[s
     labels = base[0]["labels"]
     mean = np.mean([one["loss"] for one in base], axis=0)
     target = float(np.interp(math.log(labels[-1] / 2), np.log(labels), mean))
-    rows = []
-    for rule, found in courses[0].items():
-        if "skipped" in found:
-            rows.append({"rule": rule, "skipped": found["skipped"]})
-            continue
-        own = [one[rule] for one in courses]
-        areas = [area(labels, one["loss"]) for one in own]
-        less = [value - area(labels, one["loss"]) for value, one in zip(areas, base, strict=True)]
-        takes = [[needed(labels, one["loss"], target) for one in some] for some in (own, base)]
-        both = [pair for pair in zip(*takes, strict=True) if all(map(math.isfinite, pair))]
-        times = interval([math.log(one / other) for one, other in both], overlap) if both else (math.nan,) * 3
-        rows.append(
-            {
-                "rule": rule,
-                "seeds": len(own),
-                "mean loss": float(np.mean(areas)),
-                "less random's": interval(less, overlap),
-                "target": target,
-                "labels, times random's": [math.exp(value) for value in times],
-                "reached": [sum(map(math.isfinite, some)) for some in takes],
-                "seconds": float(np.median([one["seconds"] for one in own])),
-                "choosing": float(np.median([one["choosing"] for one in own])),
-            }
-        )
-    return rows
+    return [
+        {"rule": rule, **found} if "skipped" in found else _row(rule, courses, labels, target, overlap)
+        for rule, found in courses[0].items()
+    ]
 
 
-def printed(name: str, rows: Sequence[dict[str, Any]]) -> None:
-    """One table, as Markdown."""
-    head = ("rule", "mean log loss", "less random's", "labels, times random's", "reached", "seconds", "choosing")
-    print(f"\n{name}\n\n| {' | '.join(head)} |\n|{' --- |' * len(head)}")
-    for row in rows:
-        if "skipped" in row:
-            print(f"| {row['rule']} | left out: {row['skipped']} |")
-            continue
-        less, times = row["less random's"], row["labels, times random's"]
-        print(
-            f"| {row['rule']} | {row['mean loss']:.4f} | {less[0]:+.4f} [{less[1]:+.4f}, {less[2]:+.4f}] | "
-            f"{times[0]:.2f} [{times[1]:.2f}, {times[2]:.2f}] | {row['reached'][0]} of {row['seeds']} | "
-            f"{row['seconds']:.1f} | {row['choosing']:.1f} |"
-        )
+def _row(
+    rule: str, courses: Sequence[dict[str, Any]], labels: Sequence[int], target: float, overlap: float
+) -> dict[str, Any]:
+    """One rule on the seeds that it was run on. A curve that does not reach the target is taken to do so at its end."""
+    both = [(one[rule], one["random"]) for one in courses if rule in one]
+    areas = np.array([[area(labels, one["loss"]) for one in pair] for pair in both])
+    takes = np.array([[needed(labels, one["loss"], target) for one in pair] for pair in both])
+    less = (areas[:, 0] - areas[:, 1]).tolist()
+    times = np.log(np.minimum(takes, labels[-1])) @ [1, -1]
+    return {
+        "rule": rule,
+        "seeds": len(both),
+        "mean loss": float(areas[:, 0].mean()),
+        "less random's": interval(less, overlap),
+        "target": target,
+        "labels, times random's": np.exp(interval(times.tolist(), overlap)).tolist(),
+        "reached": np.isfinite(takes).sum(axis=0).tolist(),
+        "seconds": float(np.median([one["seconds"] for one, _ in both])),
+        "choosing": float(np.median([one["choosing"] for one, _ in both])),
+    }
+
+
+HEAD = ("data", "rule", "seeds", "mean log loss", "less random's", "labels, times random's", "reached", "seconds")
+
+
+def row_of(name: str, row: dict[str, Any]) -> str:
+    """A row of the table, as Markdown."""
+    if "skipped" in row:
+        return f"| {name} | {row['rule']} | | | left out: {row['skipped']} | | | |"
+    less, times = row["less random's"], row["labels, times random's"]
+    return (
+        f"| {name} | {row['rule']} | {row['seeds']} | {row['mean loss']:.4f} | "
+        f"{less[0]:+.4f} [{less[1]:+.4f}, {less[2]:+.4f}] | {times[0]:.2f} [{times[1]:.2f}, {times[2]:.2f}] | "
+        f"{row['reached'][0]} | {row['seconds']:.1f} |"
+    )
 
 
 def main() -> None:
@@ -317,10 +343,10 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="the arena and, where there is data, PandaLM; short curves"
     )
-    parser.add_argument("--out", type=Path, help="a JSON file to add the courses to, and to summarise")
+    parser.add_argument("--out", type=Path, help="a JSON file to add to what is not yet in it, and to summarise")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--data", nargs="+", choices=list(SETS), default=list(SETS))
-    parser.add_argument("--rules", nargs="+", choices=list(RULES), default=list(RULES))
+    parser.add_argument("--rules", nargs="+", choices=[*RULES, WIDE], default=[*RULES, WIDE])
     parser.add_argument("--summary", action="store_true", help="only summarise --out")
     options = parser.parse_args()
     names = [
@@ -334,13 +360,16 @@ def main() -> None:
         seeds, points, scale = (2, 3, 0.2) if options.quick else (options.seeds, POINTS, 1.0)
         courses = kept.setdefault(name, {}).setdefault("courses", {})
         for seed in range(seeds):
-            courses[str(seed)] = courses.get(str(seed), {}) | measured(name, rules, seed, points, scale)
+            own = courses.setdefault(str(seed), {})
+            own |= measured(name, [rule for rule in rules if rule not in own], seed, points, scale)
             _write(kept, options.out)
     for name, found in kept.items():
         found["summary"] = summarised(
             list(found["courses"].values()), 1 / (PARTS - 1) if SETS[name][0] is real else 0.0
         )
-        printed(name, found["summary"])
+    print("\n".join([f"| {' | '.join(HEAD)} |", f"|{' --- |' * len(HEAD)}"]))
+    for name, found in kept.items():
+        print("\n".join(row_of(name, row) for row in found["summary"]))
     _write(kept, options.out)
 
 

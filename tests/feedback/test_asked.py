@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,19 @@ def test_any_text_survives_its_key(one: str, two: str, context: str) -> None:
 def test_no_cell_is_a_formula_and_none_is_changed(text: str) -> None:
     assert guarded(text)[:1] not in tuple("=+-@\t\r")
     assert unguarded(guarded(text)) == text
+
+
+@pytest.mark.parametrize("body", ["", "????", "ü", "eJw", "eJwDAA"])
+def test_a_broken_key_is_a_value_error(body: str) -> None:
+    with pytest.raises(ValueError, match="missing or damaged"):
+        opened("heedful1." + body)
+
+
+def test_a_key_that_nests_too_deep_or_swells_is_refused() -> None:
+    for content in (b"[" * 100_000, b" " * (65 << 20)):
+        key = "heedful1." + base64.urlsafe_b64encode(zlib.compress(content)).decode()
+        with pytest.raises(ValueError, match="missing or damaged"):
+            opened(key)
 
 
 def test_contents_in_parts_come_back(tmp_path: Path) -> None:

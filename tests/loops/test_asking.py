@@ -9,8 +9,10 @@ import pytest
 
 import heedful
 from heedful.core import InputError, Item, UsageError
+from heedful.elicitation import RULES
 from heedful.feedback import HiredRater, Record, Table, read, read_raters, write_questions
 from heedful.loops import Wanted, ask, fit_to_ask, fitting, next_questions
+from heedful.models import StyleFeatures
 from heedful.worlds import ArenaWorld, SimulatedRaters, collect
 
 
@@ -110,6 +112,29 @@ def test_the_cheapest_are_asked_first_while_they_can_be_paid(
     wanted: Wanted, slots: list[tuple[str | None, float]]
 ) -> None:
     assert wanted.slots(20) == slots
+
+
+@pytest.mark.parametrize("rule", [name for name in RULES if name != "copeland"])  # which takes counts of duels
+def test_every_rule_can_be_asked_by_name(rule: str) -> None:
+    table, hired = arena(), (HiredRater("a", 2.0, 1), HiredRater("b", 3.0, 2))
+    asked = ask(fit_to_ask(table), table, wanted=Wanted(rule, budget=9.0, raters=hired))
+    assert 1 <= len(asked.questions) <= 3
+    assert {question.rule for question in asked.questions} == {rule}
+    assert sum(question.cost for question in asked.questions) <= 9.0
+    costs = {"a": 2.0, "b": 3.0}
+    assert all(question.rater and question.cost == costs[question.rater] for question in asked.questions)
+
+
+def test_texts_are_asked_about_at_random_by_default_and_systems_by_information() -> None:
+    rng, rows = np.random.default_rng(0), []
+    for number, lengths in enumerate(rng.integers(1, 20, (80, 2))):
+        better = "model_a" if rng.random() < 1 / (1 + np.exp((lengths[1] - lengths[0]) / 4)) else "model_b"
+        texts = {f"response_{side}": "word " * length for side, length in zip("ab", lengths, strict=True)}
+        rows.append({"question": f"{number}", "model_a": "x", "model_b": "y", "winner": better, **texts})
+    table = read(rows).table
+    by_text = heedful.fit(table, utility="features", features=StyleFeatures())
+    for fitted, rule in ((by_text, "random"), (heedful.fit(table), "information")):
+        assert {question.rule for question in ask(fitted, table, wanted=Wanted(least=0)).questions} == {rule}
 
 
 def test_raters_who_cannot_be_paid_are_said() -> None:

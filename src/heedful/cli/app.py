@@ -277,8 +277,11 @@ def ask(
         str | None, typer.Option(help="A file of raters: columns rater, cost (a judgement), capacity (judgements).")
     ] = None,
     rule: Annotated[
-        str, typer.Option(help="Rule that chooses: information, uncertainty, random or another of elicitation.RULES.")
-    ] = "information",
+        str,
+        typer.Option(
+            help="Rule that chooses: information (auto, about systems), random (auto, about texts), uncertainty, ..."
+        ),
+    ] = "auto",
     least: Annotated[
         float, typer.Option(help="Ask nothing whose answer is expected to tell less than so many nats.", min=0)
     ] = 0.001,

@@ -27,6 +27,9 @@ class Diverse:
     features   of questions [n, d]; None: by how much the first is better in each of the posterior's draws
 
     `expected_gain` is each question's own information in nats.
+
+    Beside asking at random it was behind on PandaLM, GSM8K and llmfao, nowhere beyond doubt (docs/benchmarks.md, What
+    asking saves).
     """
 
     batch: int = 10

@@ -149,6 +149,8 @@ class Margin:
     Yang et al. 2024, "Not all preference pairs are created equal": of pairs by one's own policy, those that the implied
     rewards cannot tell apart. `expected_gain` is each question's own information in nats; pairs with an item that the
     posterior knows nothing of have the margin 0.
+
+    Beside asking at random it was behind on all sets of docs/benchmarks.md (What asking saves), nowhere beyond doubt.
     """
 
     batch: int = 10

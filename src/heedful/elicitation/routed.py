@@ -43,6 +43,9 @@ class Routed:
     Gaussian approximations (of the posterior, and of what an answer tells) make the gains of a whole batch exact in the
     covariance, whoever answers. The covariance is that of the posterior's draws. Raises UsageError where these are too
     few to tell a judge's deviation given people's utilities.
+
+    With one to ask, it was beside asking at random ahead on simulated worlds and HH-RLHF, behind on PandaLM, GSM8K and
+    llmfao, nowhere beyond doubt (docs/benchmarks.md, What asking saves).
     """
 
     raters: tuple[Respondent, ...] = (Respondent(),)

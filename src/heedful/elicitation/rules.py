@@ -33,6 +33,9 @@ class ExpectedInformationGain:
     Items that the votes do not place are asked about under the prior that the posterior scores them by; the gain is
     then prior-predictive. Of an item that the posterior knows nothing of, the first question counts ln 2 (a flat prior:
     all that a decided answer can carry), the next ones of the batch as `one_sided_gain` says.
+
+    Beside asking at random it was ahead on simulated systems and HH-RLHF, behind on PandaLM, GSM8K and llmfao, nowhere
+    beyond doubt (docs/benchmarks.md, What asking saves).
     """
 
     batch: int = 10
@@ -64,6 +67,8 @@ class Uncertainty:
 
     A baseline (Lewis and Gale 1994): it does not tell what is not known yet from what people will always differ on, nor
     one question from the next. `expected_gain` is each question's own information in nats.
+
+    Beside asking at random it was behind on all sets of docs/benchmarks.md (What asking saves), nowhere beyond doubt.
     """
 
     batch: int = 10

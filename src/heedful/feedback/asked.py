@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
-from pydantic import ValidationError
-
 from heedful.core import InputError, Item, encode_parts, render
 from heedful.core.items import Author
 from heedful.feedback.record import Record, decode_content
@@ -134,6 +132,6 @@ def opened(key: str) -> dict[str, Any]:
             raise ValueError(_DAMAGED)
         record = json.loads(content)
         Record.model_validate({**record, "value": {"choice": "tie"}})
-    except (ValueError, TypeError, zlib.error, ValidationError) as error:
+    except (ValueError, TypeError, RecursionError, zlib.error) as error:  # ValidationError is a ValueError
         raise ValueError(_DAMAGED) from error
     return dict(record)

@@ -6,15 +6,15 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from heedful.core import Finding, Floats, Item, Queries, UsageError, decode_parts, encode_parts
-from heedful.elicitation import RULES, ExpectedInformationGain, context_pairs, item_pairs
+from heedful.core import AcquisitionRule, Finding, Floats, Item, Queries, UsageError, decode_parts, encode_parts
+from heedful.elicitation import RULES, ExpectedInformationGain, Respondent, context_pairs, item_pairs
 from heedful.evaluation.rows import report
 from heedful.feedback.asked import Question
 from heedful.feedback.hired import HiredRater
@@ -42,12 +42,13 @@ _GIVE = "Give --candidates: outputs to ask about."
 class Wanted:
     """What may be asked.
 
-    `rule` is a name in `heedful.elicitation.RULES`. At most `questions` (10 where neither they nor a budget are given),
-    costing at most `budget` in all: each what its rater costs, or 1 where no `raters` are given. An answer must be
+    `rule` is a name in `heedful.elicitation.RULES`; "auto" is "information" about systems and "random" about texts,
+    where no rule was found to be better (docs/benchmarks.md). At most `questions` (10 where neither they nor a budget
+    are given), costing at most `budget` in all: each what its rater costs, or 1 without `raters`. An answer must be
     expected to tell `least` nats. Raises UsageError where one of these is out of range.
     """
 
-    rule: str = "information"
+    rule: str = "auto"
     questions: int | None = None
     budget: float | None = None
     raters: tuple[HiredRater, ...] = ()
@@ -55,8 +56,9 @@ class Wanted:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.rule not in RULES:
-            raise UsageError(f"there is no rule {self.rule!r}", where="rule", fix=f"use one of {', '.join(RULES)}")
+        if self.rule not in ("auto", *RULES):
+            fix = f"use auto or one of {', '.join(RULES)}"
+            raise UsageError(f"there is no rule {self.rule!r}", where="rule", fix=fix)
         if self.questions is not None and self.questions < 1:
             raise UsageError(f"questions are at least 1, not {self.questions}", where="questions")
         if self.budget is not None and not 0 < self.budget < math.inf:
@@ -67,7 +69,7 @@ class Wanted:
     def slots(self, most: int) -> list[tuple[str | None, float]]:
         """Who answers each question and at what cost, as many as can be paid for, at most `most`.
 
-        The cheapest are asked first: all raters are taken to be equally good.
+        The cheapest are asked first: all raters are taken to be equally good. (Rules that choose raters do as they do.)
         """
         limit = self.questions or (most if self.budget else _QUESTIONS)
         offers: Iterable[tuple[str | None, float]] = repeat((None, 1.0)) if not self.raters else self._offers(most)
@@ -127,11 +129,26 @@ def ask(
     slots = wanted.slots(len(worth))
     if not slots:
         return Asked((), "The budget and the raters' capacities pay for no question.", most)
-    chosen = RULES[wanted.rule](batch=len(slots))(fitted, worth, rng=rng)  # type: ignore[call-arg]
-    about = {"criterion": fitted.criterion, "rule": wanted.rule, "posterior": posterior_id(fitted, table)}
+    name = wanted.rule if wanted.rule != "auto" else "information" if _of_systems(fitted) else "random"
+    chosen = _rule(name, wanted, len(slots))(fitted, worth, rng=rng)
+    about = {"criterion": fitted.criterion, "rule": name, "posterior": posterior_id(fitted, table)}
     pairs = _shown(chosen.items, table, candidates, about["posterior"])
     questions = tuple(_questions(chosen, pairs, slots, about))
     return Asked(questions, _why_fewer(len(questions), len(worth), wanted), most)
+
+
+def _of_systems(fitted: FittedPosterior | HeadPosterior) -> bool:
+    """Whether the posterior knows items by name, not by what is written in them."""
+    return isinstance(fitted, FittedPosterior) and bool(fitted.model["utility"] == "items")
+
+
+def _rule(name: str, wanted: Wanted, batch: int) -> AcquisitionRule:
+    """The rule of that name; one that chooses among raters is told who they are and what may be spent."""
+    rule: Any = RULES[name]
+    if not wanted.raters or "raters" not in {field.name for field in fields(rule)}:
+        return rule(batch=batch)  # type: ignore[no-any-return]
+    raters = tuple(Respondent(one.id, one.cost, one.capacity) for one in wanted.raters)
+    return rule(batch=batch, raters=raters, budget=wanted.budget or math.inf)  # type: ignore[no-any-return]
 
 
 def _by_gain(
@@ -210,7 +227,7 @@ def _pool(
     rng: np.random.Generator,
 ) -> Sequence[tuple[Item, ...]]:
     """The pairs that could be asked about: systems known to the posterior, else outputs of one context."""
-    if not isinstance(fitted, FittedPosterior) or fitted.model["utility"] != "items":
+    if not isinstance(fitted, FittedPosterior) or not _of_systems(fitted):
         return context_pairs(_candidates_of(table, candidates), rng=rng)
     items = known_items(fitted, table)
     if any(item.context for item in items):
