@@ -8,12 +8,19 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test lint types bench-quick catalogue-tenth clean
 
-$(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
+
+$(VENV)/.demo: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[test,lint]'
+	$(PIP) -e .
 	touch $@
 
-demo: $(VENV)/.installed
+# With PyTorch, for the heads that are networks.
+$(VENV)/.installed: $(VENV)/.demo
+	$(PIP) -e '.[test,lint,heads]'
+	touch $@
+
+demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py
 
 lint: $(VENV)/.installed

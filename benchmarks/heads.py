@@ -34,7 +34,7 @@ from heedful.evaluation.rows import contexts
 from heedful.models import NgramFeatures, SentenceEncoder, Stacked, Standardised, StyleFeatures
 from heedful.models.texts import output_texts
 from heedful.preference.heads.base import FittedHead, Head
-from heedful.preference.heads.calibration import Calibrated, cross_fit, preferred
+from heedful.preference.heads.calibration import Calibrated, cross_fit
 from heedful.preference.heads.linear import Linear
 from heedful.preference.heads.noise import FlipNoise, Voted
 from heedful.preference.heads.process import FittedProcess, GaussianProcess
@@ -181,12 +181,12 @@ def of_entry(entry: Entry, x: Floats, train: Votes, test: Votes, number: int) ->
     fitted = entry.head.fit(*train.compact(x), rng=rng)
     seconds = time.perf_counter() - start
     first, second = x[test.first], x[test.second]
-    rows = [{"name": name, **scores(preferred(fitted, first, second), test, rng), "seconds": seconds}]
+    rows = [{"name": name, **scores(fitted.prefer(first, second), test, rng), "seconds": seconds}]
     if entry.folds:
         held = cross_fit(settled(entry.head, fitted), x, train, count=entry.folds, rng=rng)
         for method in ("temperature", "isotonic"):
             calibrated = Calibrated(entry.head, method, entry.folds).calibrate(fitted, held, rng)
-            own = scores(preferred(calibrated, first, second), test, rng)
+            own = scores(calibrated.prefer(first, second), test, rng)
             report = calibrated.report
             rows.append({"name": f"{name}, {method}", **own, "seconds": seconds, "report": vars_of(report)})
     return rows

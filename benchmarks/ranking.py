@@ -46,7 +46,7 @@ def generate(path: Path, items: int, rows: int) -> Path:
     half = (strength[first] - strength[second]) / 2
     win, loss = np.exp(half), np.exp(-half)
     point = rng.random(rows) * (win + loss + 0.5)
-    outcome = np.where(point < win, 1, np.where(point < win + loss, 2, 0)).astype(np.int8)
+    outcome = np.where(point < win, 1, np.where(point < win + loss, -1, 0)).astype(np.int8)
     np.savez(path, first=first, second=second, outcome=outcome, items=items)
     return path
 
@@ -92,7 +92,7 @@ def counting_loop(first: Any, second: Any, outcome: Any, items: int) -> Any:
     def loop(first: Any, second: Any, outcome: Any, items: int) -> Any:
         counts = np.zeros(3 * items * items, np.int64)
         for row in range(len(first)):
-            counts[(first[row] * items + second[row]) * 3 + outcome[row]] += 1
+            counts[(first[row] * items + second[row]) * 3 + outcome[row] + 1] += 1
         return counts
 
     loop(first[:10], second[:10], outcome[:10], items)
@@ -106,7 +106,7 @@ def counting_loop(first: Any, second: Any, outcome: Any, items: int) -> Any:
 def evalica(first: Any, second: Any, outcome: Any, items: int) -> Any:
     import evalica as peer
 
-    winner = [peer.Winner.Draw, peer.Winner.X, peer.Winner.Y]
+    winner = {0: peer.Winner.Draw, 1: peer.Winner.X, -1: peer.Winner.Y}
 
     def prepare() -> Any:
         return first.tolist(), second.tolist(), [winner[v] for v in outcome.tolist()]
@@ -125,7 +125,7 @@ def choix(first: Any, second: Any, outcome: Any, items: int) -> Any:
     import choix as peer
 
     def prepare() -> Any:
-        swapped = outcome == 2
+        swapped = outcome == -1
         above, below = np.where(swapped, second, first), np.where(swapped, first, second)
         weight = np.where(outcome == 0, 0.5, 1.0)
         key = above.astype(np.int64) * items + below
@@ -142,7 +142,7 @@ def choix_pairs(first: Any, second: Any, outcome: Any, items: int) -> Any:
     import choix as peer
 
     def prepare() -> Any:
-        swapped, decided = outcome == 2, outcome != 0
+        swapped, decided = outcome == -1, outcome != 0
         above, below = np.where(swapped, second, first)[decided], np.where(swapped, first, second)[decided]
         return list(zip(above.tolist(), below.tolist(), strict=True))
 
@@ -159,7 +159,7 @@ def arena_rank(intervals: bool) -> Callable[..., Any]:
         from arena_rank.models.bradley_terry import BradleyTerry
         from arena_rank.utils.data_utils import PairDataset
 
-        winner = np.array(["tie", "model_a", "model_b"], dtype=object)[outcome]
+        winner = np.array(["model_b", "tie", "model_a"], dtype=object)[outcome + 1]
         frame = pd.DataFrame({"model_a": first, "model_b": second, "winner": winner})
 
         def fit(data: Any) -> Any:
@@ -184,9 +184,9 @@ def unique_cells(first: Any, second: Any, outcome: Any, items: int, data: Path) 
     from scipy.optimize import minimize
 
     def fit(gtol: Any) -> Any:
-        key = (first.astype(np.int64) * items + second) * 3 + outcome
+        key = (first.astype(np.int64) * items + second) * 3 + outcome + 1
         cell, number = np.unique(key, return_counts=True)
-        a, b, won = cell // 3 // items, cell // 3 % items, np.array([0.5, 1.0, 0.0])[cell % 3]
+        a, b, won = cell // 3 // items, cell // 3 % items, cell % 3 / 2
         weight = number / number.sum()
 
         def loss(x: Any) -> Any:
@@ -243,6 +243,16 @@ def one(name: str, data: Path) -> dict[str, Any]:
     method = METHODS[name][1]
     known = {"data": data} if method is unique_cells else {}
     prepare, fit = method(first, second, outcome, items, **known)
+    result, prepared, found = clocked(prepare, fit)
+    if found is not None:
+        result["error"] = wrong(found, data)
+    if method is unique_cells:
+        result["gtol"] = prepared
+    return result
+
+
+def clocked(prepare: Callable[[], Any], fit: Callable[[Any], Any]) -> tuple[dict[str, Any], Any, Any]:
+    """Medians of the calls of a method in this process, and what the last prepared and found."""
     held = memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # what was held at most until now does not count
     calls: list[tuple[float, float, float]] = []
@@ -253,12 +263,8 @@ def one(name: str, data: Path) -> dict[str, Any]:
         found = fit(prepared)
         calls.append((middle - begin, time.perf_counter() - middle, time.process_time() - processor))
     prep, seconds, processor = (statistics.median(column) for column in zip(*calls, strict=True))
-    result = {"prepare": prep, "fit": seconds, "processor": processor, "megabytes": memory("VmHWM") - held}
-    if found is not None:
-        result["error"] = wrong(found, data)
-    if method is unique_cells:
-        result["gtol"] = prepared
-    return result
+    times = {"prepare": prep, "fit": seconds, "processor": processor, "megabytes": memory("VmHWM") - held}
+    return times, prepared, found
 
 
 def reference(path: Path) -> None:
@@ -272,7 +278,7 @@ def reference(path: Path) -> None:
             file["outcome"],
             int(file["items"]),
         )
-    score, x = np.array([0.5, 1.0, 0.0])[y], np.zeros(n)
+    score, x = (1 + y) / 2, np.zeros(n)
     wins = coo_array((np.append(score, 1 - score), (np.append(a, b), np.append(b, a))), shape=(n, n)).tocsr().tocoo()
     met = (wins + wins.T).tocsr().tocoo()
     i, j = met.coords
@@ -302,28 +308,37 @@ def reference(path: Path) -> None:
 
 def run(rounds: int, sizes: list[str], only: list[str] | None) -> list[dict[str, Any]]:
     """Alternating rounds over all methods, medians by method and size."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {}
+        for size in sizes:
+            paths[size] = generate(Path(folder) / f"{size.replace(' ', '')}.npz", *SIZES[size])
+            reference(paths[size])
+        return alternate(__file__, METHODS, paths, rounds, only)
+
+
+def alternate(
+    script: str, methods: dict[str, Any], paths: dict[str, Path], rounds: int, only: list[str] | None
+) -> list[dict[str, Any]]:
+    """Each method (environment, ..., sizes, whether it is slow: one round) run as `script --one NAME --data PATH`."""
     measured: dict[tuple[str, str], list[dict[str, Any]]] = {}
     skipped: dict[str, str] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for size in sizes:
-            path = generate(Path(folder) / f"{size.replace(' ', '')}.npz", *SIZES[size])
-            reference(path)
-            for turn in range(rounds):
-                for name, (environment, _, own, slow) in METHODS.items():
-                    if size not in own or (slow and turn) or (only and not any(part in name for part in only)):
-                        continue
-                    python = ROOT / ".peers" / environment / "bin" / "python" if environment else Path(sys.executable)
-                    if not python.exists():
-                        skipped[name] = f"no .peers/{environment}"
-                        continue
-                    command = [str(python), __file__, "--one", name, "--data", str(path)]
-                    child = subprocess.run(
-                        command, capture_output=True, text=True, env=os.environ | ONE_THREAD, check=False
-                    )
-                    if child.returncode:
-                        skipped[name] = (child.stderr.strip().splitlines() or [f"exit {child.returncode}"])[-1][:200]
-                        continue
-                    measured.setdefault((name, size), []).append(json.loads(child.stdout.splitlines()[-1]))
+    for size, path in paths.items():
+        for turn in range(rounds):
+            for name, (environment, _, own, slow) in methods.items():
+                if size not in own or (slow and turn) or (only and not any(part in name for part in only)):
+                    continue
+                python = ROOT / ".peers" / environment / "bin" / "python" if environment else Path(sys.executable)
+                if not python.exists():
+                    skipped[name] = f"no .peers/{environment}"
+                    continue
+                command = [str(python), script, "--one", name, "--data", str(path)]
+                child = subprocess.run(
+                    command, capture_output=True, text=True, env=os.environ | ONE_THREAD, check=False
+                )
+                if child.returncode:
+                    skipped[name] = (child.stderr.strip().splitlines() or [f"exit {child.returncode}"])[-1][:200]
+                    continue
+                measured.setdefault((name, size), []).append(json.loads(child.stdout.splitlines()[-1]))
     for name, reason in skipped.items():
         print(f"skipped: {name}: {reason}")
     return [
@@ -471,13 +486,13 @@ def simulate(cell: Cell, sets: int, rng: np.random.Generator) -> dict[str, tuple
     }
     utility = cell.spread * norm.ppf((np.arange(cell.items) + 0.5) / cell.items)
     low, high, times = cell.pairs()
-    p = np.exp(links[cell.votes].log_prob(utility[low] - utility[high], np.array([cell.tie])))[[1, 2, 0]]
-    every = np.tile(low, 3), np.tile(high, 3), np.repeat(np.arange(3), len(low))
+    p = np.exp(links[cell.votes].log_prob(utility[low] - utility[high], np.array([cell.tie])))
+    every = np.tile(low, 3), np.tile(high, 3), np.repeat([-1, 0, 1], len(low))
     fitted: Any = {"items": cell.items, "model": cell.fitted}
     truth = rate(*every, weight=(times * p).ravel(), interval=None, **fitted).strengths
     pairs, tally = np.repeat(np.arange(len(low)), times), dict[str, tuple[int, int]]()
     for _ in range(sets):
-        outcome = (rng.random(len(pairs)) > p.cumsum(axis=0)[:, pairs]).sum(axis=0).clip(max=2)
+        outcome = (rng.random(len(pairs)) > p.cumsum(axis=0)[:, pairs]).sum(axis=0).clip(max=2) - 1
         basis: Any = cell.basis
         ratings = rate(low[pairs], high[pairs], outcome, interval=basis, **fitted)
         if ratings.identified.all():

@@ -1,4 +1,4 @@
-"""What docs/preference.md shows runs as it stands."""
+"""What the guides show runs as it stands."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def votes(n: int = 600) -> Table:
     return Table.shaped(pl.DataFrame(columns))
 
 
-def test_python_of_the_guide_to_preferences_runs() -> None:
+def test_python_of_the_guide_to_preferences_runs(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     first = rng.integers(5, size=500)
     chains = ChainWorld(steps=3)
@@ -51,17 +51,30 @@ def test_python_of_the_guide_to_preferences_runs() -> None:
         "votes": votes(),
         "first": first,
         "second": (first + rng.integers(1, 5, size=500)) % 5,
-        "outcome": rng.integers(0, 3, size=500),
+        "outcome": rng.integers(-1, 2, size=500),
         "names": list("abcde"),
+        "length_first": rng.integers(10, 200, size=500),
+        "length_second": rng.integers(10, 200, size=500),
+        "shown_first": rng.choice([-1, 1], size=500),
+        "prompt": np.arange(500) // 5,
         "design": rng.normal(size=(80, 3)),
         "rows_first": np.arange(0, 80, 2),
         "rows_second": np.arange(1, 80, 2),
         "share": rng.integers(0, 2, size=40).astype(float),
+        "folder": tmp_path,
     }
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / "preference.md").read_text("utf-8"), re.DOTALL)
-    assert len(blocks) == 7
+    assert len(blocks) == 11
     for block in blocks:
         exec(compile(block, "preference.md", "exec"), scope)
+
+
+def test_python_of_the_guide_to_questions_runs() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "elicitation.md").read_text("utf-8"), re.DOTALL)
+    assert len(blocks) >= 4
+    scope: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, "elicitation.md", "exec"), scope)
 
 
 def test_links_between_documents_lead_somewhere() -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from heedful.feedback import Feedback, Record, Table, check, read, write
     from heedful.feedback.store import Store
     from heedful.preference import FittedPosterior, fit, fit_raters, load, rate
+    from heedful.preference.general import fit_general
+    from heedful.preference.people import fit_groups, fit_people
     from heedful.report import run
     from heedful.sampling import BestOfN, Exact
     from heedful.target import Target
@@ -28,6 +30,8 @@ _HOME = {
     "feedback": ("Feedback", "Record", "Table", "check", "read", "write"),
     "feedback.store": ("Store",),
     "preference": ("FittedPosterior", "fit", "fit_raters", "load", "rate"),
+    "preference.general": ("fit_general",),
+    "preference.people": ("fit_groups", "fit_people"),
     "report": ("run",),
     "sampling": ("BestOfN", "Exact"),
     "target": ("Target",),
@@ -54,6 +58,9 @@ __all__ = [
     "__version__",
     "check",
     "fit",
+    "fit_general",
+    "fit_groups",
+    "fit_people",
     "fit_raters",
     "load",
     "rate",

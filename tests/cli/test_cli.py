@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 import heedful
 from heedful.cli.app import app
 from heedful.core import UsageError
+from heedful.preference.people import Groups
 
 COMMANDS = "run", "check", "fit", "rank", "ask", "pick", "plan", "convert", "report"
 
@@ -96,6 +97,34 @@ def test_steps_stand_alone(votes: Path, tmp_path: Path) -> None:
     assert picked["best_index"] == 1
     converted = json.loads(invoke("check", tmp_path / "votes.parquet", "--json")[1])
     assert converted["feedback"]["accepted"] == 600
+
+
+def test_heads_and_groups_are_fitted_and_kept(votes: Path, tmp_path: Path) -> None:
+    """Of two prompts' answers the longer won; a head then picks the longer of answers it has not seen."""
+    rows = [
+        {"prompt": f"q{row % 12}", "chosen": "Yes, it is. " * (2 + row % 3), "rejected": "No, not so. " * (1 + row % 2)}
+        for row in range(60)
+    ]
+    texts, candidates = tmp_path / "texts.jsonl", tmp_path / "candidates.jsonl"
+    texts.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    candidates.write_text(json.dumps({"context": "q", "candidates": [{"output": "No."}, {"output": "It is so. " * 4}]}))
+    fit = ("fit", texts, "--utility", "features", "--out", tmp_path / "head")
+    code, out, err = invoke(*fit, "--head", "process", "--json")
+    assert code == 0, err
+    assert json.loads(out)["model"]["prior"] == "that of the head (process)"
+    code, out, err = invoke("pick", "--posterior", tmp_path / "head", "--candidates", candidates, "--json")
+    assert code == 0, err
+    assert json.loads(out)["picks"][0]["best_index"] == 1
+
+    code, out, err = invoke("fit", votes, "--groups", 2, "--out", tmp_path / "groups")
+    assert code == 0, err
+    assert "of people" in out
+    assert isinstance(heedful.load(tmp_path / "groups"), Groups)
+    code, _, err = invoke("pick", "--posterior", tmp_path / "groups", "--candidates", candidates)
+    assert code == 2
+    assert "Groups were saved" in err
+    for wrong in (("--head", "process", "--groups", 2), ("--head", "linear", "--utility", "items")):
+        assert invoke("fit", texts, "--out", tmp_path / "x", *wrong)[0] == 2
 
 
 @pytest.mark.parametrize(

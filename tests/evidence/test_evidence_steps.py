@@ -12,7 +12,7 @@ from evidence.common import Known
 from heedful.core import Item, Part, ScaleError, UsageError
 from heedful.core.contracts import PotentialContract, PrefixPotentialContract
 from heedful.evidence import Labelled, PrefixValue, Rule, Steps, constraint, prefixes
-from heedful.feedback import prefix_labels
+from heedful.feedback import Table, prefix_labels
 from heedful.preference import fit
 from heedful.target import Target, enumerate_exact
 from heedful.worlds import ChainWorld, SimulatedRaters, marks, outcomes
@@ -137,12 +137,13 @@ def test_prefixes_are_the_first_steps():
 
 
 def test_a_fit_to_labels_gives_their_probability():
-    """Against the same thing said by predictions of new labels, which average over the draws."""
+    """Against the same thing said by predictions of new labels by somebody unknown, which average over the draws."""
     rng = np.random.default_rng(1)
     table = prefix_labels(outcomes(WORLD, WORLD.draw(40, rng=rng), rng=rng))
     items = [record.items()[0] for record in table.records()]
+    unsigned = Table(table.frame.drop("rater"))
     scores = Labelled(posterior())(items)
-    np.testing.assert_allclose(np.exp(scores.draws).mean(axis=0), posterior().predict(table).probability, atol=1e-12)
+    np.testing.assert_allclose(np.exp(scores.draws).mean(axis=0), posterior().predict(unsigned).probability, atol=1e-12)
     assert (np.exp(scores.draws).min(axis=0) <= np.exp(scores.mean) + 1e-12).all()
 
 

@@ -16,14 +16,14 @@ from heedful.preference.counting import PairCounts, count, count_chunks, scan
 def comparisons(n: int, rows: int, seed: int = 0) -> tuple[Any, Any, Any]:
     rng = np.random.default_rng(seed)
     first = rng.integers(n, size=rows)
-    return first, (first + rng.integers(1, n, size=rows)) % n, rng.integers(3, size=rows)
+    return first, (first + rng.integers(1, n, size=rows)) % n, rng.integers(-1, 2, size=rows)
 
 
 def one_by_one(first: Any, second: Any, outcome: Any, weight: Any = None) -> dict[tuple[int, int], list[float]]:
     """Votes of (second wins, tie, first wins), by pair from the side of its lower item."""
     found: dict[tuple[int, int], list[float]] = {}
     for row, (a, b, y) in enumerate(zip(first.tolist(), second.tolist(), outcome.tolist(), strict=True)):
-        place = {0: 1, 1: 2, 2: 0}[y]
+        place = {-1: 0, 0: 1, 1: 2}[y]
         votes = found.setdefault((min(a, b), max(a, b)), [0.0, 0.0, 0.0])
         votes[place if a < b else 2 - place] += 1.0 if weight is None else weight[row]
     return found
@@ -51,6 +51,8 @@ def test_every_integer_type_is_counted_as_one_by_one(n: int, dtype: str) -> None
     if n > 100 and dtype in ("int8", "uint8"):
         return
     first, second, outcome = comparisons(n, 3000)
+    if "u" in dtype:
+        outcome = abs(outcome)
     counts = count(first.astype(dtype), second.astype(dtype)[::1], outcome.astype(dtype), n)
     assert as_dict(counts) == one_by_one(first, second, outcome)
     assert counts.rows == 3000
@@ -116,8 +118,8 @@ def test_strided_and_empty_arrays_are_counted() -> None:
     [
         ((0, 77, -1), r"row 77.*item -1"),
         ((1, 78, "n"), r"row 78.*item"),
-        ((2, 79, 3), r"row 79.*outcome 3"),
-        ((2, 80, -1), r"row 80.*outcome -1"),
+        ((2, 79, 2), r"row 79.*outcome 2.*−1 where the second won"),
+        ((2, 80, -2), r"row 80.*outcome -2"),
         ((1, 81, "self"), r"row 81.*itself"),
     ],
 )
@@ -131,6 +133,11 @@ def test_what_cannot_be_a_comparison_is_named_by_its_row(n: int, change: tuple[i
         count_chunks([tuple(a[:50] for a in rows), tuple(a[50:] for a in rows)], n)
     with pytest.raises(UsageError, match=says):
         count(*rows, n, weight=np.zeros(200))
+
+
+def test_unsigned_types_do_not_hide_wrong_outcomes() -> None:
+    with pytest.raises(UsageError, match=r"row 1.*outcome 255.*signed"):
+        count(np.array([0, 0]), np.array([1, 1]), np.array([1, -1]).astype(np.uint8), 2)
 
 
 def test_small_signed_types_do_not_hide_negative_items() -> None:

@@ -95,7 +95,7 @@ def test_cycles_are_found_again() -> None:
     found = fitted()
     for i in range(N):
         for j in range(N):
-            assert found.prob([ITEMS[i]], [ITEMS[j]])[0] == pytest.approx(expit(margin[i, j]), abs=0.1)
+            assert found.prefer([ITEMS[i]], [ITEMS[j]])[0] == pytest.approx(expit(margin[i, j]), abs=0.1)
     assert found.margin(ITEMS[:1], ITEMS[1:2]) == pytest.approx(-found.margin(ITEMS[1:2], ITEMS[:1]))
     np.testing.assert_allclose(found.weights.sum(), 0.0, atol=1e-10)  # free items: what is cyclic is apart
     np.testing.assert_allclose(found.factors.sum(axis=-1), 0.0, atol=1e-10)
@@ -142,7 +142,7 @@ def test_against_a_policy_of_texts_is_its_mean() -> None:
     answers_of = base.support(Item.of("q").context)
 
     class Fixed:
-        def prob(self, first: list[Item], second: list[Item]) -> Floats:
+        def prefer(self, first: list[Item], second: list[Item]) -> Floats:
             return np.array(
                 [0.5 if a == b else (0.9 if a == answers_of[0] else 0.1) for a, b in zip(first, second, strict=True)]
             )

@@ -10,7 +10,6 @@ from scipy.special import expit
 
 from heedful.core import UsageError
 from heedful.preference.heads.aspects import Aspects
-from heedful.preference.heads.calibration import preferred
 from heedful.preference.heads.epinet import Epinet
 from heedful.preference.heads.linear import Linear
 from heedful.preference.heads.members import aspects_forward, epinet_forward, gates
@@ -249,7 +248,7 @@ def test_networks_learn_what_a_line_cannot_and_know_less_far_away(head) -> None:
     truth = expit(curved(fresh[::2]) - curved(fresh[1::2]))
     fitted = head.fit(x, votes, rng=np.random.default_rng(1))
     line = Linear(pairs=16).fit(x, votes, rng=np.random.default_rng(1))
-    losses = [expected_loss(preferred(own, fresh[::2], fresh[1::2]), truth) for own in (fitted, line)]
+    losses = [expected_loss(own.prefer(fresh[::2], fresh[1::2]), truth) for own in (fitted, line)]
     floor = expected_loss(truth, truth)
     assert losses[0] - floor < 0.5 * (losses[1] - floor)
     near, far = (

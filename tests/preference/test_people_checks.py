@@ -120,11 +120,27 @@ def test_a_new_persons_table_is_read_as_the_votes_fitted() -> None:
     np.testing.assert_array_equal(votes.counts.toarray(), same.counts.toarray())
     np.testing.assert_array_equal(votes.first, same.first)
     assert people.person(votes).posterior.mean.shape == (4,)
-    assert groups.assign(PairVotes.of(new, like=groups.votes)).shape == (1, 2)
+    np.testing.assert_array_equal(people.person(new).posterior.draws, people.person(votes).posterior.draws)
+    np.testing.assert_array_equal(groups.assign(new), groups.assign(votes))
     with pytest.raises(InputError, match="'e'"):
         PairVotes.of(comparisons([("a", "e", "first")], rater=["new"]), like=fitted)
     with pytest.raises(UsageError):
         PairVotes.of(new, like=fitted, features=StyleFeatures())
+
+
+def test_a_table_is_read_where_votes_are_fitted() -> None:
+    table = _table("abcd", [f"r{i % 10}" for i in range(200)])
+    votes = PairVotes.of(table)
+    for fitted in (
+        lambda own: fit_groups(own, 2, prior_sd=1.0, starts=2, draws=4).share_draws,
+        lambda own: fit_people(own, rank=1, prior_sd=1.0, draws=4).weight_draws,
+        lambda own: fit_general(own, skew_sd=0.5, starts=1, draws=4).weight_draws,
+        lambda own: people_differ(own, replicates=9).p_value,
+        lambda own: scalar_is_enough(own, replicates=9).p_value,
+        lambda own: strongest_cycles(own, replicates=9).triangles,
+        lambda own: choose_groups(own, most=1, prior_sd=1.0).log_prob,
+    ):
+        np.testing.assert_array_equal(fitted(table), fitted(votes))
 
 
 def _texts(texts: list[str], rater: str, seed: int) -> Table:

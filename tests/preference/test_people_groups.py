@@ -126,8 +126,8 @@ def test_the_population_prefers_as_its_people_do() -> None:
     found = fit_groups(votes, 2)
     share = (group == 0).mean()
     expected = share * expit(truth[0][0] - truth[0][1:]) + (1 - share) * expit(truth[1][0] - truth[1][1:])
-    np.testing.assert_allclose(found.prob(ITEMS[:1] * 7, ITEMS[1:]), expected, atol=0.04)
-    alone = found.prob(ITEMS[:1], ITEMS[1:2])[0]
+    np.testing.assert_allclose(found.prefer(ITEMS[:1] * 7, ITEMS[1:]), expected, atol=0.04)
+    alone = found.prefer(ITEMS[:1], ITEMS[1:2])[0]
     against = found.against({ITEMS[1]: 3.0, ITEMS[0]: 1.0})
     assert against(ITEMS[:1]).mean[0] == pytest.approx(0.75 * alone + 0.25 * 0.5)
     assert against.under == "policy"

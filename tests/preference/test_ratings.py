@@ -19,6 +19,7 @@ from heedful.preference.pair_fit import PairFit
 from heedful.preference.ratings import Ratings, rate, rate_counts
 
 MODELS = ("bradley_terry", "davidson", "rao_kupper", "thurstone")
+OUTCOMES = np.array([0, 1, -1])  # in the order of `probabilities`, which an outcome therefore indexes
 
 
 def probabilities(model: str, difference: Any, tie: float) -> Any:
@@ -42,7 +43,7 @@ def comparisons(n: int, rows: int, seed: int, model: str = "davidson", tie: floa
     first = rng.integers(n, size=rows)
     second = (first + rng.integers(1, n, size=rows)) % n
     edges = probabilities(model, u[first] - u[second], tie).cumsum(axis=0)
-    outcome = (rng.random(rows) > edges).sum(axis=0).clip(max=2)
+    outcome = OUTCOMES[(rng.random(rows) > edges).sum(axis=0).clip(max=2)]
     return u - u.mean(), first, second, outcome
 
 
@@ -166,6 +167,19 @@ def test_items_that_cannot_be_placed_get_no_number() -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
+def test_who_is_preferred_is_as_the_papers_write_it(model: Any) -> None:
+    _, *rows = comparisons(5, 300, seed=4)
+    ratings = rate(*rows, 6, model=model)
+    d = ratings.strengths[[0, 1]] - ratings.strengths[[2, 3]]
+    _, first, second = probabilities(model, d, next(iter(ratings.nuisance.values()), -np.inf))
+    if model == "bradley_terry":
+        first, second = expit(d), expit(-d)
+    np.testing.assert_allclose(ratings.prefer([0, 1], [2, 3]), first / (first + second), rtol=1e-12)
+    assert np.isnan(ratings.prefer([0], [5])).all()
+    assert np.isnan(rate([0], [1], [1], model=model).prefer([0], [1])).all()
+
+
+@pytest.mark.parametrize("model", MODELS)
 def test_nothing_but_ties_or_one_sided_wins_places_nobody(model: Any) -> None:
     ratings = rate(np.array([0]), np.array([1]), np.array([1]), model=model)
     assert not ratings.identified.any()
@@ -179,7 +193,7 @@ def test_nothing_but_ties_or_one_sided_wins_places_nobody(model: Any) -> None:
 
 
 def test_items_that_ties_alone_join_are_placed_only_where_a_model_of_ties_tells_their_error() -> None:
-    triangle = np.array([[0, 1, 1], [0, 1, 2], [0, 2, 1], [0, 2, 2], [1, 2, 1], [1, 2, 2]])
+    triangle = np.array([[0, 1, 1], [0, 1, -1], [0, 2, 1], [0, 2, -1], [1, 2, 1], [1, 2, -1]])
     rows = np.repeat(np.concatenate([triangle, triangle + np.array([3, 3, 0])]), 25, axis=0)
     joined = np.concatenate([rows, [[0, 3, 0]]]).T
     halves = rate(*joined)
@@ -196,7 +210,7 @@ def test_items_that_ties_alone_join_are_placed_only_where_a_model_of_ties_tells_
 
 
 def test_a_comparison_that_alone_holds_an_item_leaves_no_interval() -> None:
-    first, second, outcome = np.tile([0, 1, 2], 20), np.tile([1, 2, 0], 20), np.repeat([1, 2], 30)
+    first, second, outcome = np.tile([0, 1, 2], 20), np.tile([1, 2, 0], 20), np.repeat([1, -1], 30)
     outcome[0], weight = 0, np.where(np.arange(60) == 0, 1e12, 1.0)
     ratings = rate(first, second, outcome, weight=weight, model="davidson")
     assert ratings.identified.all()
@@ -313,7 +327,7 @@ def test_items_whose_variance_random_signs_cannot_tell_are_solved_for(sparsely: 
     n = 150
     rng = np.random.default_rng(9)
     first = np.repeat(np.arange(n - 1), 30)
-    rows = first, first + 1, rng.integers(1, 3, size=len(first))
+    rows = first, first + 1, rng.choice([1, -1], len(first))
     dense = rate(*rows, n).variance
     sparsely()
     sparse = rate(*rows, n).variance
@@ -401,11 +415,11 @@ def test_intervals_cover_the_truth_that_a_fit_tends_to(fitted: Any, votes: str) 
     u = np.linspace(-1, 1, n)
     low, high = np.triu_indices(n, 1)
     p = probabilities(votes, u[low] - u[high], 0.6)
-    every = np.tile(low, 3), np.tile(high, 3), np.repeat(np.arange(3), len(low))
+    every = np.tile(low, 3), np.tile(high, 3), np.repeat(OUTCOMES, len(low))
     truth = rate(*every, n, weight=p.ravel(), model=fitted, interval=None).strengths
     pairs, hits = np.repeat(np.arange(len(low)), 30), 0
     for number in range(sets):
-        outcome = (rng.random(len(pairs)) > p.cumsum(axis=0)[:, pairs]).sum(axis=0).clip(max=2)
+        outcome = OUTCOMES[(rng.random(len(pairs)) > p.cumsum(axis=0)[:, pairs]).sum(axis=0).clip(max=2)]
         interval = rate(low[pairs], high[pairs], outcome, n, model=fitted).interval()
         assert interval.promise == "confidence"
         item = number % n

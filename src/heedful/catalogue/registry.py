@@ -15,6 +15,7 @@ from heedful.core import UsageError
 
 # The module of each entry, named here so that nothing is imported before it is asked for.
 _MODULES = {
+    "000-007": "exploration",
     "000-009": "concepts",
     "000-013": "optimal_lists",
     "000-016": "apart",
@@ -30,6 +31,7 @@ _MODULES = {
     "003-062": "tools",
     "003-064": "critique_first",
     "003-069": "planning",
+    "003-079": "robust",
     "003-084": "label_noise",
     "003-085": "relevance",
     "003-086": "general",
@@ -40,8 +42,11 @@ _MODULES = {
     "004-023": "density",
     "004-029": "plural",
     "004-032": "pessimism",
+    "004-048": "duelling",
+    "004-050": "transitivity",
     "004-052": "hindsight",
     "004-062": "step_labels",
+    "004-069": "indifference",
     "004-095": "verification",
     "004-110": "aggregation",
     "004-112": "latent_user",

@@ -201,6 +201,10 @@ def check(
 def fit(
     feedback: Sources,
     out: Annotated[str, typer.Option(help="Folder for the posterior.")],
+    head: Annotated[
+        Literal["linear", "process", "networks"] | None, typer.Option(help="A reward on texts in place of weights.")
+    ] = None,
+    groups: Annotated[int | None, typer.Option(help="Fit this many groups of raters.", min=1)] = None,
     features: Features = None,
     utility: Utility = "auto",
     criterion: Criterion = None,
@@ -214,7 +218,8 @@ def fit(
     """Fit what people want and save it as a posterior."""
     from heedful.loops import described
 
-    fitted = _fit(_read(feedback, texts, mapping, input_format, strict), features, utility, criterion, seed)
+    found = _read(feedback, texts, mapping, input_format, strict)
+    fitted = _fit(found, features, utility, criterion, seed, head=head, groups=groups)
     fitted.save(out)
     result = {"folder": out, "model": described(fitted), "findings": [asdict(finding) for finding in fitted.findings]}
     _print(as_json, result, lambda: text.fitted(result))
@@ -301,14 +306,12 @@ def pick(
 ) -> None:
     """Choose the best of the outputs proposed for each context."""
     from heedful.core import UsageError
-    from heedful.loops import pick_best
+    from heedful.loops import pick_best, posterior_at
 
     if (posterior is None) == (not feedback):
         raise UsageError("give either feedback to fit on or --posterior, one of the two", where="heedful pick")
     if posterior is not None:
-        from heedful.preference import load
-
-        fitted = load(posterior)
+        fitted = posterior_at(posterior)
     else:
         found = _read(feedback or [], texts, mapping, input_format, strict)
         fitted = _fit(found, features, utility, criterion, seed)
@@ -388,10 +391,10 @@ def _read(sources: list[str], texts: str | None, mapping: str | None, input_form
     return found
 
 
-def _fit(found: Any, features: str | None, utility: str, criterion: str | None, seed: int) -> Any:
+def _fit(found: Any, features: str | None, utility: str, criterion: str | None, seed: int, **chosen: Any) -> Any:
     from heedful.loops import fit_table
 
-    return fit_table(found.table, features=features, utility=utility, criterion=criterion, seed=seed)
+    return fit_table(found.table, features=features, utility=utility, criterion=criterion, seed=seed, **chosen)
 
 
 def _candidates(path: str | None) -> Any:

@@ -183,7 +183,9 @@ def fitted(result: Mapping[str, Any]) -> str:
     """What was fitted and where it lies."""
     model = result["model"]
     kinds = ", ".join(f"{part['n']:,} {part['kind']}" for part in model["likelihoods"])
+    shares = [f"{share['value']:.0%} of people" for share in model.get("shares", ())]
     lines = [f"Fitted {model['criterion']} on {kinds}; prior: {model['prior']}", findings(result["findings"])]
+    lines += [f"Groups: {', '.join(shares)}"] if shares else []
     return "\n".join(line for line in [*lines, f"Posterior: {result['folder']}"] if line)
 
 

@@ -48,17 +48,16 @@ class PrefixPotential(Potential, Protocol):
 
 @runtime_checkable
 class Preference(Protocol):
-    """P(first preferred to second | context), for each pair: values in [0, 1], prob(a, b) + prob(b, a) = 1."""
+    """P(first preferred to second | context), for each pair: values in [0, 1], prefer(a, b) + prefer(b, a) = 1."""
 
-    def prob(self, first: Sequence[Item], second: Sequence[Item]) -> Floats: ...
+    def prefer(self, first: Sequence[Item], second: Sequence[Item]) -> Floats: ...
 
 
 @runtime_checkable
-class Posterior(Protocol):
-    """What people want, as far as the feedback tells."""
+class Posterior(Preference, Protocol):
+    """What people want, as far as the feedback tells: a preference that scores give."""
 
     def __call__(self, items: Sequence[Item]) -> Scores: ...
-    def prefer(self, first: Sequence[Item], second: Sequence[Item]) -> Floats: ...
     def potential(self, *, scale: Scale = "utility", reference: Sequence[Item] | None = None) -> Potential: ...
 
 

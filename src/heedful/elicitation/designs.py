@@ -10,7 +10,7 @@ from scipy import linalg
 from scipy.special import expit
 
 from heedful.core import Floats, InputError
-from heedful.elicitation.beliefs import check_batch
+from heedful.elicitation.asking import check_batch
 from heedful.elicitation.lists import Indices, Lists, conditioned
 
 Value = Callable[[Floats], Floats]

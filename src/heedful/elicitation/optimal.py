@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heedful.core import Floats, InputError, Item, Queries, UsageError
+from heedful.elicitation.asking import check_batch, nothing
 from heedful.elicitation.beliefs import (
     Indices,
     Question,
-    check_batch,
     comparison_information,
     distinct_questions,
-    no_queries,
     utility_draws,
 )
 from heedful.elicitation.designs import greedy_design, information, spread_of
+from heedful.elicitation.duels import Duels
 from heedful.elicitation.lists import Lists
 from heedful.preference.items import WIDE_SD
 from heedful.preference.utilities import Linear
@@ -51,7 +51,7 @@ class DOptimal:
     def __call__(self, posterior: Any, pool: Sequence[Question], *, rng: np.random.Generator) -> Queries:
         """Raises InputError where a question is of one item, or names one twice."""
         if not len(pool):
-            return no_queries()
+            return nothing()
         view = _View.of(posterior, pool)
         lists = view.pairs(1.0) if view.members.shape[1] == 2 else view.lists(self.answers)
         return view.queries(*greedy_design(view.spread, lists, self.batch))
@@ -74,7 +74,7 @@ class DifferenceUncertainty:
     def __call__(self, posterior: Any, pool: Sequence[Question], *, rng: np.random.Generator) -> Queries:
         """Raises InputError where a question is not about two different items."""
         if not len(pool):
-            return no_queries()
+            return nothing()
         view = _View.of(posterior, pool, pairs=True)
         lists = view.pairs(1.0)
         weight = lists.loadings[:, 0, 0] ** 2
@@ -110,7 +110,7 @@ class Dual:
     def __call__(self, posterior: Any, pool: Sequence[Question], *, rng: np.random.Generator) -> Queries:
         """Raises InputError where a question is not about two different items."""
         if not len(pool):
-            return no_queries()
+            return nothing()
         view = _View.of(posterior, pool, pairs=True)
         raters = tuple(self.rationality)
         price = np.array([(self.price or {}).get(name, 1.0) for name in raters])
@@ -144,6 +144,9 @@ class _View:
             if not 2 <= len(question) <= most or len(set(question)) < len(question):
                 what = f"a question is about two {'' if pairs else 'or more '}different items"
                 raise InputError(what, where=f"pool, row {row}")
+        if isinstance(posterior, Duels):
+            fix = "fit utilities (heedful.fit), or use another rule"
+            raise UsageError("designs are about utilities, and counts of duels have none", where="posterior", fix=fix)
         items, questions, members = distinct_questions(pool)
         return cls(posterior, questions, members, *_utilities(posterior, items))
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from heedful.core import AcquisitionRule, Floats, Item, Queries, UsageError
-from heedful.elicitation.beliefs import Beliefs, Indices, check_batch, no_queries
-from heedful.elicitation.information import Histories, entropy, information_gain, one_sided_gain
+from heedful.elicitation.asking import check_batch, chunks, nothing, queries, single_gains
+from heedful.elicitation.beliefs import Beliefs, Indices
+from heedful.elicitation.copeland import Copeland
+from heedful.elicitation.dueling import Boltzmann, DoubleThompson, UpperConfidence
+from heedful.elicitation.information import Histories, entropy, one_sided_gain
 from heedful.elicitation.optimal import DifferenceUncertainty, DOptimal
-
-# Pairs looked at in one go: bounds the memory to about draws · _CHUNK numbers.
-_CHUNK = 2048
+from heedful.elicitation.perturbed import Perturbed
 
 
 @dataclass(frozen=True)
@@ -46,16 +47,16 @@ class ExpectedInformationGain:
 
     def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
         if not len(pool):
-            return no_queries()
-        beliefs = Beliefs.of(posterior, pool)
-        gains = _single_gains(beliefs)
+            return nothing()
+        beliefs = Beliefs.of(posterior, pool, rng)
+        gains = single_gains(beliefs)
         if not self.diversity:
-            return _queries(beliefs, np.argsort(-gains, kind="stable")[: self.batch], gains)
-        search = _Greedy(beliefs, gains, Histories.none(len(beliefs.draws), limit=self.histories))
+            return queries(beliefs, np.argsort(-gains, kind="stable")[: self.batch], gains)
+        search = _Greedy(beliefs, gains, Histories.none(beliefs.view.size, limit=self.histories))
         steps = [search.step(rng) for _ in range(min(self.batch, len(beliefs)))]
         chosen = np.array([pair for pair, _ in steps], dtype=np.intp)
         gains[chosen] = [gain for _, gain in steps]
-        return _queries(beliefs, chosen, gains)
+        return queries(beliefs, chosen, gains)
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,13 @@ class Uncertainty:
 
     def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
         if not len(pool):
-            return no_queries()
-        beliefs = Beliefs.of(posterior, pool)
+            return nothing()
+        beliefs = Beliefs.of(posterior, pool, rng)
         predicted = np.full(len(beliefs), np.log(2))
-        for pairs in _chunks(np.flatnonzero(beliefs.known())):
+        for pairs in chunks(np.flatnonzero(beliefs.known())):
             predicted[pairs] = entropy(beliefs.outcomes(pairs).mean(axis=1))
         chosen = np.argsort(-predicted, kind="stable")[: self.batch]
-        return _queries(beliefs, chosen, _single_gains(beliefs))
+        return queries(beliefs, chosen, single_gains(beliefs))
 
 
 @dataclass(frozen=True)
@@ -93,16 +94,21 @@ class Random:
 
     def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
         if not len(pool):
-            return no_queries()
-        beliefs = Beliefs.of(posterior, pool)
+            return nothing()
+        beliefs = Beliefs.of(posterior, pool, rng)
         chosen = rng.permutation(len(beliefs))[: self.batch]
-        return _queries(beliefs, chosen, _single_gains(beliefs))
+        return queries(beliefs, chosen, single_gains(beliefs))
 
 
 RULES: Mapping[str, type[AcquisitionRule]] = {
     "information": ExpectedInformationGain,
     "uncertainty": Uncertainty,
     "random": Random,
+    "thompson": DoubleThompson,
+    "upper confidence": UpperConfidence,
+    "boltzmann": Boltzmann,
+    "perturbed": Perturbed,
+    "copeland": Copeland,
     "d-optimal": DOptimal,
     "difference": DifferenceUncertainty,
 }
@@ -116,7 +122,7 @@ class _Greedy:
         self.beliefs, self.histories = beliefs, histories
         self.bounds = np.where(known, gains, -np.inf)
         self.unknown = np.where(known, -np.inf, gains)
-        self.asked = np.zeros(beliefs.draws.shape[1], dtype=np.intp)
+        self.asked = np.zeros(len(beliefs.unknown()), dtype=np.intp)
         self.fresh = True  # the bounds are the gains
 
     def step(self, rng: np.random.Generator) -> tuple[int, float]:
@@ -137,7 +143,7 @@ class _Greedy:
             return int(np.argmax(self.bounds))
         order = np.argsort(-self.bounds, kind="stable")
         best, top = int(order[0]), -np.inf
-        for pairs in _chunks(order[: int(np.isfinite(self.bounds).sum())]):
+        for pairs in chunks(order[: int(np.isfinite(self.bounds).sum())]):
             if self.bounds[pairs[0]] <= top:
                 break
             self.bounds[pairs] = self.histories.gain(self.beliefs.outcomes(pairs))
@@ -158,23 +164,3 @@ def _asked_before(beliefs: Beliefs, asked: Indices, pairs: Indices) -> Indices:
     """How often the unknown item of each pair was asked about in this batch; of two unknown ones the fewer."""
     often = np.where(beliefs.unknown(), asked, np.iinfo(np.intp).max)
     return np.asarray(np.minimum(often[beliefs.first[pairs]], often[beliefs.second[pairs]]))
-
-
-def _single_gains(beliefs: Beliefs) -> Floats:
-    """The gain of each pair on its own [n]."""
-    known = beliefs.known()
-    gains = np.full(len(beliefs), one_sided_gain(np.zeros(1, dtype=np.intp))[0])
-    for pairs in _chunks(np.flatnonzero(known)):
-        gains[pairs] = information_gain(beliefs.outcomes(pairs))
-    return gains
-
-
-def _chunks(pairs: Indices) -> Iterator[Indices]:
-    for start in range(0, len(pairs), _CHUNK):
-        yield pairs[start : start + _CHUNK]
-
-
-def _queries(beliefs: Beliefs, chosen: Indices, gains: Floats) -> Queries:
-    """The questions chosen with the gains [n] of all, at a cost of 1 each, for anyone to answer."""
-    questions = tuple(beliefs.pairs[pair] for pair in chosen.tolist())
-    return Queries(questions, (None,) * len(chosen), gains[chosen], np.ones(len(chosen)))

@@ -36,7 +36,7 @@ class Labelled(Expressible):
         assert scores.draws is not None
         sharp = reading.discrimination
         mean = log_expit(float(sharp.mean()) * scores.mean - reading.nuisance[0])
-        return Scores(mean, log_expit(sharp[:, None] * scores.draws - reading.draws))
+        return Scores(mean, log_expit(sharp[:, None] * scores.draws - reading.thresholds([None])[:, 0]))
 
 
 def _reading(posterior: FittedPosterior) -> Reading:

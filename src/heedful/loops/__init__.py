@@ -3,7 +3,7 @@
 from heedful.loops.decide import Decision, Options, decide
 from heedful.loops.fitting import Fitter, choose_criterion, choose_fitter, described, fit_table
 from heedful.loops.reliability import rater_reliability
-from heedful.loops.steps import convert, next_questions, pick_best, plan_labels, rank_systems
+from heedful.loops.steps import convert, next_questions, pick_best, plan_labels, posterior_at, rank_systems
 
 __all__ = [
     "Decision",
@@ -18,6 +18,7 @@ __all__ = [
     "next_questions",
     "pick_best",
     "plan_labels",
+    "posterior_at",
     "rank_systems",
     "rater_reliability",
 ]

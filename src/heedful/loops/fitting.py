@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -16,12 +16,15 @@ from heedful.models.defaults import default_encoder
 from heedful.models.remembered import Remembered
 from heedful.preference import FITTED_KINDS, FittedPosterior, fit
 from heedful.preference.features import HELD_OUT
+from heedful.preference.people import Groups, PairVotes, fit_groups
 
 if TYPE_CHECKING:
     from heedful.feedback import Table
+    from heedful.preference.heads import Head, HeadPosterior
 
 Utility = Literal["items", "features"]
 UTILITIES = ("auto", "items", "features")
+HEADS = {"linear": "Linear", "process": "GaussianProcess", "networks": "Networks"}
 # Judged less often than this on average, items are too many for a free utility each to predict well.
 _RECURRENCE = 3.0
 # Where both utilities are possible, they are compared on this share of the training votes.
@@ -66,11 +69,38 @@ def fit_table(
     features: str | None = None,
     utility: str = "auto",
     criterion: str | None = None,
+    head: str | None = None,
+    groups: int | None = None,
     seed: int = 0,
-) -> FittedPosterior:
-    """Fit all of a table, choosing criterion and utility where they are not given. Raises FitError, UsageError."""
+) -> FittedPosterior | HeadPosterior | Groups:
+    """Fit all of a table, choosing criterion and utility where they are not given; a head by name, or groups of raters.
+
+    Raises FitError, UsageError.
+    """
     chosen = choose_criterion(table, criterion)
-    return choose_fitter(table, criterion=chosen, utility=utility, features=features, seed=seed)(table)
+    if head is None and groups is None:
+        return choose_fitter(table, criterion=chosen, utility=utility, features=features, seed=seed)(table)
+    if head is not None and groups is not None:
+        raise UsageError("groups of raters are fitted without a head", where="groups", fix="give one of the two")
+    check_utility(utility)
+    encoder = Remembered(default_encoder(features, seed=seed))
+    if groups is not None:
+        name = possible_utilities(table)[0] if utility == "auto" else utility
+        votes = PairVotes.of(table, chosen, features=encoder if name == "features" else None)
+        return fit_groups(votes, groups, seed=seed)
+    if utility == "items":
+        raise UsageError("a head is a reward on texts", where="utility", fix="choose 'features'")
+    made = _made(str(head))
+    return fit(table, criterion=chosen, utility="features", features=encoder, head=made, seed=seed)
+
+
+def _made(head: str) -> Head:
+    from heedful.preference import heads
+
+    if head not in HEADS:
+        raise UsageError(f"{head!r} is no head", where="head", fix=f"choose one of {', '.join(HEADS)}")
+    made: Head = getattr(heads, HEADS[head])()
+    return made
 
 
 def choose_criterion(table: Table, criterion: str | None = None) -> str:
@@ -158,10 +188,14 @@ def _best_on(tried: Sequence[tuple[Fitter, Floats]]) -> Fitter:
     return max(tried, key=lambda one: float(one[1][common].mean()))[0]
 
 
-def described(fitted: FittedPosterior) -> dict[str, Any]:
-    """The model of a posterior as a report prints it: the prior in words."""
-    prior = fitted.model["prior"]
+def described(fitted: FittedPosterior | HeadPosterior | Groups) -> dict[str, Any]:
+    """The model of a posterior as a report prints it: the prior in words, and the shares of groups."""
+    prior, told = fitted.model["prior"], dict[str, Any]()
+    if isinstance(fitted, Groups):
+        told = {"shares": [asdict(share) for share in fitted.shares]}
     if prior is None:
-        return fitted.model | {"prior": "none (maximum likelihood)"}
-    words = f"Gaussian, mean 0, standard deviation {prior['sd']:.3g} nats per standard deviation of a feature"
-    return fitted.model | {"prior": f"{words}, {prior['sd_was']}"}
+        prior = "none (maximum likelihood)"
+    elif not isinstance(prior, str):
+        unit = " per standard deviation of a feature" if fitted.model["utility"] == "features" else ""
+        prior = f"Gaussian, mean 0, standard deviation {prior['sd']:.3g} nats{unit}, {prior['sd_was']}"
+    return fitted.model | {"prior": prior} | told

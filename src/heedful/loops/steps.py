@@ -16,13 +16,14 @@ from heedful.evaluation import ranking, win_rates
 from heedful.evaluation.rows import report
 from heedful.feedback import iter_parts, write_rejects, writer
 from heedful.loops.fitting import choose_criterion, choose_fitter, described, items_recur
+from heedful.preference import FittedPosterior, load
 from heedful.preference.identification import WINLESS
 
 if TYPE_CHECKING:
     from heedful.feedback import Reject, Table
-    from heedful.preference import FittedPosterior
+    from heedful.preference.heads import HeadPosterior
 
-__all__ = ["convert", "next_questions", "pick_best", "plan_labels", "rank_systems"]
+__all__ = ["convert", "next_questions", "pick_best", "plan_labels", "posterior_at", "rank_systems"]
 
 _LEVEL = 0.95
 
@@ -53,7 +54,7 @@ def ranked(fitted: FittedPosterior, table: Table, rng: np.random.Generator, find
 
 
 def next_questions(
-    fitted: FittedPosterior,
+    fitted: FittedPosterior | HeadPosterior,
     table: Table,
     candidates: Sequence[Sequence[Item]] = (),
     *,
@@ -63,7 +64,7 @@ def next_questions(
 ) -> list[dict[str, Any]]:
     """The `count` pairs whose answers would teach most, in nats, none asking the same thing twice."""
     rng = np.random.default_rng(seed)
-    if fitted.model["utility"] == "items":
+    if isinstance(fitted, FittedPosterior) and fitted.model["utility"] == "items":
         items = _known_items(fitted, table)
         known: dict[str, Any] = {"table": table, "posterior": fitted, "criterion": fitted.criterion}
         pool: Sequence[tuple[Item, ...]] = item_pairs(items, rng=rng, **known) if len(items) > 1 else ()
@@ -86,8 +87,19 @@ def next_questions(
     ]
 
 
+def posterior_at(folder: str) -> FittedPosterior | HeadPosterior:
+    """The posterior saved in a folder. Raises UsageError where what was saved is none that candidates are picked by."""
+    from heedful.preference.heads import HeadPosterior
+
+    saved = load(folder)
+    if not isinstance(saved, FittedPosterior | HeadPosterior):
+        what = f"{type(saved).__name__} were saved there, and candidates are picked by one posterior"
+        raise UsageError(what, where=folder, fix="save one of theirs: groups.posteriors[0], raters.items")
+    return saved
+
+
 def pick_best(
-    fitted: FittedPosterior,
+    fitted: FittedPosterior | HeadPosterior,
     candidates: Sequence[Sequence[Item]],
     *,
     pessimism: float = 0.0,
@@ -101,9 +113,12 @@ def pick_best(
     """
     if not candidates:
         return []
-    by_items = fitted.model["utility"] == "items"
-    _refuse_unknown(fitted, candidates) if by_items else _refuse_without_text(candidates)
-    notes = dict(zip(fitted.names, fitted.notes, strict=True)) if by_items else {}
+    notes: dict[str, str] = {}
+    if isinstance(fitted, FittedPosterior) and fitted.model["utility"] == "items":
+        _refuse_unknown(fitted, candidates)
+        notes = dict(zip(fitted.names, fitted.notes, strict=True))
+    else:
+        _refuse_without_text(candidates)
     picks = [_pick_one(fitted, items, notes, pessimism) for items in candidates]
     open_picks = sum(pick["probability_best"] is None for pick in picks)
     if open_picks:
@@ -114,7 +129,7 @@ def pick_best(
 
 
 def _pick_one(
-    fitted: FittedPosterior, items: Sequence[Item], notes: Mapping[str, str], pessimism: float
+    fitted: FittedPosterior | HeadPosterior, items: Sequence[Item], notes: Mapping[str, str], pessimism: float
 ) -> dict[str, Any]:
     from heedful.sampling import pick
 

@@ -2,7 +2,7 @@
 
 from heedful.models.decisions import DecisionProcess
 from heedful.models.defaults import default_encoder
-from heedful.models.encoders import Blocked, Encoder, Stacked, Standardised, blocks_of, load_encoder
+from heedful.models.encoders import Blocked, Encoder, Stacked, Standardised, blocks_of, load_encoder, standardised
 from heedful.models.log_linear import LogLinearSteps, StepChoices
 from heedful.models.ngrams import NgramFeatures
 from heedful.models.sentences import SentenceEncoder
@@ -28,4 +28,5 @@ __all__ = [
     "blocks_of",
     "default_encoder",
     "load_encoder",
+    "standardised",
 ]

@@ -205,6 +205,11 @@ def not_fitted(encoder: Any) -> UsageError:
     return UsageError(f"{type(encoder).__name__} is not fitted", fix="call .fit(training_items), use what it returns")
 
 
+def standardised(encoder: Encoder) -> Standardised:
+    """The encoder with its columns on one scale; one that has it already as it is."""
+    return encoder if isinstance(encoder, Standardised) else Standardised(encoder)
+
+
 def _shared(spread: Floats, blocks: Sequence[int]) -> Floats:
     """What to divide each column by, given the standard deviation of each [d]."""
     if not blocks:

@@ -37,7 +37,7 @@ class Against(Expressible):
             return Scores(np.zeros(0))
         weight = np.concatenate([rivals[item.context][1] for item in items])
         owner = np.repeat(np.arange(len(items)), [len(rivals[item.context][0]) for item in items])
-        won = self.preference.prob(first, second) * weight
+        won = self.preference.prefer(first, second) * weight
         return Scores(np.asarray(np.bincount(owner, won, len(items)), dtype=np.float64))
 
     def _rivals(self, context: Parts) -> tuple[tuple[Item, ...], Floats]:

@@ -27,6 +27,8 @@ _PENDING = 1 << 22
 OUTCOMES = 3
 # Weights beyond this, or below its inverse, have squares that 64 bits cannot sum.
 _HEAVIEST = 1e100
+_ITEMS = "number items from 0, and let `items` say how many there are"
+_OUTCOMES = "write 1 where the first won, −1 where the second won, 0 for a tie, in a signed type"
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,17 +74,20 @@ class Cells:
 def count(first: Any, second: Any, outcome: Any, items: int | None = None, *, weight: Any = None) -> PairCounts:
     """Count comparisons given as arrays [v] of any integer type.
 
-    first, second: item numbers from 0. outcome: 1 where the first won, 2 where the second did, 0 for a tie.
+    first, second: item numbers from 0. outcome: 1 where the first won, −1 where the second did, 0 for a tie.
     items: how many there are; None takes the largest number seen. weight [v]: of each vote, at least 0; None is 1 each.
 
-    Raises UsageError, naming the row, for a number that is no item, an outcome other than 0, 1, 2, an item against
+    Raises UsageError, naming the row, for a number that is no item, an outcome other than 1, 0, −1, an item against
     itself, or a weight that is negative, not finite, above 1e100 or (but for 0) below 1e-100.
     """
     arrays = (first, second, outcome) if weight is None else (first, second, outcome, weight)
-    if items is None:
-        ids = [_whole(a, name) for a, name in ((first, "first"), (second, "second"))]
-        items = max((int(a.max()) + 1 for a in ids if len(a)), default=0)
-    return count_chunks([arrays], items)
+    return count_chunks([arrays], seen(first, second) if items is None else items)
+
+
+def seen(first: Any, second: Any) -> int:
+    """How many items there are by the largest number seen."""
+    ids = [_whole(a, name) for a, name in ((first, "first"), (second, "second"))]
+    return max((int(a.max()) + 1 for a in ids if len(a)), default=0)
 
 
 def count_chunks(chunks: Iterable[Sequence[Any]], items: int) -> PairCounts:
@@ -98,7 +103,7 @@ def count_chunks(chunks: Iterable[Sequence[Any]], items: int) -> PairCounts:
             table.add(*block)
         if table.compares_alike():
             first, second = arrays[:2]
-            _refuse(first == second, rows, lambda row, first=first: f"item {first[row]} is compared with itself")
+            _refuse(first == second, rows, "item {} is compared with itself", first, "leave such rows out")
         rows += size
     return replace(table.result(), rows=rows)
 
@@ -139,17 +144,17 @@ class _Table:
         self.items, self.plain = items, np.zeros(OUTCOMES * items * items, np.int64)
         self.weighted: Floats | None = None
         self.alike = False
-        self._short, self._long = np.empty((2, _BLOCK), np.int32), np.empty(_BLOCK, np.intp)
+        self._short, self._long = np.empty(_BLOCK, np.int32), np.empty(_BLOCK, np.intp)
 
     def add(self, first: Any, second: Any, outcome: Any, weight: Any = None) -> None:
         """Arrays of one block, checked."""
         n, size = self.items, len(first)
-        (key, low), long = self._short[:, :size], self._long[:size]
-        np.multiply(first, OUTCOMES * n, out=key, dtype=np.int32, casting="unsafe")
-        np.multiply(second, OUTCOMES, out=low, dtype=np.int32, casting="unsafe")
-        key += low
-        np.add(key, outcome, out=key, dtype=np.int32, casting="unsafe")
-        long[:] = key
+        key, long = self._short[:size], self._long[:size]
+        np.multiply(first, n, out=key, dtype=np.int32, casting="unsafe")
+        np.add(key, second, out=key, dtype=np.int32, casting="unsafe")
+        key *= OUTCOMES
+        key += 1
+        np.add(key, outcome, out=long, dtype=np.int32, casting="unsafe")
         if weight is None:
             self.plain += np.bincount(long, minlength=len(self.plain))
             return
@@ -176,9 +181,8 @@ class _Table:
 
 
 def _folded(table: NDArray[Any], low: Indices, high: Indices) -> NDArray[Any]:
-    """Counts of ordered pairs [n, n, (tie, first, second)] as those of unordered ones [3, m]."""
-    there, back = table[low, high].T, table[high, low].T
-    return np.stack([there[2] + back[1], there[0] + back[0], there[1] + back[2]])
+    """Counts of ordered pairs [n, n, 3] as those of unordered ones [3, m]."""
+    return np.asarray(table[low, high].T + table[high, low].T[::-1])
 
 
 class _Sorted:
@@ -193,8 +197,8 @@ class _Sorted:
         self.alike |= bool((a == b).any())
         swapped = a > b
         low, high = np.minimum(a, b), np.maximum(a, b)
-        score = (outcome.astype(np.int64) + 1) % OUTCOMES
-        key = (low * self.items + high) * OUTCOMES + np.where(swapped, 2 - score, score)
+        won = outcome.astype(np.int64)
+        key = (low * self.items + high) * OUTCOMES + np.where(swapped, -won, won) + 1
         self.waiting.append((key, None if weight is None else weight.astype(np.float64)))
         self.pending += len(key)
         self.weighted |= weight is not None
@@ -278,23 +282,20 @@ def _checked(chunk: Sequence[Any]) -> list[NDArray[Any]]:
 def _check(block: Sequence[NDArray[Any]], items: int, offset: int) -> None:
     """Raise UsageError for the first row of a block that is no comparison."""
     first, second, outcome, *weight = block
-    limits = ((first, items, "there is no item"), (second, items, "there is no item"), (outcome, OUTCOMES, "outcome"))
-    for array, limit, what in limits:
+    for array in (first, second):
         unsigned = array.view(f"u{array.dtype.itemsize}")
-        limit = min(limit, np.iinfo(array.dtype).max + 1)
+        limit = min(items, np.iinfo(array.dtype).max + 1)
         if not unsigned.max() < limit:
-            _refuse(unsigned >= limit, offset, lambda row, what=what, array=array: f"{what} {array[row]}")
+            _refuse(unsigned >= limit, offset, "there is no item {}", array, _ITEMS)
+    if not -1 <= outcome.min() <= outcome.max() <= 1:
+        _refuse((outcome < -1) | (outcome > 1), offset, "outcome {}", outcome, _OUTCOMES)
     for array in weight:
         value = array.astype(np.float64)
         used = (value == 0) | ((value >= 1 / _HEAVIEST) & (value <= _HEAVIEST))
         if not used.all():
-            _refuse(~used, offset, lambda row, array=array: f"weight {array[row]}")
+            _refuse(~used, offset, "weight {}", array, "weights are 0, or 1e-100 to 1e100")
 
 
-def _refuse(wrong: NDArray[np.bool_], offset: int, says: Any) -> None:
+def _refuse(wrong: NDArray[np.bool_], offset: int, says: str, values: NDArray[Any], fix: str) -> None:
     row = int(np.flatnonzero(wrong)[0])
-    raise UsageError(
-        f"row {offset + row}: {says(row)}",
-        where="count",
-        fix="items are numbered from 0, outcomes 0 (tie), 1 (first won), 2 (second won), weights 0 or 1e-100 to 1e100",
-    )
+    raise UsageError(f"row {offset + row}: {says.format(values[row])}", where="count", fix=fix)

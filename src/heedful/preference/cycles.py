@@ -11,9 +11,10 @@ from scipy import sparse
 from scipy.special import expit, logit
 
 from heedful.core import Estimate, Floats, Interval, UsageError
+from heedful.feedback import Table
 from heedful.preference.observations import Indices
 from heedful.preference.people import checks
-from heedful.preference.people.votes import PairVotes
+from heedful.preference.people.votes import PairVotes, pair_votes
 from heedful.preference.scalar_test import Clustering, by_cluster
 from heedful.preference.utilities import FreeItems
 
@@ -52,7 +53,7 @@ class Intransitivity:
 
 
 def strongest_cycles(
-    votes: PairVotes,
+    votes: PairVotes | Table,
     *,
     most: int = 10,
     clusters: Clustering = "rater",
@@ -71,6 +72,7 @@ def strongest_cycles(
     is how many clusters they are worth, is below 9 or half of them. Pairs with fewer than 10 decided votes are left
     out and counted. Free items only (UsageError).
     """
+    votes = pair_votes(votes)
     if not isinstance(votes.utility, FreeItems):
         raise UsageError("cycles are named among free items", where="strongest_cycles")
     if not 0 < level < 1:

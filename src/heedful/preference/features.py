@@ -18,9 +18,10 @@ from heedful.preference.inference import Optimum, log_evidence, maximise, with_w
 from heedful.preference.information import Singular
 from heedful.preference.instruments import Indices
 from heedful.preference.likelihoods import Likelihood
+from heedful.preference.noise import Dense as Noise
+from heedful.preference.noise import mirrored
 from heedful.preference.prediction import Reading, readings
-from heedful.preference.sandwich import Clusters, Covariance, mirrored, penalised_covariance
-from heedful.preference.sandwich import Dense as Noise
+from heedful.preference.sandwich import Clusters, Covariance, penalised_covariance
 from heedful.preference.widths import climb, held_out_width, penalised
 
 # Prior standard deviations tried: six to a decade, in nats per standard deviation of a feature.

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from heedful.core import Finding
+from heedful.core import Finding, FitError
+from heedful.preference.effects import widths_of
 from heedful.preference.identification import ALONE, ISLAND, SEPARATED, UNDEFEATED, UNSETTLED, WINLESS
 from heedful.preference.instruments import Grades, Observations, distinct, is_weighted, sort_of
 from heedful.preference.likelihoods import Likelihood
-from heedful.preference.own_scales import too_many
+from heedful.preference.observations import FITTED_KINDS
+from heedful.preference.own_scales import told_apart, too_many
 from heedful.preference.prediction import Reading
 from heedful.preference.signals import sort_without_position
 
@@ -59,6 +61,15 @@ _CASES = {
 }
 
 
+def nothing_to_fit(observations: Observations, criterion: str) -> FitError:
+    """That no judgement can be fitted, and what was left out why."""
+    counted = "; ".join(f"{count} {reason}" for reason, count in observations.excluded.items())
+    return FitError(
+        f"no judgement on the criterion {criterion!r} has a likelihood ({counted or 'the table is empty'})",
+        fix=f"give feedback of one of these kinds: {', '.join(FITTED_KINDS)}; critiques are read beside them",
+    )
+
+
 def read(observations: Observations) -> list[Finding]:
     """What of the records a fit does not use, or uses in part: one note per reason."""
     found = [
@@ -85,6 +96,12 @@ def read(observations: Observations) -> list[Finding]:
             )
             found.append(Finding("fit.propensities", "note", message, count=n))
     return found
+
+
+def raters_independent() -> Finding:
+    """That a fit holds out and clusters contexts alone."""
+    message = "Votes of one rater are taken for independent: a head clusters contexts alone."
+    return Finding("heads.raters_independent", "note", message)
 
 
 def _positions(observations: Observations) -> list[Finding]:
@@ -133,17 +150,17 @@ def silent(observations: Observations, likelihoods: Sequence[Likelihood]) -> lis
 
 
 def in_common(observations: Observations, likelihoods: Sequence[Likelihood]) -> list[Finding]:
-    """Instruments whose raters are too many to have scales of their own."""
+    """Instruments whose raters, with the items, are too many to have scales of their own."""
     n, found = len(observations.names), []
     for likelihood in likelihoods:
         votes = observations.instruments.get(likelihood.kind)
         if not isinstance(votes, Grades) or votes.rater is None or likelihood.kind in observations.judged:
             continue
         raters = len(np.unique(votes.rater[votes.rater >= 0]))
-        if too_many(raters, n):
-            message = f"The {raters:,} raters who gave votes of the sort {likelihood.kind!r} share one scale: too many "
-            message += "for a leniency and a stretch of each."
-            fix = "Take a sample of the raters where some are more lenient than others."
+        if too_many(raters, n) or (told_apart(votes, n) and not widths_of(likelihood)):
+            message = f"The {raters:,} raters who gave votes of the sort {likelihood.kind!r} share one scale: "
+            message += f"with {n:,} items they are too many for a leniency and a stretch of each."
+            fix = "Take a sample of raters or items, where some raters are more lenient than others."
             found.append(Finding("fit.scale_in_common", "note", message, fix, raters))
     return found
 
@@ -197,6 +214,16 @@ def contradicting(kinds: Sequence[str]) -> list[Finding]:
         )
         for kind in kinds
     ]
+
+
+def unsettled() -> Finding:
+    """No sharpness of instruments beside one another was found."""
+    return Finding(
+        "fit.sharpness_unsettled",
+        "warning",
+        "How sharp judgements of one sort are beside another could not be found; all are taken as equally sharp.",
+        "Compare with fits to each sort alone.",
+    )
 
 
 def scales(readings: Iterable[Reading]) -> list[Finding]:

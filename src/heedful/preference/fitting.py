@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
-from heedful.core import Finding, FitError, Floats, UsageError
+from heedful.core import Finding, Floats
 from heedful.feedback import Table
-from heedful.models import Encoder, Standardised
+from heedful.models import Encoder, standardised
 from heedful.preference import findings as say
 from heedful.preference.choices import Choices
 from heedful.preference.critiques import CRITIQUE, Extractor, votes_of_critiques, with_features
+from heedful.preference.effects import widths
 from heedful.preference.features import FeaturesFit, fit_features
 from heedful.preference.identification import identify
 from heedful.preference.inference import DENSE_LIMIT
-from heedful.preference.instruments import Comparisons, Indices, Instrument, Observations, Selections, distinct
+from heedful.preference.instruments import (
+    Comparisons,
+    Indices,
+    Instrument,
+    Observations,
+    Selections,
+    distinct,
+    judgements,
+)
 from heedful.preference.items import ItemsFit, fit_items
 from heedful.preference.likelihoods import Likelihood
-from heedful.preference.observations import FITTED_KINDS, NO_LIKELIHOOD, judges_beside_people, observe
+from heedful.preference.observations import NO_LIKELIHOOD, judges_beside_people, observe
+from heedful.preference.options import DRAWS, check, check_choices, check_numbers, features_of_head
 from heedful.preference.own_scales import own_scales
 from heedful.preference.pairs import Pairs
 from heedful.preference.posterior import FittedPosterior
@@ -29,9 +40,13 @@ from heedful.preference.utilities import FreeItems, Linear, Utility
 from heedful.preference.widths import FEWEST_CONTEXTS
 from heedful.stats import Grouping
 
+if TYPE_CHECKING:
+    from heedful.preference.heads import Head, HeadPosterior
+
 MANY_EFFECTS = "by a judge, of whom there would be more deviations from people than can be fitted"
 
 
+@overload
 def fit(
     table: Table,
     *,
@@ -46,33 +61,71 @@ def fit(
     pace: Literal["apart", "pooled"] = "pooled",
     critiques: Extractor | None = None,
     seed: int = 0,
-    draws: int = 256,
-) -> FittedPosterior:
+    draws: int = DRAWS,
+) -> FittedPosterior: ...
+
+
+@overload
+def fit(
+    table: Table,
+    *,
+    utility: Literal["features"],
+    features: Encoder,
+    head: Head,
+    criterion: str = "overall",
+    clusters: Literal["auto", "none"] = "auto",
+    judges: Literal["apart", "pooled"] = "apart",
+    seed: int = 0,
+) -> HeadPosterior: ...
+
+
+def fit(
+    table: Table,
+    *,
+    criterion: str = "overall",
+    utility: Literal["items", "features"] = "items",
+    features: Encoder | None = None,
+    head: Head | None = None,
+    prior_sd: float | Literal["evidence", "held out"] | None = None,
+    ties: Literal["free", "half"] = "free",
+    clusters: Literal["auto", "none"] = "auto",
+    judges: Literal["apart", "pooled"] = "apart",
+    scales: Literal["own", "common"] = "own",
+    pace: Literal["apart", "pooled"] = "pooled",
+    critiques: Extractor | None = None,
+    seed: int = 0,
+    draws: int = DRAWS,
+) -> FittedPosterior | HeadPosterior:
     """Fit utilities to all votes of a table on one criterion, jointly over kinds of feedback.
 
     utility: "items", one free utility per item (a system, or an output where its system is not known); or "features",
     u = θ · features of the output. features: the encoder for "features"; it is fitted on the items judged and its
-    columns are standardised. prior_sd: standard deviation of a Gaussian prior on each utility, or on each of θ, around
-    zero; "evidence" averages over widths by the Laplace approximation of their evidence; "held out" takes the width by
-    which contexts held out are best predicted (features only); `math.inf` is no prior. None is no prior for items
-    (maximum likelihood); for features "held out" where contexts recur, else "evidence". ties: "free" fits a tie term
-    (Davidson), "half" counts a tie as half a win for each. clusters: "auto" lets votes that share a prompt or a rater
-    be correlated; "none" takes them as independent. judges: "apart" reads models and rules that judged beside people as
-    judges who may want something else, so that the utilities are people's; "pooled" takes their votes for people's.
-    scales: "own" gives each rater who recurs a strictness and a stretch of the thresholds of ratings, labels and marks
-    of steps, as random effects (where 5 to 400 raters are known); "common" lets all share the thresholds. pace: "apart"
-    lets comparisons that their rater answered in less than half, or more than twice, the usual time be more or less
-    sharp than the others (by `seconds` of the record).
-    critiques: for "features", what reads the features that a critique asks more or less of from its text, for example
-    `heedful.preference.style_critiques`; None leaves critiques aside. seed, draws: of the posterior draws, rounded up
-    to an even number.
+    columns are standardised. head: in place of θ, a reward on the features (`heedful.preference.heads`), which has its
+    own prior, ties and number of draws, and common scales; judges beside people are then left out. prior_sd: standard
+    deviation of a Gaussian prior on each utility, or on each of θ, around zero; "evidence" averages over widths by the
+    Laplace approximation of their evidence; "held out" takes the width by which contexts held out are best predicted
+    (features only); `math.inf` is no prior. None is no prior for items (maximum likelihood); for features "held out"
+    where contexts recur, else "evidence". ties: "free" fits a tie term (Davidson), "half" counts a tie as half a win
+    for each. clusters: "auto" lets votes that share a prompt or a rater be correlated; "none" takes them as
+    independent. judges: "apart" reads models and rules that judged beside people as judges who may want something else,
+    so that the utilities are people's; "pooled" takes their votes for people's. scales: "own" gives each rater who
+    recurs a strictness and a stretch of the thresholds of ratings, labels and marks of steps, as random effects (where
+    5 to 400 raters are known, and items are not too many beside them); "common" lets all share the thresholds. pace:
+    "apart" lets comparisons that their rater answered in less than half, or more than twice, the usual time be more or
+    less sharp than the others (by `seconds` of the record). critiques: for "features", what reads the features that a
+    critique asks more or less of from its text, for example `heedful.preference.style_critiques`; None leaves critiques
+    aside. seed, draws: of the posterior draws, rounded up to an even number.
 
     Raises FitError where no vote has a likelihood, UsageError where the arguments do not go together.
     """
-    _check(utility, features, prior_sd, critiques)
-    _check_options(ties=ties, clusters=clusters, judges=judges, scales=scales, pace=pace)
-    if draws < 2 or seed < 0:
-        raise UsageError(f"draws are 2 or more and a seed 0 or more, not {draws} and {seed}", where="draws, seed")
+    check(utility, features, prior_sd, critiques)
+    check_choices(ties=ties, clusters=clusters, judges=judges, scales=scales, pace=pace)
+    check_numbers(draws, seed)
+    if head is not None:
+        from heedful.preference.heads.fitting import fit_head
+
+        encoder = features_of_head(features, prior_sd=prior_sd, ties=ties, pace=pace, critiques=critiques, draws=draws)
+        return fit_head(table, head, encoder, criterion=criterion, clusters=clusters, judges=judges, seed=seed)
     identity: Any = "system" if utility == "items" else "content"
     apart = judges_beside_people(table, criterion) if judges == "apart" else {}
     by_pace = pace == "apart"
@@ -80,14 +133,14 @@ def fit(
     if scales == "common":
         observations = observations.without_raters()
     if not observations.instruments:
-        raise _nothing_to_fit(observations, criterion)
+        raise say.nothing_to_fit(observations, criterion)
     if critiques is not None:
         unread = {why: n for why, n in observations.excluded.items() if why != NO_LIKELIHOOD.format(CRITIQUE)}
         observations = replace(observations, excluded=unread)
-    if observations.judged and _effects(observations, features) > DENSE_LIMIT:
+    if observations.judged and features is None and _least(observations) > DENSE_LIMIT:
         observations = observations.without_judges(MANY_EFFECTS)
         if not observations.instruments:
-            raise _nothing_to_fit(observations, criterion)
+            raise say.nothing_to_fit(observations, criterion)
     grouped = Clusters.of(table) if clusters == "auto" else Clusters({})
     facts = {"criterion": criterion, "utility": utility, "ties": ties, "judges": apart, "pace": pace, "seed": seed}
     task = _Task(
@@ -107,9 +160,9 @@ def fit(
     return task.by_items() if prior_sd in (None, math.inf) else task.by_items_with_prior()
 
 
-def _effects(observations: Observations, features: Encoder | None) -> int:
-    """How many utilities and deviations of judges a fit would have; weights of features are few enough."""
-    return len(observations.names) * (1 + len(observations.judged)) if features is None else 0
+def _least(observations: Observations) -> int:
+    """How many parameters a fit of free items has where raters share scales."""
+    return _parameters(observations, build(observations.without_raters()))
 
 
 @dataclass(frozen=True)
@@ -125,7 +178,7 @@ class _Task:
     facts: dict[str, Any]
 
     def by_items(self) -> FittedPosterior:
-        likelihoods, counts = build(self.observations), judgements(self.observations)
+        likelihoods, counts = build(self.observations, DENSE_LIMIT), judgements(self.observations)
         fitted = fit_items(likelihoods, counts, self.clusters, self.pairs, self.rng, self.observations.judged)
         found = say.unplaced(self.observations.names, fitted.notes)
         if fitted.covariance is not None:
@@ -165,7 +218,7 @@ class _Task:
         self, features: Encoder, table: Table, extract: Extractor | None, context: Indices | None
     ) -> FittedPosterior:
         likelihoods, items = build(self.observations), self.observations.items()
-        encoder = (features if isinstance(features, Standardised) else Standardised(features)).fit(items)
+        encoder = standardised(features).fit(items)
         names, design, found = encoder.names, encoder.encode(items), list[Finding]()
         if extract is not None:
             votes, number, silent = votes_of_critiques(table, self.criterion, extract, names, len(items))
@@ -212,12 +265,24 @@ class _Task:
         )
 
 
-def build(observations: Observations) -> tuple[Likelihood, ...]:
-    """One likelihood per instrument that says anything."""
+def build(observations: Observations, most: float = math.inf) -> tuple[Likelihood, ...]:
+    """One likelihood per instrument that says anything.
+
+    Raters have no scales of their own where free items would then come to more than `most` parameters.
+    """
     n = len(observations.names)
     raters = {kind: () if kind in observations.judged else observations.raters for kind in observations.instruments}
     built = (_likelihood(kind, votes, n, raters[kind]) for kind, votes in observations.instruments.items())
-    return tuple(likelihood for likelihood in built if likelihood is not None)
+    likelihoods = tuple(likelihood for likelihood in built if likelihood is not None)
+    if widths(likelihoods) and _parameters(observations, likelihoods) > most:
+        return build(observations.without_raters())
+    return likelihoods
+
+
+def _parameters(observations: Observations, likelihoods: Iterable[Likelihood]) -> int:
+    """How many parameters a fit of free items may have: utilities, judges' deviations, nuisances, discriminations."""
+    free = len(observations.names) * (1 + len(observations.judged))
+    return free + sum(len(likelihood.nuisances) + 1 for likelihood in likelihoods)
 
 
 def _likelihood(kind: str, votes: Instrument, n: int, raters: tuple[str, ...] = ()) -> Likelihood | None:
@@ -226,59 +291,3 @@ def _likelihood(kind: str, votes: Instrument, n: int, raters: tuple[str, ...] = 
     if isinstance(votes, Selections):
         return Choices.of(kind, votes, n)
     return own_scales(kind, votes, n, raters)
-
-
-def judgements(observations: Observations) -> Floats:
-    """How many judgements each item is in [n]."""
-    n = len(observations.names)
-    total = np.zeros(n)
-    for votes in observations.instruments.values():
-        if isinstance(votes, Comparisons):
-            total += np.bincount(votes.first, votes.weight, n) + np.bincount(votes.second, votes.weight, n)
-        elif isinstance(votes, Selections):
-            row, member = np.repeat(votes.row, votes.members.shape[1]), votes.members.ravel()
-            _, item = np.unique(np.stack([row, member])[:, member >= 0], axis=1)
-            total += np.bincount(item, minlength=n)
-        else:
-            total += np.bincount(votes.item, minlength=n)
-    return total
-
-
-def _check(utility: str, features: Encoder | None, prior_sd: float | str | None, critiques: Extractor | None) -> None:
-    if utility not in ("items", "features"):
-        raise UsageError(f"{utility!r} is no utility", where="utility", fix="choose 'items' or 'features'")
-    if utility == "features" and features is None:
-        raise UsageError("a utility of features needs an encoder", where="features", fix="give features=encoder")
-    if utility == "items" and (features is not None or critiques is not None):
-        raise UsageError("free items have no features", where="utility", fix="use utility='features'")
-    chosen = ("evidence", "held out") if utility == "features" else ("evidence",)
-    if isinstance(prior_sd, str) and prior_sd not in chosen:
-        fix = f"give a number, or {' or '.join(map(repr, chosen))}"
-        raise UsageError(f"{prior_sd!r} is no width of a prior here", where="prior_sd", fix=fix)
-    if isinstance(prior_sd, float | int) and not prior_sd > 0:
-        fix = "give a number above 0, or None"
-        raise UsageError(f"a standard deviation is above 0, not {prior_sd}", where="prior_sd", fix=fix)
-
-
-_OPTIONS = {
-    "ties": ("free", "half"),
-    "clusters": ("auto", "none"),
-    "judges": ("apart", "pooled"),
-    "scales": ("own", "common"),
-    "pace": ("apart", "pooled"),
-}
-
-
-def _check_options(**given: str) -> None:
-    for name, value in given.items():
-        if value not in _OPTIONS[name]:
-            choices = " or ".join(map(repr, _OPTIONS[name]))
-            raise UsageError(f"{value!r} is no choice for {name}", where=name, fix=f"choose {choices}")
-
-
-def _nothing_to_fit(observations: Observations, criterion: str) -> FitError:
-    counted = "; ".join(f"{count} {reason}" for reason, count in observations.excluded.items())
-    return FitError(
-        f"no judgement on the criterion {criterion!r} has a likelihood ({counted or 'the table is empty'})",
-        fix=f"give feedback of one of these kinds: {', '.join(FITTED_KINDS)}; critiques are read beside them",
-    )

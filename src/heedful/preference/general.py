@@ -21,11 +21,14 @@ import numpy as np
 from scipy import linalg
 
 from heedful.core import Base, FitError, Floats, InputError, Item, UsageError
+from heedful.feedback import Table
 from heedful.preference.against import Against, against
-from heedful.preference.pair_models import Derivatives
+from heedful.preference.backtracking import along, backtracked
+from heedful.preference.noise import Dense, mirrored
+from heedful.preference.pair_closed import Derivatives
 from heedful.preference.people import checks
-from heedful.preference.people.votes import PairVotes
-from heedful.preference.sandwich import Dense, mirrored
+from heedful.preference.people.votes import PairVotes, pair_votes
+from heedful.preference.persistence import Saved
 from heedful.preference.utilities import Utility
 
 NUISANCE_SD = 5.0
@@ -36,7 +39,7 @@ _STEPS = 200
 
 
 @dataclass(frozen=True, eq=False)
-class GeneralPreference:
+class GeneralPreference(Saved):
     """A fitted general preference. With k draws, B blocks and d features (or items):
 
     `weights` [d] of the scalar utility and their draws [k, d]; the `factors` [B, 2, d] (a_b and c_b) and theirs
@@ -54,7 +57,7 @@ class GeneralPreference:
     converged: bool
     model: dict[str, Any] = field(default_factory=dict)
 
-    def prob(self, first: Sequence[Item], second: Sequence[Item]) -> Floats:
+    def prefer(self, first: Sequence[Item], second: Sequence[Item]) -> Floats:
         """P(first wins | decided) [n], averaged over the draws. Raises InputError for unknown free items."""
         gap = self.margin(first, second, draws=True)
         return np.asarray((1 + np.tanh(gap / 2).mean(axis=0)) / 2)
@@ -62,7 +65,7 @@ class GeneralPreference:
     def margin(self, first: Sequence[Item], second: Sequence[Item], *, draws: bool = False) -> Floats:
         """Δ [n] in nats at the maximum, or of each draw [k, n]."""
         if len(first) != len(second):
-            raise InputError(f"{len(first)} first and {len(second)} second items cannot be paired", where="prob")
+            raise InputError(f"{len(first)} first and {len(second)} second items cannot be paired", where="prefer")
         weights, factors = (self.weight_draws, self.factor_draws) if draws else (self.weights, self.factors)
         evaluate = self.utility.evaluate
         gap = evaluate(first, weights) - evaluate(second, weights)
@@ -178,13 +181,10 @@ class Objective:
             step = vectors @ ((vectors.T @ gradient) / np.maximum(np.abs(values), 1e-3))
             if np.abs(step).max() < 1e-8:
                 return x, True
-            size = 1.0
-            while size > 1e-8 and self.value(x + size * step) < value + 1e-4 * size * float(gradient @ step) - 1e-11:
-                size /= 2
-            if size <= 1e-8:
+            found = backtracked(along(self.value, x, step), value, float(gradient @ step))
+            if found is None:
                 return x, bool(np.abs(step).max() < 1e-4)
-            x = x + size * step
-            value = self.value(x)
+            value, x = found
         return x, False
 
     def start(self, rng: np.random.Generator) -> Floats:
@@ -196,7 +196,7 @@ class Objective:
 
 
 def fit_general(
-    votes: PairVotes,
+    votes: PairVotes | Table,
     *,
     blocks: int = 1,
     utility_sd: float = 2.5,
@@ -207,6 +207,7 @@ def fit_general(
 ) -> GeneralPreference:
     """A scalar utility and `blocks` rotation blocks, by maximum a posteriori with Laplace's draws.
 
+    A table is read as comparisons between systems; to read it otherwise, give `PairVotes.of` it.
     Priors are Gaussian with standard deviations `utility_sd` and, for every entry of the factors, `skew_sd`; together
     the latter amount to the nuclear norm of the skew part, so that a cycle the votes do not bear out vanishes. None
     chooses `skew_sd` by log-likelihood on raters held out, or no skew part at all. 0 blocks are a scalar utility.
@@ -218,7 +219,7 @@ def fit_general(
     checks.width(utility_sd, "utility_sd")
     checks.width(skew_sd, "skew_sd")
     checks.at_least(1, starts=starts, draws=draws)
-    rng = np.random.default_rng(seed)
+    votes, rng = pair_votes(votes), np.random.default_rng(seed)
     tried: dict[float, float] = {}
     if skew_sd is None and blocks:
         tried = {sd: _held_out(votes, blocks if sd else 0, utility_sd, sd or 1.0, rng) for sd in (0.0, *SKEW_SDS)}
@@ -236,6 +237,7 @@ def fit_general(
     (w, factors, nuisance), (w_draws, factor_draws, _) = objective.split(x), objective.split(drawn)
     out = objective.basis.T if votes.design is None else np.eye(objective.width)
     facts = {
+        **votes.facts,
         "blocks": blocks,
         "prior": {"family": "gaussian", "mean": 0.0, "sd": utility_sd, "skew_sd": skew_sd},
         "held_out_log_likelihood": tried,

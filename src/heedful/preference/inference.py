@@ -7,10 +7,12 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 from scipy.linalg import block_diag
 
 from heedful.core import Floats
-from heedful.preference.effects import WIDTHS, leading, places_of, prior_precision, resized, widths
+from heedful.preference.backtracking import backtracked
+from heedful.preference.effects import TRIED, WIDTHS, leading, places_of, prior_precision, resized, widths
 from heedful.preference.information import Dense, Information, Singular, Sparse
 from heedful.preference.likelihoods import Likelihood, Terms, dense_information, information_above, information_times
 
@@ -206,36 +208,32 @@ def maximise(
         if np.abs(step).max(initial=0.0) < tolerance:
             last = problem.at(problem.centred(point.x + step))
             return Optimum(last, iteration, True)
-        following = _line_search(point, step)
+        following = _farther(point, step)
         if following is None:
-            # No step along the Newton direction gains beyond rounding: the maximum up to floating point.
             return Optimum(point, iteration, bool(np.abs(step).max() < 1e-6))
         point = following
     return Optimum(point, limit, False)
 
 
 def _uphill(point: Point) -> Floats:
-    """Newton's step; where random effects bend the log-posterior up on the way, one of the damped information."""
+    """Newton's step; where random effects or a sharpness bend the log-posterior up on the way, one of the damped
+    information. Both have a prior."""
     gradient = point.problem.across(point.gradient)
     try:
         return point.information.solve(gradient)
     except Singular:
-        if not isinstance(point.information, Dense) or np.abs(gradient).max() < _FLAT or not point.problem.effects:
+        if not isinstance(point.information, Dense) or np.abs(gradient).max() < _FLAT or not point.problem.prior.any():
             raise
         return point.information.damped().solve(gradient)
 
 
-def _line_search(point: Point, step: Floats) -> Point | None:
-    """The first of step, step/2, step/4, ... that gains a fair part of what its slope promises."""
-    slope = float(point.gradient @ step)
-    rounding = 1e-13 * max(abs(point.value), 1.0)
-    size = 1.0
-    while size > 1e-10:
+def _farther(point: Point, step: Floats) -> Point | None:
+    def at(size: float) -> tuple[float, Point]:
         there = point.problem.at(point.x + size * step)
-        if there.value >= point.value + 1e-4 * size * slope - rounding:
-            return there
-        size /= 2
-    return None
+        return there.value, there
+
+    found = backtracked(at, point.value, float(point.gradient @ step))
+    return found and found[1]
 
 
 def with_widths(problem: Problem, start: Floats | None = None) -> Optimum:
@@ -267,21 +265,22 @@ def _mean_width(optimum: Optimum, name: str) -> float:
         covariance = optimum.point.information.inverse[place, place]  # type: ignore[union-attr]
         evidence = _evidence_of_widths(covariance, optimum.point.x[place], optimum.point.problem.effects[name])
     else:
-        evidence = np.array(_evidences(optimum, name))
+        evidence = _evidences(optimum, name)
     weights = np.exp(evidence - evidence.max())
-    return float(np.sqrt(weights @ np.square(WIDTHS) / weights.sum()))
+    return float(np.sqrt(weights @ np.square(WIDTHS[: len(weights)]) / weights.sum()))
 
 
-def _evidences(optimum: Optimum, name: str) -> list[float]:
-    """The log evidence of each of `WIDTHS` at the maximum under it."""
+def _evidences(optimum: Optimum, name: str) -> Floats:
+    """The log evidence of each of `WIDTHS` up to the last `TRIED`, at the maximum under it; a spline between those."""
     found = []
-    for sd in WIDTHS:
+    for sd in TRIED:
         problem = optimum.point.problem
         problem = replace(problem, likelihoods=resized(problem.likelihoods, {name: sd}))
         # The evidence is flat at its maximum: an error of ε in the parameters is one of ε² in it.
         optimum = maximise(problem, optimum.point.x, tolerance=1e-3, limit=_SEARCH)
         found.append(log_evidence(optimum))
-    return found
+    between = [sd for sd in WIDTHS if sd <= TRIED[-1]]
+    return np.asarray(CubicSpline(np.log(TRIED), found)(np.log(between)))
 
 
 def _evidence_of_widths(covariance: Floats, effects: Floats, sd: float) -> Floats:

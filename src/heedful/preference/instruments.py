@@ -132,6 +132,22 @@ def distinct(parts: Sequence[Indices]) -> Indices:
     return np.flatnonzero(seen)
 
 
+def judgements(observations: Observations) -> Floats:
+    """How many judgements each item is in [n]."""
+    n = len(observations.names)
+    total = np.zeros(n)
+    for votes in observations.instruments.values():
+        if isinstance(votes, Comparisons):
+            total += np.bincount(votes.first, votes.weight, n) + np.bincount(votes.second, votes.weight, n)
+        elif isinstance(votes, Selections):
+            row, member = np.repeat(votes.row, votes.members.shape[1]), votes.members.ravel()
+            _, item = np.unique(np.stack([row, member])[:, member >= 0], axis=1)
+            total += np.bincount(item, minlength=n)
+        else:
+            total += np.bincount(votes.item, minlength=n)
+    return total
+
+
 _BY_JUDGE = ", judged by "
 
 

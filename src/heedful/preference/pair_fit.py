@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from heedful.core import Floats
+from heedful.preference.backtracking import backtracked
 from heedful.preference.information import Dense, Information, Sparse
 from heedful.preference.likelihoods import Terms, dense_information, information_above
 from heedful.preference.pairs import Pairs
@@ -65,8 +66,8 @@ def most_likely(pairs: Pairs, n: int, start: Floats | None = None) -> PairFit:
     for iteration in range(1, _ITERATIONS + 1):
         information = information_of(terms, tolerance=min(max(size**2, 1e-12), 1e-2))
         step = _solved(information, terms)
-        found = _line_search(pairs, x, terms, step)
-        if found is None:  # no gain beyond rounding
+        found = _farther(pairs, x, terms, step)
+        if found is None:
             return _fit(pairs, n, x, terms, iteration, bool(np.abs(step).max() < 1e-6))
         x, terms = found
         size = float(np.abs(step).max())
@@ -91,16 +92,14 @@ def _solved(information: Information, terms: Terms) -> Floats:
     return information.solve(right)
 
 
-def _line_search(pairs: Pairs, x: Floats, terms: Terms, step: Floats) -> tuple[Floats, Terms] | None:
-    """The first of step, step/2, step/4, ... that gains a fair part of what its slope promises, and the terms there."""
+def _farther(pairs: Pairs, x: Floats, terms: Terms, step: Floats) -> tuple[Floats, Terms] | None:
     n = len(terms.gradient)
-    slope = float(terms.gradient @ step[:n] + terms.nuisance_gradient @ step[n:])
-    rounding = 1e-13 * max(abs(terms.value), 1.0)
-    size = 1.0
-    while size > 1e-10:
+
+    def at(size: float) -> tuple[float, tuple[Floats, Terms]]:
         there = x + size * step
         found = pairs.terms(there[:n], there[n:])
-        if found.value >= terms.value + 1e-4 * size * slope - rounding:
-            return there, found
-        size /= 2
-    return None
+        return found.value, (there, found)
+
+    slope = float(terms.gradient @ step[:n] + terms.nuisance_gradient @ step[n:])
+    found = backtracked(at, terms.value, slope)
+    return found and found[1]

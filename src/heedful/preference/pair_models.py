@@ -22,19 +22,7 @@ from numpy.typing import NDArray
 from scipy.special import log_ndtr, logit, ndtri
 
 from heedful.core import Floats
-
-
-@dataclass(frozen=True)
-class Derivatives:
-    """A weighted sum over outcomes of log P, for m differences and p nuisance parameters.
-
-    `value` is summed over differences too. By Δ and then the nuisance parameters: `gradient` [1 + p, m] and
-    `information` [1 + p, 1 + p, m], the negative second derivatives.
-    """
-
-    value: float
-    gradient: Floats
-    information: Floats
+from heedful.preference.pair_closed import Derivatives, davidson, rao_kupper
 
 
 class PairLink(Protocol):
@@ -156,6 +144,8 @@ class PairModel:
         return np.column_stack([self.scores / 2, self.levels])
 
     def derivatives(self, counts: Floats, difference: Floats, nuisance: Floats) -> Derivatives:
+        if self.degrees.tolist() == [1.0]:
+            return davidson(counts, difference, nuisance)
         p, logits, whole = self._probabilities(difference, nuisance)
         total = counts.sum(axis=0)
         by = self._by
@@ -232,6 +222,8 @@ class CumulativePairModel:
         return np.asarray((own * counts[:, None]).sum(axis=0))
 
     def derivatives(self, counts: Floats, difference: Floats, nuisance: Floats) -> Derivatives:
+        if self.ties and self.distribution == "logistic":
+            return rao_kupper(counts, difference, nuisance)
         log_p = self.log_prob(difference, nuisance)
         own, bent = np.zeros((len(log_p), self._size, len(difference))), 0.0
         for outcome, by, ratio, bend in self._densities(difference, nuisance, log_p):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from heedful.core import Floats
 from heedful.preference.counting import PairCounts
@@ -58,6 +59,13 @@ def placed(counts: PairCounts, model: Model) -> Identified:
 def decided(counts: PairCounts) -> Identified:
     """The largest set of items that wins and losses alone place."""
     return _identified(_pairs(counts, LINKS["bradley_terry"], _DECIDED), counts.items)
+
+
+def firm(counts: PairCounts, model: Model) -> NDArray[np.bool_]:
+    """Which items decided comparisons alone place [n], where the model has ties; else all."""
+    if model == "bradley_terry" or not counts.counts[1].any():
+        return np.ones(counts.items, bool)
+    return np.isin(np.arange(counts.items), decided(counts).kept)
 
 
 def bounded(counts: PairCounts, model: Model) -> Identified:

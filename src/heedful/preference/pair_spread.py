@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from heedful.core import Floats
 from heedful.preference.information import Dense, Sparse
 from heedful.preference.observations import Indices
+from heedful.preference.pair_closed import Derivatives
 from heedful.preference.pair_fit import PairFit, information_of
-from heedful.preference.pair_models import Derivatives
 
 # Random signs for the variances of very many items, and the most relative error of a standard error they may leave.
 _PROBES = 24
@@ -65,7 +65,7 @@ def _middle(fit: PairFit, made: Outcomes, inverse: Floats | None) -> Derivatives
     which makes up for the fit's bending towards the votes.
     """
     scores = np.tensordot(made.split, fit.pairs.outcome_gradients(fit.utility, fit.nuisance), axes=1)
-    scores = _unbent(scores, leverage(fit, made, inverse))
+    scores = unbent(scores, leverage(fit, made, inverse))
     weighted = made.squares[:, None] * scores
     size = scores.shape[1]
     middle = np.empty((size, size, scores.shape[2]))
@@ -108,13 +108,16 @@ def leverage(fit: PairFit, made: Outcomes, inverse: Floats | None) -> Floats:
     return np.asarray((whole[:, :, None] * spread[None]).sum(axis=1))
 
 
-def _unbent(scores: Floats, share: Floats) -> Floats:
-    """(1 − leverage)⁻¹ s, for scores [t, 1 + p, m]; NaN where one comparison alone holds its items."""
-    left = np.eye(len(share)) - np.moveaxis(share, 2, 0)
-    alone = (left[:, 0, 0] if len(share) == 1 else np.linalg.det(left)) <= _ALONE
-    left[alone] = np.eye(len(share))
-    solved = scores / left[:, 0, 0] if len(share) == 1 else np.linalg.solve(left, scores.transpose(2, 1, 0)).T
-    return np.asarray(np.where(alone, np.nan, solved))
+def unbent(scores: Floats, share: Floats) -> Floats:
+    """(1 − leverage)⁻¹ s, for scores [t, 1 + p, m], p ≤ 1; NaN where one comparison alone holds its items."""
+    if len(share) == 1:
+        left = 1 - share[0]
+        return np.asarray(scores / np.where(left <= _ALONE, np.nan, left))
+    a, b, c, d = 1 - share[0, 0], share[0, 1], share[1, 0], 1 - share[1, 1]
+    one, other = scores[:, 0], scores[:, 1]
+    determinant = a * d - b * c
+    solved = np.stack([d * one + b * other, c * one + a * other], axis=1)
+    return np.asarray(solved / np.where(determinant <= _ALONE, np.nan, determinant))
 
 
 @dataclass(frozen=True)

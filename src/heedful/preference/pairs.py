@@ -13,7 +13,8 @@ from scipy import sparse
 from heedful.core import Floats
 from heedful.preference.likelihoods import Edges, Terms, all_reached, summed
 from heedful.preference.observations import Comparisons, Indices
-from heedful.preference.pair_models import Derivatives, PairLink, PairModel, outcome_scores
+from heedful.preference.pair_closed import Derivatives
+from heedful.preference.pair_models import PairLink, PairModel, outcome_scores
 
 __all__ = ["PairModel", "Pairs", "Recession", "Votes", "outcome_scores"]
 

@@ -1,143 +1,69 @@
-"""A posterior as a folder: arrays in safetensors, everything else in JSON. Nothing is unpickled."""
+"""What was fitted as a folder: arrays in safetensors, everything else in JSON. Nothing is unpickled.
+
+A posterior of votes has a layout of its own (`posterior_state`); all else is packed field by field (`packing`).
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from heedful.core import Finding, Floats, InputError
-from heedful.models import load_encoder
-from heedful.preference.choices import ChoiceModel
-from heedful.preference.grades import GradeModel
-from heedful.preference.pairs import PairModel
-from heedful.preference.posterior import FittedPosterior
-from heedful.preference.prediction import Reading
-from heedful.preference.utilities import FreeItems, Linear, Utility
+from heedful.core import InputError
+from heedful.models.encoders import Arrays
+from heedful.preference.named import Named
 
 FORMAT = "heedful.posterior"
 VERSION = 3
 # Version 2 had no scales of raters.
 READABLE = (2, 3)
 _JSON, _ARRAYS = "posterior.json", "posterior.safetensors"
-_READ = ("nuisance", "draws", "discrimination", "deviation")
-_SCALES = ("strictness", "stretch", "sds")
-_MODELS = {"pairs": PairModel, "choices": ChoiceModel, "grades": GradeModel}
 
 
-def save(posterior: FittedPosterior, folder: Path) -> None:
-    """Write `posterior.json` and `posterior.safetensors`, each whole or not at all."""
-    from safetensors.numpy import save as to_bytes
+class Saved:
+    """What can be saved to a folder."""
 
-    arrays: dict[str, Floats] = {
-        "mean": posterior.mean,
-        "draws": posterior.draws,
-        "counts": posterior.counts,
-        "identified": posterior.identified.astype(np.float64),
-    }
-    if posterior.covariance is not None:
-        arrays["covariance"] = posterior.covariance
-    for number, reading in enumerate(posterior.readings):
-        arrays |= {f"reading.{number}.{name}": getattr(reading, name) for name in (*_READ, *_SCALES)}
-    encoder = None
-    if isinstance(posterior.utility, Linear):
-        own, encoder = posterior.utility.encoder.state()
-        arrays |= {f"encoder.{name}": array for name, array in own.items()}
-    document = {
-        "format": FORMAT,
-        "version": VERSION,
-        "utility": posterior.utility.name,
-        "encoder": encoder,
-        "criterion": posterior.criterion,
-        "names": posterior.names,
-        "notes": posterior.notes,
-        "df": None if math.isinf(posterior.df) else posterior.df,
-        "readings": [_described(reading) for reading in posterior.readings],
-        "findings": [dataclasses.asdict(finding) for finding in posterior.findings],
-        "model": posterior.model,
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    _write(folder / _ARRAYS, to_bytes(contiguous))
-    _write(folder / _JSON, json.dumps(document, ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass"))
+    def save(self, folder: str | Path) -> None:
+        """Write `posterior.json` and `posterior.safetensors`; `heedful.load` gives back the same, to the last bit."""
+        from safetensors.numpy import save as to_bytes
+
+        from heedful.preference.packing import packed
+
+        folder, arrays = Path(folder), Arrays()
+        packed_self = packed(self, "", arrays)
+        document = {"format": FORMAT, "version": VERSION, **packed_self.get("state", {"saved": packed_self})}
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / _ARRAYS, to_bytes({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+        _write(folder / _JSON, json.dumps(document, ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass"))
 
 
-def load(folder: str | Path) -> FittedPosterior:
-    """The posterior that `FittedPosterior.save` wrote, identical to the last bit.
+def load(folder: str | Path) -> Any:
+    """What `save` wrote there, identical to the last bit: a posterior, groups, people, raters, ratings and so on.
 
-    Raises InputError where the folder holds none, one of a newer version, or one that was damaged.
+    Raises InputError where the folder holds none, one of another version, or one that was damaged.
     """
+    from heedful.preference.packing import unpacked
+    from heedful.preference.posterior_state import from_state
+
     folder = Path(folder)
     document, arrays = _document(folder), _arrays(folder)
     try:
-        return _posterior(document, arrays)
+        made = unpacked(document["saved"], "", arrays) if "saved" in document else from_state(arrays, document)
+        if not isinstance(made, Saved):
+            raise ValueError(f"{_JSON} holds nothing that was saved")
+        return made
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise _damaged(folder, f"{type(error).__name__}: {error}") from error
+        raise _damaged(folder, str(error)) from error
 
 
-def _posterior(document: Mapping[str, Any], arrays: Mapping[str, Any]) -> FittedPosterior:
-    names, mean, draws = tuple(document["names"]), arrays["mean"], arrays["draws"]
-    n = len(names)
-    shapes = {"mean": (n,), "draws": (len(draws), n), "counts": (n,), "identified": (n,), "covariance": (n, n)}
-    wrong = [name for name, shape in shapes.items() if name in arrays and arrays[name].shape != shape]
-    if wrong:
-        raise ValueError(f"{', '.join(wrong)} do not fit {n} names")
-    infinite = [name for name in ("mean", "draws", "counts") if not np.isfinite(arrays[name]).all()]
-    if infinite:
-        raise ValueError(f"{', '.join(infinite)} hold values that are not finite")
-    return FittedPosterior(
-        utility=_utility(document, arrays),
-        criterion=document["criterion"],
-        names=names,
-        mean=mean,
-        covariance=arrays.get("covariance"),
-        draws=draws,
-        counts=arrays["counts"],
-        identified=arrays["identified"] > 0,
-        notes=tuple(document["notes"]),
-        df=math.inf if document["df"] is None else float(document["df"]),
-        readings=tuple(_reading(own, number, arrays) for number, own in enumerate(document["readings"])),
-        findings=tuple(
-            Finding(**{**finding, "examples": tuple(finding["examples"])}) for finding in document["findings"]
-        ),
-        model=document["model"],
-    )
+class _Values(Named):
+    file = _JSON
 
 
-def _utility(document: Mapping[str, Any], arrays: Mapping[str, Any]) -> Utility:
-    if document["utility"] == "items":
-        return FreeItems(tuple(document["names"]))
-    prefix = "encoder."
-    own = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-    return Linear(load_encoder(own, document["encoder"]))
-
-
-def _described(reading: Reading) -> dict[str, Any]:
-    (sort,) = (name for name, model in _MODELS.items() if isinstance(reading.model, model))
-    values = {
-        field.name: value.tolist() if isinstance(value := getattr(reading.model, field.name), np.ndarray) else value
-        for field in dataclasses.fields(reading.model)
-    }
-    return {"kind": reading.kind, "model": sort, "raters": reading.raters, **values}
-
-
-def _reading(described: Mapping[str, Any], number: int, arrays: Mapping[str, Any]) -> Reading:
-    model: Any = _MODELS[described["model"]]
-    values: dict[str, Any] = {}
-    for field in dataclasses.fields(model):
-        value = described[field.name]
-        values[field.name] = value if isinstance(value, bool) else np.array(value, dtype=np.float64)
-    if model is ChoiceModel:
-        values["orders"] = tuple(int(order) for order in described["orders"])
-    held: dict[str, Any] = {name: arrays[f"reading.{number}.{name}"] for name in _READ}
-    if described.get("raters"):
-        held |= {name: arrays[f"reading.{number}.{name}"] for name in _SCALES} | {"raters": tuple(described["raters"])}
-    return Reading(described["kind"], model(**values), **held)
+class _Numbers(Named):
+    file = _ARRAYS
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -146,10 +72,10 @@ def _write(path: Path, content: bytes) -> None:
     beside.replace(path)
 
 
-def _document(folder: Path) -> dict[str, Any]:
+def _document(folder: Path) -> Named:
     path = folder / _JSON
     try:
-        document = json.loads(path.read_text("utf-8", "surrogatepass"))
+        document = json.loads(path.read_text("utf-8", "surrogatepass"), object_hook=_Values)
     except FileNotFoundError:
         raise InputError(
             "there is no posterior here",
@@ -157,8 +83,8 @@ def _document(folder: Path) -> dict[str, Any]:
             fix="give a folder that `heedful fit --out` or .save() wrote",
         ) from None
     except (OSError, ValueError) as error:
-        raise _damaged(folder, str(error)) from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise _damaged(folder, f"{_JSON}: {error}") from error
+    if not isinstance(document, Named) or document.get("format") != FORMAT:
         raise InputError("this is not a saved posterior", where=str(path))
     version = document.get("version")
     if version not in READABLE:
@@ -171,17 +97,17 @@ def _document(folder: Path) -> dict[str, Any]:
     return document
 
 
-def _arrays(folder: Path) -> dict[str, Any]:
+def _arrays(folder: Path) -> Named:
     from safetensors import SafetensorError
     from safetensors.numpy import load as from_bytes
 
     path = folder / _ARRAYS
     try:
-        return dict(from_bytes(path.read_bytes()))
+        return _Numbers(from_bytes(path.read_bytes()))
     except FileNotFoundError:
         raise _damaged(folder, f"{_ARRAYS} is missing") from None
     except (OSError, SafetensorError) as error:
-        raise _damaged(folder, str(error)) from error
+        raise _damaged(folder, f"{_ARRAYS}: {error}") from error
 
 
 def _damaged(folder: Path, why: str) -> InputError:

@@ -1,18 +1,18 @@
-"""The fitted posterior: scores with draws, preferences, potentials and predictions."""
+"""The fitted posterior: scores with draws, preferences and predictions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import expit, log_expit
+from scipy.special import expit
 
-from heedful.core import Finding, Floats, InputError, Item, Parts, Scale, ScaleError, Scores
-from heedful.core.algebra import Expressible
+from heedful.core import Finding, Floats, InputError, Item, Parts, Scores
 from heedful.preference.pairs import PairModel
+from heedful.preference.persistence import Saved
+from heedful.preference.potential import Potentials
 from heedful.preference.prediction import Prediction, RaterScale, Reading, predict, rater_scales
 from heedful.preference.utilities import FreeItems, Utility
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class FittedPosterior:
+class FittedPosterior(Potentials, Saved):
     """What the votes on one criterion say about utilities.
 
     For utility "items", `names` [n] are the items, `mean` [n] their utilities and `covariance` [n, n] theirs; for
@@ -81,32 +81,8 @@ class FittedPosterior:
         log_p, signs = reading.model.log_prob(sharp, reading.nuisance), reading.model.scores
         return np.asarray(np.logaddexp.reduce(log_p[signs > 0]) - np.logaddexp.reduce(log_p[signs < 0]))
 
-    def potential(self, *, scale: Scale = "utility", reference: Sequence[Item] | None = None) -> PosteriorPotential:
-        """The utility itself, or log P(the item beats the reference) = log σ(u − u_ref).
-
-        u_ref is the mean utility of the `reference` items of the same context; for free items, which have none, of all
-        of them. Raises ScaleError where scale and reference do not go together.
-        """
-        if scale == "utility":
-            if reference is not None:
-                raise ScaleError("a utility needs no reference", fix="leave it out, or ask for scale='log_prob'")
-            return PosteriorPotential(self, "utility", {})
-        if not reference:
-            raise ScaleError(
-                "a utility is known only up to a constant per context, so its log-probability needs a reference",
-                fix="give reference=items to be compared with",
-            )
-        return PosteriorPotential(self, "log_prob", self._references(reference))
-
-    def _references(self, reference: Sequence[Item]) -> dict[Parts | None, tuple[float, Floats]]:
-        means, draws = self.utility.evaluate(reference, self.mean), self.utility.evaluate(reference, self.draws)
-        contexts = [self._context(item) for item in reference]
-        rows: dict[Parts | None, list[int]] = {}
-        for row, context in enumerate(contexts):
-            rows.setdefault(context, []).append(row)
-        return {c: (float(means[r].mean()), np.asarray(draws[:, r].mean(axis=1))) for c, r in rows.items()}
-
-    def _context(self, item: Item) -> Parts | None:
+    def frame(self, item: Item) -> Parts | None:
+        """Where utilities are known up to one constant: a context; for free items, everywhere (None)."""
         return None if isinstance(self.utility, FreeItems) else item.context
 
     @property
@@ -117,43 +93,6 @@ class FittedPosterior:
     def predict(self, table: Table) -> Prediction:
         """What the posterior says about each row of a table; see `Prediction`."""
         return predict(self, table)
-
-    def save(self, folder: str | Path) -> None:
-        """Write the posterior to a folder (safetensors and JSON); `heedful.preference.load` gives it back identical."""
-        from heedful.preference.persistence import save
-
-        save(self, Path(folder))
-
-
-@dataclass(frozen=True, eq=False)
-class PosteriorPotential(Expressible):
-    """A posterior as a potential. `references` holds u_ref and its draws [k] by context (None: for all contexts)."""
-
-    posterior: FittedPosterior
-    scale: Scale
-    references: dict[Parts | None, tuple[float, Floats]]
-    under: str | None = None
-
-    def __call__(self, items: Sequence[Item]) -> Scores:
-        """Utilities, or log σ(u − u_ref), mean at the mean utility and draw by draw.
-
-        Raises ScaleError for an item in a context without a reference.
-        """
-        scores = self.posterior(items)
-        if self.scale == "utility":
-            return scores
-        contexts = [self.posterior._context(item) for item in items]
-        missing = sum(context not in self.references for context in contexts)
-        if missing:
-            raise ScaleError(
-                f"{missing} of {len(items)} items are in a context without a reference",
-                fix="give potential(reference=...) an item of each context",
-            )
-        chosen = [self.references[context] for context in contexts]
-        mean = log_expit(scores.mean - np.array([value for value, _ in chosen]))
-        if scores.draws is None or not chosen:
-            return Scores(mean, scores.draws)
-        return Scores(mean, log_expit(scores.draws - np.stack([draws for _, draws in chosen], axis=1)))
 
 
 def _mirrored_mean(gap: Floats) -> Floats:

@@ -19,6 +19,7 @@ from heedful.core import Estimate, Finding, FitError, Floats, UsageError
 from heedful.feedback import Table
 from heedful.models import Encoder
 from heedful.preference.likelihoods import summed
+from heedful.preference.noise import mirrored
 from heedful.preference.pairs import PairModel
 from heedful.preference.posterior import FittedPosterior
 from heedful.preference.prediction import Reading
@@ -28,7 +29,7 @@ from heedful.preference.raters_likelihood import LEAN_PRIOR, STYLE_SD, TIE_PRIOR
 from heedful.preference.raters_posterior import RaterPosterior
 from heedful.preference.raters_types import RaterModel, Types
 from heedful.preference.raters_votes import RaterVotes, rater_votes
-from heedful.preference.sandwich import Clusters, mirrored
+from heedful.preference.sandwich import Clusters
 from heedful.preference.utilities import FreeItems
 from heedful.stats import clustered_meat
 

@@ -13,7 +13,9 @@ from scipy.special import logsumexp
 from heedful.core import Estimate, Finding, Floats, Item, Scale, Scores
 from heedful.feedback import Table
 from heedful.models import Encoder
-from heedful.preference.posterior import FittedPosterior, PosteriorPotential
+from heedful.preference.persistence import Saved
+from heedful.preference.posterior import FittedPosterior
+from heedful.preference.potential import PosteriorPotential
 from heedful.preference.prediction import Prediction
 from heedful.preference.raters_estimates import RaterEstimate
 from heedful.preference.raters_inference import Mode
@@ -28,7 +30,7 @@ _DRAWN, _BLOCK = 8, 20_000
 
 
 @dataclass(frozen=True, eq=False)
-class RaterPosterior:
+class RaterPosterior(Saved):
     """Utilities of items, as a posterior, and what is known of each rater.
 
     `items` are the utilities as an attentive rater sees them; `raters` come in the order of their ids; `style` gives

@@ -7,49 +7,34 @@ ratings = ratings.update(*new_comparisons)
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import expit
 
-from heedful.core import FitError, Floats, Promise, UsageError
+from heedful.core import Floats, Promise, UsageError
 from heedful.preference.counting import PairCounts, count
 from heedful.preference.information import Dense
 from heedful.preference.observations import Indices
 from heedful.preference.pair_fit import DENSE_LIMIT, PairFit, most_likely
-from heedful.preference.pair_placing import LINKS, Model, decided, placed, split
+from heedful.preference.pair_placing import LINKS, Model, firm, placed, split
 from heedful.preference.pair_spread import LARGEST_ERROR, Outcomes, covariance, leverage, variances, variances_of
 from heedful.preference.pairs import Pairs
+from heedful.preference.persistence import Saved
+from heedful.preference.rated import Basis, Intervals, Rated, check, intervals, numbered
 
 if TYPE_CHECKING:
     from heedful.preference.pair_bootstrap import Bootstrap
 
-Basis = Literal["sandwich", "model"]
-
-# With fewer decided comparisons of an item, or where one has more of a say in its own fit (a few join two groups),
-# intervals cover more than their level (benchmarks/ranking.py --part coverage).
-_CONFIDENCE_COMPARISONS = 40
-_CONFIDENCE_LEVERAGE = 0.03
 # Of very many items, those whose variances are solved for where random signs do not tell them.
 _EXACT = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Intervals:
-    """`low` and `high` [n], NaN where an item has none; what they promise, at which level."""
-
-    low: Floats
-    high: Floats
-    promise: Promise
-    level: float
-
-
-@dataclass(frozen=True, eq=False)
-class Ratings:
+class Ratings(Rated, Saved):
     """Strengths of n items by maximum likelihood.
 
     `strengths` [n] are log-strengths (nats; for "thurstone" standard deviations of the noise of a difference). They sum
@@ -57,22 +42,19 @@ class Ratings:
     `counts` are all that was learnt from the comparisons. `fit` is None where no two items can be placed.
     """
 
-    counts: PairCounts
-    model: Model
-    basis: Basis | None
-    names: tuple[str, ...] | None
-    kept: Indices
-    notes: tuple[str, ...]
     fit: PairFit | None
 
     @cached_property
     def strengths(self) -> Floats:
-        return self._spread(self.fit.utility if self.fit else np.zeros(0))
+        return self.spread(self.fit.utility if self.fit else np.zeros(0))
 
-    @property
-    def identified(self) -> np.ndarray:
-        """Which items the comparisons place [n]."""
-        return np.isin(np.arange(self.counts.items), self.kept)
+    def prefer(self, first: Any, second: Any) -> Floats:
+        """P(first wins | decided) [m] of items given by number, at these strengths; NaN where one is not placed."""
+        if self.fit is None:
+            return np.full(np.shape(first), np.nan)
+        difference = self.strengths[np.asarray(first)] - self.strengths[np.asarray(second)]
+        log_p = self.fit.pairs.model.log_prob(difference, self.fit.nuisance)
+        return np.asarray(expit(log_p[-1] - log_p[0]))
 
     @property
     def nuisance(self) -> dict[str, float]:
@@ -126,22 +108,17 @@ class Ratings:
         if self.basis is None or self.fit is None:
             return np.full(self.counts.items, np.nan)
         if self._full is not None:
-            return self._spread(np.diag(self._full)[: self.fit.items])
+            return self.spread(np.diag(self._full)[: self.fit.items])
         found = variances(self.fit, self._made, np.random.default_rng(0))
         value, loose = found.variance, np.flatnonzero(~(found.error <= LARGEST_ERROR))
         value[loose] = np.nan
         value[loose[:_EXACT]] = variances_of(self.fit, self._made, loose[:_EXACT])
-        return self._spread(value)
+        return self.spread(value)
 
     @property
     def standard_error(self) -> Floats:
         """Of the strengths [n]."""
         return np.sqrt(self.variance)
-
-    @property
-    def inside(self) -> np.ndarray:
-        """Which of the counted pairs are of two items placed [m]."""
-        return np.asarray(self.identified[self.counts.first] & self.identified[self.counts.second])
 
     @property
     def split(self) -> Floats:
@@ -151,65 +128,35 @@ class Ratings:
     @cached_property
     def _made(self) -> Outcomes | None:
         """What the sandwich needs of the comparisons; None for intervals by the model."""
-        return self._told if self.basis == "sandwich" else None
+        return self.told if self.basis == "sandwich" else None
 
     @cached_property
-    def _told(self) -> Outcomes | None:
+    def told(self) -> Outcomes | None:
+        """What the comparisons of items placed tell of the variance; None where there are none."""
         if self.fit is None:
             return None
         inside = self.inside
         counts = self.counts.counts[:, inside]
         squares = counts if self.counts.squares is None else self.counts.squares[:, inside]
-        return Outcomes(counts, squares, self.split, self._firm[inside])
-
-    @property
-    def _firm(self) -> np.ndarray:
-        """Which of the counted pairs are of two items that decided comparisons alone place [m]."""
-        counts = self.counts
-        if self.model == "bradley_terry" or not counts.counts[1].any():
-            return np.ones(len(counts.first), bool)
-        firm = np.isin(np.arange(counts.items), decided(counts).kept)
-        return np.asarray(firm[counts.first] & firm[counts.second])
+        held = firm(self.counts, self.model)
+        return Outcomes(counts, squares, self.split, (held[self.counts.first] & held[self.counts.second])[inside])
 
     @property
     def promise(self) -> Promise:
-        """`confidence` where each item placed has decided comparisons enough and no group hangs on a few of them.
-
-        Else it is `at least`, as it is for H⁻¹ under "bradley_terry" with ties: half a win varies less than a win or a
-        loss.
-        """
-        halves = self.model == "bradley_terry" and self.counts.counts[1].any()
-        if self.fit is None or (self.basis == "model" and halves):
-            return "at least"
-        if self._decided[self.kept].min() < _CONFIDENCE_COMPARISONS:
-            return "at least"
-        return "confidence" if self._leverage <= _CONFIDENCE_LEVERAGE else "at least"
-
-    @property
-    def _decided(self) -> Floats:
-        """How many decided comparisons place each item [n]: with weights, as many of equal weight as tell as much."""
-        counts, inside = self.counts, self.inside
-        totals = []
-        for array in (counts.counts, counts.counts if counts.squares is None else counts.squares):
-            each = (array[0] + array[2]) * inside
-            totals.append(sum(np.bincount(side, each, counts.items) for side in (counts.first, counts.second)))
-        return np.asarray(totals[0] ** 2 / np.maximum(totals[1], 1e-300))
+        """What intervals promise, see `Rated.promised`."""
+        return self.promised(self._leverage)
 
     @cached_property
     def _leverage(self) -> float:
         """The most that one comparison adds to the information that there is, among all pairs."""
-        if self.fit is None or self._told is None:
+        if self.fit is None or self.told is None:
             return 0.0
         inverse = self.fit.information.inverse if isinstance(self.fit.information, Dense) else None
-        return float(np.trace(leverage(self.fit, self._told, inverse)).max())
+        return float(np.trace(leverage(self.fit, self.told, inverse)).max())
 
     def interval(self, level: float = 0.95) -> Intervals:
         """Of each strength, on its own. Raises UsageError for a level that is not between 0 and 1."""
-        if not 0 < level < 1:
-            fix = f"write 95 % as 0.95, not {level}" if level > 1 else "choose one such as 0.95"
-            raise UsageError(f"{level} is no level between 0 and 1", where="level", fix=fix)
-        half = -ndtri((1 - level) / 2) * np.sqrt(self.variance)
-        return Intervals(self.strengths - half, self.strengths + half, self.promise, level)
+        return intervals(self.strengths, self.variance, self.promise, level)
 
     def update(self, first: Any, second: Any, outcome: Any, *, weight: Any = None) -> Ratings:
         """The ratings after further comparisons: exactly those of all comparisons at once, in a step or two.
@@ -239,12 +186,6 @@ class Ratings:
 
         return bootstrap(self, k, rng)
 
-    def _spread(self, values: Floats) -> Floats:
-        """Values of the items placed as values of all, NaN for the others."""
-        every = np.full(self.counts.items, np.nan)
-        every[self.kept] = values
-        return every
-
 
 def rate(
     first: Any,
@@ -258,29 +199,19 @@ def rate(
 ) -> Ratings:
     """Rate items by comparisons, given as arrays [v] of any integer type.
 
-    first, second: item numbers from 0. outcome: 1 where the first won, 2 where the second did, 0 for a tie. items: how
-    many there are, or their names; None takes the largest number seen. weight [v]: of each comparison, None: 1 each.
+    first, second: item numbers from 0. outcome: 1 where the first won, −1 where the second did, 0 for a tie. items:
+    how many there are, or their names; None takes the largest number seen. weight [v]: of each comparison, None: 1
+    each.
     model: "bradley_terry" counts a tie as half a win for each, and places items by wins and losses; "davidson",
     "rao_kupper" and "thurstone" (Glenn and David's ties) fit a tie term. interval: "sandwich" holds where the
     model does not, "model" is H⁻¹ (with weights of 1 alone); both take comparisons as independent (for prompts or
-    raters that recur, see `heedful.fit`).
+    raters that recur, see `heedful.fit`). For comparisons with covariates see `rate_with_covariates`.
 
     Raises UsageError for arguments that are no comparisons (see `count`), FitError where there is none.
     """
-    number, names = _numbered(items)
+    number, names = numbered(items)
     counts = count(first, second, outcome, number, weight=weight)
     return rate_counts(counts, names=names, model=model, interval=interval)
-
-
-def _numbered(items: Any) -> tuple[int | None, tuple[str, ...] | None]:
-    """How many items there are, and their names, where either is told."""
-    if items is None:
-        return None, None
-    try:
-        return operator.index(items), None
-    except TypeError:
-        names = tuple(items)
-        return len(names), names
 
 
 def rate_counts(
@@ -292,20 +223,7 @@ def rate_counts(
     start: Ratings | None = None,
 ) -> Ratings:
     """Rate items by comparisons already counted. start: ratings by most of them, to start Newton's method from."""
-    if model not in LINKS:
-        raise UsageError(f"{model!r} is no model of comparisons", where="model", fix=f"choose of {', '.join(LINKS)}")
-    if interval not in (None, "sandwich", "model"):
-        raise UsageError(f"{interval!r} is no interval", where="interval", fix="choose 'sandwich', 'model' or None")
-    if names is not None and len(names) != counts.items:
-        raise UsageError(f"{len(names)} names cannot name {counts.items} items", where="names")
-    if interval == "model" and counts.squares is not None and (counts.squares != counts.counts).any():
-        raise UsageError(
-            "H⁻¹ takes a weight for a number of comparisons, so its intervals hold for weights of 1 alone",
-            where="interval",
-            fix="choose interval='sandwich', which holds for any weights",
-        )
-    if not counts.counts.size:
-        raise FitError("there are no comparisons to rate items by", fix="give at least one")
+    check(counts, names, model, interval)
     found = placed(counts, model)
     fit = None
     if len(found.kept):

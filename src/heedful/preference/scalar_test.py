@@ -10,10 +10,11 @@ import numpy as np
 from scipy import linalg, sparse
 
 from heedful.core import Floats, InputError, UsageError
+from heedful.feedback import Table
 from heedful.preference.inference import Problem, maximise
 from heedful.preference.people import checks
 from heedful.preference.people.mixture import inverse_information
-from heedful.preference.people.votes import PairVotes
+from heedful.preference.people.votes import PairVotes, pair_votes
 
 Clustering = Literal["rater", "vote"]
 # Fewer clusters than this cannot calibrate a test or an interval.
@@ -39,7 +40,7 @@ class ScalarTest:
 
 
 def scalar_is_enough(
-    votes: PairVotes, *, clusters: Clustering = "rater", replicates: int = 999, seed: int = 0
+    votes: PairVotes | Table, *, clusters: Clustering = "rater", replicates: int = 999, seed: int = 0
 ) -> ScalarTest:
     """Test a scalar utility against any skew-symmetric part, by flipping the signs of clusters' effective scores.
 
@@ -54,6 +55,7 @@ def scalar_is_enough(
     where there are fewer than 10 clusters, InputError where the votes are on no cycle.
     """
     checks.at_least(1, replicates=replicates)
+    votes = pair_votes(votes)
     problem, x = scalar_fit(votes)
     parts = _Parts.of(votes, x, clusters)
     through = _alternatives(votes)

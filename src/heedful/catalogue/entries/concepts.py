@@ -9,7 +9,7 @@ from heedful.catalogue.entry import Entry
 from heedful.catalogue.settings import divergence, misordered, separation
 from heedful.catalogue.verdicts import Check
 from heedful.core import Floats
-from heedful.preference.heads import Concepts, Head, Linear, Votes, preferred
+from heedful.preference.heads import Concepts, Head, Linear, Votes
 from heedful.preference.heads.concepts import FittedConcepts
 
 _BANK, _GROUP, _PLANTED, _WEIGHT = 20, 2, 4, 0.8
@@ -39,7 +39,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
     figures = {}
     for name, head in heads.items():
         fitted = head.fit(x, votes, rng=rng)
-        predicted = preferred(fitted, fresh[::2], fresh[1::2])
+        predicted = fitted.prefer(fresh[::2], fresh[1::2])
         figures[f"divergence, {name}"] = divergence(true, predicted)
         figures[f"errors, {name}"] = misordered(true, predicted)
         figures[f"planted found, {name}"] = separation(np.abs(fitted.mean(np.eye(_BANK))), planted)

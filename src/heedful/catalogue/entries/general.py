@@ -40,7 +40,7 @@ def _compared(margin: Floats, votes: int, seed: int, rng: np.random.Generator) -
     true = expit(margin[one, other])
     found = {}
     for name, blocks in (("scalar", 0), ("general", 1)):
-        predicted = fit_general(counted, blocks=blocks, draws=200, seed=seed).prob(first, second)
+        predicted = fit_general(counted, blocks=blocks, draws=200, seed=seed).prefer(first, second)
         found["errors", name] = misordered(true, predicted)
         found["divergence", name] = divergence(true, predicted)
     return found

@@ -1,8 +1,8 @@
 """Rewards on features: heads fitted to comparisons and ratings of encoded outputs, behind one interface.
 
->>> from heedful.preference.heads import Calibrated, Linear, preferred
+>>> from heedful.preference.heads import Calibrated, Linear
 >>> fitted = Calibrated(Linear()).fit(design, votes, rng=rng)  # doctest: +SKIP
->>> preferred(fitted, features_of_first, features_of_second)  # doctest: +SKIP
+>>> fitted.prefer(features_of_first, features_of_second)  # doctest: +SKIP
 
 PyTorch is needed to train `Networks`, `Epinet` and `Aspects` alone, and imported then; no fitted head needs it.
 """
@@ -15,7 +15,6 @@ from heedful.preference.heads.calibration import (
     Report,
     calibration_report,
     cross_fit,
-    preferred,
 )
 from heedful.preference.heads.composed import Routed, Staged
 from heedful.preference.heads.concepts import Concepts
@@ -55,5 +54,4 @@ __all__ = [
     "calibration_report",
     "cross_fit",
     "load_head",
-    "preferred",
 ]

@@ -53,15 +53,19 @@ class FittedHead(Protocol):
 
     `mean` [m] in nats; `draws` [k, m] of what is not known, shared across rows and calls, in pairs mirrored about the
     mean; `aleatoric` [m], the standard deviation of people's own disagreement about a row, or None where the head has
-    none. `state` gives arrays and JSON values from which `from_state` makes the same head.
+    none. `prefer` is P(first wins | decided) [m], by the `gap` between the two. `state` gives arrays and JSON values
+    from which `from_state` makes the same head, `facts` are JSON values about the fit.
     """
 
     @property
     def name(self) -> str: ...
+    @property
+    def facts(self) -> dict[str, Any]: ...
     def mean(self, features: Floats) -> Floats: ...
     def draws(self, features: Floats) -> Floats: ...
     def aleatoric(self, features: Floats) -> Floats | None: ...
     def gap(self, first: Floats, second: Floats) -> Gap: ...
+    def prefer(self, first: Floats, second: Floats) -> Floats: ...
     def state(self) -> tuple[Arrays, dict[str, Any]]: ...
     @classmethod
     def from_state(cls, arrays: Mapping[str, NDArray[Any]], state: Mapping[str, Any]) -> Self: ...
@@ -74,6 +78,16 @@ class Head(Protocol):
     @property
     def name(self) -> str: ...
     def fit(self, design: Floats, votes: Votes, *, rng: np.random.Generator) -> FittedHead: ...
+
+
+class ByGap:
+    """Prefers by the gap, which is Gaussian unless the head says otherwise."""
+
+    def gap(self: FittedHead, first: Floats, second: Floats) -> Gap:
+        return gaussian_gap(self, first, second)
+
+    def prefer(self: FittedHead, first: Floats, second: Floats) -> Floats:
+        return self.gap(first, second).probability()
 
 
 def gaussian_gap(fitted: FittedHead, first: Floats, second: Floats) -> Gap:

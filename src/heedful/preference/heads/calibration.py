@@ -246,6 +246,10 @@ class FittedCalibrated:
     def name(self) -> str:
         return f"{self.head.name}, {self.report.method}"
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {**self.head.facts, "calibration": asdict(self.report)}
+
     def mean(self, features: Floats) -> Floats:
         return self.head.mean(features) / self.temperature
 
@@ -260,6 +264,10 @@ class FittedCalibrated:
         inner = self.head.gap(first, second)
         return Gap(inner.values / self.temperature, inner.weights)
 
+    def prefer(self, first: Floats, second: Floats) -> Floats:
+        probability = self.gap(first, second).probability()
+        return probability if self.curve is None else self.curve(probability)
+
     def state(self) -> tuple[Arrays, dict[str, Any]]:
         own, state = self.head.state()
         arrays = prefixed("head.", own)
@@ -272,10 +280,3 @@ class FittedCalibrated:
         report = Report(**state["report"])
         curve = Curve(arrays["curve.x"], arrays["curve.y"]) if "curve.x" in arrays else None
         return cls(load_head(under("head.", arrays), state["of"]), report.temperature, curve, report)
-
-
-def preferred(fitted: FittedHead, first: Floats, second: Floats) -> Floats:
-    """P(first wins | decided) [m] of a fitted head, by its curve where it has one."""
-    probability = fitted.gap(first, second).probability()
-    curve = fitted.curve if isinstance(fitted, FittedCalibrated) else None
-    return probability if curve is None else curve(probability)

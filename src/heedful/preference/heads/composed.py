@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from heedful.core import Floats, InputError, UsageError
 from heedful.models.encoders import Arrays
-from heedful.preference.heads.base import FittedHead, Gap, Head, gaussian_gap, prefixed, under
+from heedful.preference.heads.base import ByGap, FittedHead, Head, prefixed, under
 from heedful.preference.heads.linear import Linear
 from heedful.preference.heads.saved import load_head
 from heedful.preference.heads.votes import Votes
@@ -58,7 +58,7 @@ class Staged:
 
 
 @dataclass(frozen=True, eq=False)
-class FittedStaged:
+class FittedStaged(ByGap):
     """Fits of the attributes, their units [A], and the fit on them."""
 
     attributes: tuple[str, ...]
@@ -66,6 +66,10 @@ class FittedStaged:
     unit: Floats
     then: FittedHead
     name: str
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"attributes": list(self.attributes), "then": self.then.facts}
 
     def scores(self, features: Floats) -> Floats:
         """What the attributes are predicted to be [m, A], in their units."""
@@ -100,9 +104,6 @@ class FittedStaged:
                 variance = variance + (self.then.mean(centre + half) - self.then.mean(centre - half)) ** 2
                 known = True
         return np.asarray(np.sqrt(variance)) if known else None
-
-    def gap(self, first: Floats, second: Floats) -> Gap:
-        return gaussian_gap(self, first, second)
 
     def state(self) -> tuple[Arrays, dict[str, Any]]:
         arrays, states = _packed((*self.first, self.then))
@@ -156,12 +157,16 @@ class Routed:
 
 
 @dataclass(frozen=True, eq=False)
-class FittedRouted:
+class FittedRouted(ByGap):
     """One fit for each task."""
 
     heads: tuple[FittedHead, ...]
     tasks: tuple[int, ...]
     name: str
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"tasks": [own.facts for own in self.heads]}
 
     def mean(self, features: Floats) -> Floats:
         return self._each(features, [own.mean for own in self.heads])
@@ -174,9 +179,6 @@ class FittedRouted:
         if any(own.aleatoric(nobody) is None for own in self.heads):
             return None
         return self._each(features, [own.aleatoric for own in self.heads])
-
-    def gap(self, first: Floats, second: Floats) -> Gap:
-        return gaussian_gap(self, first, second)
 
     def _each(self, features: Floats, what: Sequence[Any]) -> Floats:
         """What each task's head gives for its own rows, put together in the order of the rows."""

@@ -17,7 +17,8 @@ from heedful.preference.heads.linear import FittedLinear
 from heedful.preference.heads.votes import Votes
 from heedful.preference.inference import Optimum, log_evidence, maximise
 from heedful.preference.likelihoods import Likelihood
-from heedful.preference.sandwich import mirrored, penalised_covariance
+from heedful.preference.noise import mirrored
+from heedful.preference.sandwich import penalised_covariance
 from heedful.preference.widths import penalised
 
 Inside = NDArray[np.bool_]
@@ -92,7 +93,8 @@ class FittedConcepts(FittedLinear):
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, NDArray[Any]], state: Mapping[str, Any]) -> Self:
-        return cls(arrays["weights"], arrays["drawn"], state["name"], inclusion=arrays["inclusion"])
+        own = arrays["weights"], arrays["drawn"], state["name"], dict(state["facts"])
+        return cls(*own, inclusion=arrays["inclusion"])
 
 
 class Sets:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from heedful.core import Floats, InputError, UsageError
 from heedful.models.encoders import Arrays
 from heedful.preference.features import fit_features
-from heedful.preference.heads.base import Gap, gaussian_gap
+from heedful.preference.heads.base import ByGap
 from heedful.preference.heads.checks import check_positive
 from heedful.preference.heads.votes import Votes
 from heedful.preference.observations import Indices
@@ -52,7 +52,7 @@ class Linear:
         context = _codes(votes) if self.prior_sd is None and self.width == "held out" else None
         likelihoods = votes.likelihoods(len(design))
         found = fit_features(likelihoods, design, self.prior_sd, votes.clusters, self.pairs, rng, context=context)
-        return FittedLinear(found.mean, found.draws, self.name)
+        return FittedLinear(found.mean, found.draws, self.name, found.facts)
 
 
 def _codes(votes: Votes) -> Indices:
@@ -65,12 +65,13 @@ def _codes(votes: Votes) -> Indices:
 
 
 @dataclass(frozen=True, eq=False)
-class FittedLinear:
+class FittedLinear(ByGap):
     """`weights` [d] and draws of them [k, d]."""
 
     weights: Floats
     drawn: Floats
     name: str = "linear"
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def mean(self, features: Floats) -> Floats:
         return np.asarray(features @ self.weights)
@@ -81,12 +82,10 @@ class FittedLinear:
     def aleatoric(self, features: Floats) -> None:
         return None
 
-    def gap(self, first: Floats, second: Floats) -> Gap:
-        return gaussian_gap(self, first, second)
-
     def state(self) -> tuple[Arrays, dict[str, Any]]:
-        return {"weights": self.weights, "drawn": self.drawn}, {"head": "linear", "name": self.name}
+        state = {"head": "linear", "name": self.name, "facts": self.facts}
+        return {"weights": self.weights, "drawn": self.drawn}, state
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, NDArray[Any]], state: Mapping[str, Any]) -> Self:
-        return cls(arrays["weights"], arrays["drawn"], state["name"])
+        return cls(arrays["weights"], arrays["drawn"], state["name"], dict(state["facts"]))

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from heedful.core import Floats
 from heedful.models.encoders import Arrays
-from heedful.preference.heads.base import Gap, gaussian_gap, prefixed, under
+from heedful.preference.heads.base import ByGap, prefixed, under
 
 Kind = Literal["epinet", "aspects"]
 
 
 @dataclass(frozen=True, eq=False)
-class FittedMembers:
+class FittedMembers(ByGap):
     """Functions [M] of features by `parameters`; draws are these and their mirror images about their mean."""
 
     kind: Kind
@@ -39,9 +39,6 @@ class FittedMembers:
 
     def aleatoric(self, features: Floats) -> None:
         return None
-
-    def gap(self, first: Floats, second: Floats) -> Gap:
-        return gaussian_gap(self, first, second)
 
     def _values(self, features: Floats) -> Floats:
         forward = epinet_forward if self.kind == "epinet" else aspects_forward

@@ -14,7 +14,7 @@ from scipy.special import expit
 
 from heedful.core import Floats, UsageError
 from heedful.models.encoders import Arrays
-from heedful.preference.heads.base import Gap, prefixed, under
+from heedful.preference.heads.base import ByGap, Gap, prefixed, under
 from heedful.preference.heads.members import tanh
 from heedful.preference.heads.rewards import REACH, Kind, Reward
 from heedful.preference.heads.training import Schedule, Trained, train
@@ -158,7 +158,7 @@ def _facts(trained: Trained, reward: Reward, votes: Votes) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, eq=False)
-class FittedNetworks:
+class FittedNetworks(ByGap):
     """Parameters of M networks, and the moves [M, r, w] of their last layers; evaluated without torch."""
 
     reward: Reward

@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 
 from heedful.core import FitError, Floats
 from heedful.models.encoders import Arrays
-from heedful.preference.heads.base import Gap, gaussian_gap
+from heedful.preference.heads.base import ByGap
 from heedful.preference.heads.checks import check_positive
 from heedful.preference.heads.votes import Votes
 from heedful.preference.inference import Optimum, Problem, log_evidence, maximise
@@ -182,7 +182,7 @@ class Waves:
 
 
 @dataclass(frozen=True, eq=False)
-class FittedProcess:
+class FittedProcess(ByGap):
     """`places` [r, d] in units of `unit`, weights of the kernel `mean` [r], and of the deviations `spread` [k, r]."""
 
     places: Floats
@@ -208,9 +208,6 @@ class FittedProcess:
 
     def aleatoric(self, features: Floats) -> None:
         return None
-
-    def gap(self, first: Floats, second: Floats) -> Gap:
-        return gaussian_gap(self, first, second)
 
     def state(self) -> tuple[Arrays, dict[str, Any]]:
         arrays = {"places": self.places, "weights": self.weights, "spread": self.spread}

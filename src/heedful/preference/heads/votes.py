@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from heedful.core import Finding, Floats, InputError
 from heedful.preference.grades import Scale
 from heedful.preference.heads.checks import rows_of, whole
+from heedful.preference.instruments import is_weighted
 from heedful.preference.likelihoods import Likelihood
 from heedful.preference.observations import Comparisons, Grades, Indices, Observations
 from heedful.preference.pairs import Pairs
@@ -100,15 +101,22 @@ class Votes:
     def read(cls, observations: Observations, groups: Indices, *, findings: list[Finding] | None = None) -> Votes:
         """The comparisons, ratings and labels of a table; `groups` are codes of its rows (contexts).
 
-        Degrees are read by their choice alone, and choices from sets not at all: both are reported as findings.
+        Degrees are read by their choice alone, choices from sets and votes weighted by propensities not at all: all are
+        reported as findings.
         """
         pairs = [votes for votes in observations.instruments.values() if isinstance(votes, Comparisons)]
-        grades = {name: votes for name, votes in observations.instruments.items() if isinstance(votes, Grades)}
+        every = {name: votes for name, votes in observations.instruments.items() if isinstance(votes, Grades)}
+        grades = {name: votes for name, votes in every.items() if not is_weighted(votes)}
         rows, first, second, outcome, weight = (
             np.concatenate([getattr(votes, name) for votes in pairs] or [np.zeros(0)])
             for name in ("row", "first", "second", "outcome", "weight")
         )
-        unread = [name for name in observations.instruments if name not in grades]
+        unread = [name for name in observations.instruments if name not in every]
+        weighted = sum(len(every[name].row) for name in every.keys() - grades.keys())
+        if findings is not None and weighted:
+            message = f"{weighted:,} votes weighted by propensities are not used: this head reads plain ones."
+            fix = "Use the linear utility."
+            findings.append(Finding("heads.propensities_unread", "warning", message, fix, weighted))
         sets = sum(
             len(votes.row) for votes in observations.instruments.values() if not isinstance(votes, Comparisons | Grades)
         )

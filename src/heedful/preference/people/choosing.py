@@ -8,10 +8,11 @@ import numpy as np
 from scipy import stats
 
 from heedful.core import Estimate, Floats, UsageError
+from heedful.feedback import Table
 from heedful.preference.people import checks
 from heedful.preference.people.groups import fit_groups
 from heedful.preference.people.mixture import Mixture, inverse_information, rater_scores
-from heedful.preference.people.votes import PairVotes
+from heedful.preference.people.votes import PairVotes, pair_votes
 from heedful.stats import mean_estimate
 
 _LEVEL = 0.05
@@ -32,7 +33,7 @@ class Differing:
     replicates: int
 
 
-def people_differ(votes: PairVotes, *, replicates: int = 199, seed: int = 0) -> Differing:
+def people_differ(votes: PairVotes | Table, *, replicates: int = 199, seed: int = 0) -> Differing:
     """Test whether raters share one utility: T = Σ_r Σ_{v ≠ v'} s_vᵀ M s_v' over votes v, v' of one rater.
 
     s_v is the gradient of a vote's log-likelihood in the utilities at the single fit, M the inverse information there:
@@ -42,6 +43,7 @@ def people_differ(votes: PairVotes, *, replicates: int = 199, seed: int = 0) -> 
     independent given the utilities; effects of prompts that raters share are not told apart from tastes.
     Raises UsageError where no rater gave two votes, which is what the test looks at.
     """
+    votes = pair_votes(votes)
     checks.at_least(1, replicates=replicates)
     if np.asarray(votes.counts.sum(axis=1)).max() < 2:
         raise UsageError(
@@ -94,9 +96,16 @@ class Chosen:
 
 
 def held_out_by_rater(
-    votes: PairVotes, groups: int, *, folds: int = 5, prior_sd: float | None = None, starts: int = 4, seed: int = 0
+    votes: PairVotes | Table,
+    groups: int,
+    *,
+    folds: int = 5,
+    prior_sd: float | None = None,
+    starts: int = 4,
+    seed: int = 0,
 ) -> Floats:
     """log p(all votes of a rater) [R] under a mixture fitted without that rater, whose group is not known."""
+    votes = pair_votes(votes)
     total = len(votes.raters)
     if folds < 2 or total < folds * max(groups, 2):
         raise UsageError(f"{total} raters cannot be split into {folds} folds for {groups} groups", where="folds")
@@ -109,7 +118,13 @@ def held_out_by_rater(
 
 
 def choose_groups(
-    votes: PairVotes, *, most: int = 4, folds: int = 5, prior_sd: float | None = None, starts: int = 4, seed: int = 0
+    votes: PairVotes | Table,
+    *,
+    most: int = 4,
+    folds: int = 5,
+    prior_sd: float | None = None,
+    starts: int = 4,
+    seed: int = 0,
 ) -> Chosen:
     """The fewest groups such that no more of them predict raters held out better, by a one-sided paired test at 5 %.
 
@@ -117,6 +132,7 @@ def choose_groups(
     with one group in truth more of them predict worse, so that they are chosen in fewer than 5 % of cases.
     """
     checks.at_least(1, most=most)
+    votes = pair_votes(votes)
     scores = [
         held_out_by_rater(votes, k, folds=folds, prior_sd=prior_sd, starts=starts, seed=seed)
         for k in range(1, most + 1)

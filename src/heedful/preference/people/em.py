@@ -13,6 +13,7 @@ from scipy import linalg
 from scipy.special import log_softmax, logsumexp
 
 from heedful.core import Floats
+from heedful.preference.backtracking import along, backtracked
 from heedful.preference.people.mixture import Mixture, rater_scores
 from heedful.preference.people.votes import PairVotes
 
@@ -123,10 +124,10 @@ def _polished(mixture: Mixture, x: Floats) -> Mode:
             for _ in range(10):
                 x = mixture.update(mixture.responsibilities(x), mixture.own(x))
             continue
-        following = _line_search(mixture, x, step, float(gradient @ step))
+        following = backtracked(along(mixture.value, x, step), mixture.value(x), float(gradient @ step))
         if following is None or np.abs(step).max() < 1e-9:
             break
-        x = following
+        x = following[1]
     gradient, information = mixture.gradient_and_information(x)
     step = _newton_step(gradient, information)
     strict = step is not None and bool(np.abs(step).max() < 1e-4)
@@ -138,16 +139,6 @@ def _newton_step(gradient: Floats, information: Floats) -> Floats | None:
         return np.asarray(linalg.cho_solve(linalg.cho_factor(information), gradient))
     except linalg.LinAlgError:
         return None
-
-
-def _line_search(mixture: Mixture, x: Floats, step: Floats, slope: float) -> Floats | None:
-    value, size = mixture.value(x), 1.0
-    while size > 1e-6:
-        there = x + size * step
-        if mixture.value(there) >= value + 1e-4 * size * slope - 1e-12 * abs(value):
-            return np.asarray(there)
-        size /= 2
-    return None
 
 
 def _ordered(mode: Mode) -> Mode:

@@ -24,20 +24,22 @@ from heedful.core import (
     UsageError,
 )
 from heedful.core.algebra import Expressible
+from heedful.feedback import Table
 from heedful.preference.against import Against, against
+from heedful.preference.noise import Dense, mirrored
 from heedful.preference.people import checks
 from heedful.preference.people.em import Mode, fit_mixture
-from heedful.preference.people.votes import KIND, PairVotes, parameter_names
+from heedful.preference.people.votes import KIND, PairVotes, pair_votes, parameter_names, votes_like
+from heedful.preference.persistence import Saved
 from heedful.preference.posterior import FittedPosterior
 from heedful.preference.prediction import Reading
-from heedful.preference.sandwich import Dense, mirrored
 
 # Fewer raters than this in the smallest group, and the interval of a share is not printed: see benchmarks/people.py.
 MIN_RATERS = 5.0
 
 
 @dataclass(frozen=True, eq=False)
-class Groups(Expressible):
+class Groups(Expressible, Saved):
     """K groups of raters, the largest first, and the population that they make up.
 
     `posteriors` [K] are those of the groups, whose draws line up: row r of each, and of `share_draws` [k, K], is one
@@ -64,7 +66,7 @@ class Groups(Expressible):
 
     @property
     def votes(self) -> PairVotes:
-        """The votes fitted; `PairVotes.of(table, like=...)` them reads votes of new raters."""
+        """The votes fitted."""
         return self.mode.mixture.votes
 
     def __call__(self, items: Sequence[Item]) -> Scores:
@@ -76,10 +78,10 @@ class Groups(Expressible):
         spread = np.sqrt(np.maximum(share @ (means - mean) ** 2, 0.0))
         return Scores(mean, np.einsum("ki,ikn->kn", self.share_draws, drawn), spread)
 
-    def prob(self, first: Sequence[Item], second: Sequence[Item]) -> Floats:
+    def prefer(self, first: Sequence[Item], second: Sequence[Item]) -> Floats:
         """P(a person of the population prefers the first | decided) [n], averaged over draws: Σ_k π_k σ(Δ_k)."""
         if len(first) != len(second):
-            raise InputError(f"{len(first)} first and {len(second)} second items cannot be paired", where="prob")
+            raise InputError(f"{len(first)} first and {len(second)} second items cannot be paired", where="prefer")
         total = np.zeros(len(first))
         for share, posterior in zip(self.share_draws.T, self.posteriors, strict=True):
             utility = posterior.utility
@@ -91,20 +93,20 @@ class Groups(Expressible):
         """The population's probability of preferring an item to the policy's, as a potential that holds under it."""
         return against(self, policy, name=name)
 
-    def log_evidence_of(self, votes: PairVotes) -> Floats:
+    def log_evidence_of(self, votes: PairVotes | Table) -> Floats:
         """log p(votes of each rater) [R], the rater's group being unknown, at the fitted parameters."""
         return np.asarray(special.logsumexp(self._joint(votes), axis=1))
 
-    def assign(self, votes: PairVotes) -> Floats:
+    def assign(self, votes: PairVotes | Table) -> Floats:
         """P(group | votes) [R, K] of raters, who may be new."""
         return np.asarray(np.exp(special.log_softmax(self._joint(votes), axis=1)))
 
-    def _joint(self, votes: PairVotes) -> Floats:
-        return replace(self.mode.mixture, votes=votes.matched(self.votes, "Groups")).joint(self.mode.x)
+    def _joint(self, votes: PairVotes | Table) -> Floats:
+        return replace(self.mode.mixture, votes=votes_like(votes, self.votes, "Groups")).joint(self.mode.x)
 
 
 def fit_groups(
-    votes: PairVotes,
+    votes: PairVotes | Table,
     groups: int,
     *,
     prior_sd: float | None = None,
@@ -114,12 +116,14 @@ def fit_groups(
 ) -> Groups:
     """A mixture of K groups of raters with utilities and a tie term of their own, by EM from several starts.
 
+    A table is read as comparisons between systems; to read it otherwise, give `PairVotes.of` it.
     Utilities have a prior N(0, prior_sd²); None estimates its width with the rest. The posterior is Laplace's
     approximation around the best maximum found, over utilities, tie terms and shares jointly. How many groups there
     are is the question of `heedful.preference.people.choosing`. Chakraborty et al. 2024, "MaxMin-RLHF".
     Raises UsageError unless 1 <= groups <= raters, prior_sd > 0, starts and draws >= 1, FitError where no strict
     maximum is found.
     """
+    votes = pair_votes(votes)
     if not 1 <= groups <= len(votes.raters):
         raise UsageError(f"{len(votes.raters)} raters cannot make up {groups} groups", where="groups")
     checks.width(prior_sd, "prior_sd")
@@ -133,22 +137,23 @@ def fit_groups(
         )
     inverse = linalg.cho_solve(linalg.cho_factor(mode.information), np.eye(len(mode.x)))
     drawn = mirrored(mode.x, Dense((inverse + inverse.T) / 2).sample(-(-draws // 2), rng))
-    return _groups(mode, inverse, drawn, starts, seed)
-
-
-def _groups(mode: Mode, covariance: Floats, drawn: Floats, starts: int, seed: int) -> Groups:
-    mixture, votes = mode.mixture, mode.mixture.votes
-    responsibility, own = mixture.responsibilities(mode.x), mixture.own(mode.x)
+    how = "estimated with the groups" if prior_sd is None else "given"
     facts = {
-        "groups": mixture.groups,
-        "prior": {"family": "gaussian", "mean": 0.0, "sd": mixture.sd},
+        **votes.facts,
+        "groups": groups,
+        "prior": {"family": "gaussian", "mean": 0.0, "sd": mode.mixture.sd, "sd_was": how},
         "share_prior": "Dirichlet(1/2)",
         "covariance": "laplace",
         "promise": "credible",
         "starts": starts,
         "seed": seed,
-        "excluded": votes.excluded,
     }
+    return _groups(mode, inverse, drawn, facts)
+
+
+def _groups(mode: Mode, covariance: Floats, drawn: Floats, facts: dict[str, Any]) -> Groups:
+    mixture, votes = mode.mixture, mode.mixture.votes
+    responsibility, own = mixture.responsibilities(mode.x), mixture.own(mode.x)
     posteriors = tuple(
         _posterior(mode, covariance, drawn, k, float(responsibility[:, k].sum()), facts) for k in range(len(own))
     )

@@ -24,12 +24,14 @@ from scipy import linalg, special
 
 from heedful.core import FitError, Floats, InputError, Item
 from heedful.feedback import CHOICES, Table
+from heedful.preference.backtracking import along, backtracked
 from heedful.preference.likelihoods import summed
+from heedful.preference.noise import Dense, mirrored
 from heedful.preference.observations import Indices
 from heedful.preference.people import checks
 from heedful.preference.people.groups import Groups
+from heedful.preference.persistence import Saved
 from heedful.preference.posterior import FittedPosterior
-from heedful.preference.sandwich import Dense, mirrored
 from heedful.preference.utilities import FreeItems
 
 OUTCOMES = ("first", "second", "tie", "both_bad", "incomparable")
@@ -131,7 +133,7 @@ def log_likelihood(answers: Answers, x: Floats) -> tuple[float, Floats, Floats]:
 
 
 @dataclass(frozen=True, eq=False)
-class Absolute:
+class Absolute(Saved):
     """Utilities with a zero point: `posterior` (not centred: above 0 is good enough), and the nuisance parameters by
     name with their standard errors."""
 
@@ -157,26 +159,27 @@ def fit_absolute(answers: Answers, *, prior_sd: float = 2.5, draws: int = 1000, 
         raise FitError("without votes of both kinds, both bad and not, utilities have no zero", where="fit_absolute")
     n = len(answers.names)
     precision = np.append(np.full(n, prior_sd**-2), np.full(len(answers.nuisances), NUISANCE_SD**-2))
-    x, value = np.zeros(len(precision)), -np.inf
+
+    def value(x: Floats) -> float:
+        return log_likelihood(answers, x)[0] - float(precision @ x**2) / 2
+
+    x = np.zeros(len(precision))
     for _ in range(100):
         _, gradient, information = log_likelihood(answers, x)
         step = linalg.solve(information + np.diag(precision), gradient - precision * x, assume_a="pos")
         if np.abs(step).max() < 1e-9:
             break
-        size, here = 1.0, _value(answers, x, precision)
-        while _value(answers, x + size * step, precision) < here and size > 1e-8:
-            size /= 2
-        x = x + size * step
-    value, _, information = log_likelihood(answers, x)
+        slope = float((gradient - precision * x) @ step)
+        found = backtracked(along(value, x, step), value(x), slope)
+        if found is None:
+            break
+        x = found[1]
+    told, _, information = log_likelihood(answers, x)
     covariance = linalg.inv(information + np.diag(precision))
     drawn = mirrored(x, Dense((covariance + covariance.T) / 2).sample(-(-draws // 2), np.random.default_rng(seed)))
     error = np.sqrt(np.diag(covariance))
     nuisance = {name: (float(x[n + i]), float(error[n + i])) for i, name in enumerate(answers.nuisances)}
-    return Absolute(_posterior(answers, x, covariance, drawn, prior_sd), nuisance, value)
-
-
-def _value(answers: Answers, x: Floats, precision: Floats) -> float:
-    return log_likelihood(answers, x)[0] - float(precision @ x**2) / 2
+    return Absolute(_posterior(answers, x, covariance, drawn, prior_sd), nuisance, told)
 
 
 def _posterior(answers: Answers, x: Floats, covariance: Floats, drawn: Floats, prior_sd: float) -> FittedPosterior:

@@ -17,19 +17,21 @@ from scipy.special import entr, expit
 
 from heedful.core import Floats, InputError, Item, Scale, Scores, UsageError
 from heedful.core.algebra import Expressible
+from heedful.feedback import Table
+from heedful.preference.noise import Dense, mirrored
 from heedful.preference.people import checks
 from heedful.preference.people.latent import Cells, Population, nodes, positions
 from heedful.preference.people.persons_em import LOADING_SD, fit_population
-from heedful.preference.people.votes import KIND, PairVotes, parameter_names
+from heedful.preference.people.votes import KIND, PairVotes, pair_votes, parameter_names, votes_like
+from heedful.preference.persistence import Saved
 from heedful.preference.posterior import FittedPosterior
 from heedful.preference.prediction import Reading
-from heedful.preference.sandwich import Dense, mirrored
 
 _FEWEST_DRAWS = 100
 
 
 @dataclass(frozen=True, eq=False)
-class People(Expressible):
+class People(Expressible, Saved):
     """A population in which people differ along q directions.
 
     `population` holds the estimates; `weight_draws` [k, d], `loading_draws` [k, d, q] and `nuisance_draws` [k, p] are
@@ -54,10 +56,10 @@ class People(Expressible):
         mean, draws = evaluate(items, self.population.weights), evaluate(items, self.weight_draws)
         return Scores(mean, draws, np.sqrt((apart**2).sum(axis=0)))
 
-    def prob(self, first: Sequence[Item], second: Sequence[Item]) -> Floats:
+    def prefer(self, first: Sequence[Item], second: Sequence[Item]) -> Floats:
         """P(a person of the population prefers the first | decided) [n], averaged over people and draws."""
         if len(first) != len(second):
-            raise InputError(f"{len(first)} first and {len(second)} second items cannot be paired", where="prob")
+            raise InputError(f"{len(first)} first and {len(second)} second items cannot be paired", where="prefer")
         evaluate = self.votes.utility.evaluate
         gap = evaluate(first, self.weight_draws) - evaluate(second, self.weight_draws)
         loadings = np.swapaxes(self.loading_draws, 1, 2)
@@ -68,32 +70,33 @@ class People(Expressible):
         total = np.sum([weight * (2 * expit(gap + at * spread) - 1).mean(axis=0) for at, weight in shares], axis=0)
         return np.asarray((1 + total) / 2)
 
-    def log_evidence_of(self, votes: PairVotes) -> Floats:
+    def log_evidence_of(self, votes: PairVotes | Table) -> Floats:
         """log p(votes of each rater) [R], who may be new, at the estimates."""
-        return positions(Cells.of(votes.matched(self.votes, "People")), self.population).log_marginal
+        return positions(Cells.of(votes_like(votes, self.votes, "People")), self.population).log_marginal
 
-    def person(self, votes: PairVotes | None = None, *, draws: int = 1000, seed: int = 0) -> Person:
+    def person(self, votes: PairVotes | Table | None = None, *, draws: int = 1000, seed: int = 0) -> Person:
         """What the votes of one person (None: no vote yet) say of their utilities.
 
         z is drawn by importance sampling around Laplace's approximation at the estimated population; the population's
-        own uncertainty enters the utilities through draws of w and L; there are 200 draws at least. A table's votes
-        are read by `PairVotes.of(table, like=people.votes)`. Raises InputError for votes of several raters, or on other
-        items, features or outcomes than those fitted, UsageError for draws below 1.
+        own uncertainty enters the utilities through draws of w and L; there are 200 draws at least. Raises InputError
+        for votes of several raters, or on other items, features or outcomes than those fitted, UsageError for draws
+        below 1.
         """
         checks.at_least(1, draws=draws)
         rng, rank, k = np.random.default_rng(seed), self.population.rank, max(draws // 2, _FEWEST_DRAWS)
-        if votes is None:
+        given = None if votes is None else votes_like(votes, self.votes, "People")
+        if given is None:
             z, weight = np.random.default_rng(seed).standard_normal((8 * k, rank)), np.full(8 * k, 1 / (8 * k))
         else:
-            if len(votes.raters) != 1:
-                raise InputError(f"one person's votes are wanted, not those of {len(votes.raters)}", where="person")
-            found = positions(Cells.of(votes.matched(self.votes, "People")), self.population, samples=4096)
+            if len(given.raters) != 1:
+                raise InputError(f"one person's votes are wanted, not those of {len(given.raters)}", where="person")
+            found = positions(Cells.of(given), self.population, samples=4096)
             z, weight = found.samples[0], found.weight[0]
         chosen = z[rng.choice(len(z), size=k, p=weight)]
         theta = self._theta(chosen, rng)
         mean = self.population.weights + self.population.loadings @ (weight @ z)
         noise = theta - theta.mean(axis=0)
-        posterior = self._posterior(mean, noise, 0 if votes is None else votes.votes, rng)
+        posterior = self._posterior(mean, noise, 0 if given is None else given.votes, rng)
         return Person(self, weight @ z, _covariance(z, weight), chosen, posterior)
 
     def _theta(self, z: Floats, rng: np.random.Generator) -> Floats:
@@ -123,7 +126,7 @@ class People(Expressible):
 
 
 @dataclass(frozen=True, eq=False)
-class Person:
+class Person(Saved):
     """One person: z with its mean [q], covariance [q, q] and draws [k, q], and the posterior of their utilities."""
 
     people: People
@@ -146,14 +149,16 @@ class Person:
 
 
 def fit_people(
-    votes: PairVotes, *, rank: int = 2, prior_sd: float | None = None, draws: int = 1000, seed: int = 0
+    votes: PairVotes | Table, *, rank: int = 2, prior_sd: float | None = None, draws: int = 1000, seed: int = 0
 ) -> People:
     """Estimate w, L and the tie term by EM, people's z being integrated out; rank 0 lets people be all alike.
 
+    A table is read as comparisons between systems; to read it otherwise, give `PairVotes.of` it.
     w has the prior N(0, prior_sd²), whose width None estimates; the entries of L have N(0, 1). How many directions
     there are is best asked of raters held out (`log_evidence_of`). Raises UsageError for a rank below 0 or
     above the number of parameters, draws below 1, or a prior_sd that is not above 0 and finite.
     """
+    votes = pair_votes(votes)
     if rank < 0 or rank > votes.parameters:
         raise UsageError(f"a rank is 0 to {votes.parameters}, not {rank}", where="rank")
     checks.width(prior_sd, "prior_sd")
@@ -173,8 +178,8 @@ def fit_people(
         weights, loadings = _centred(weights.T).T, np.swapaxes(_centred(np.swapaxes(loadings, 0, 1)), 0, 1)
         population = Population(_centred(population.weights), _centred(population.loadings), population.nuisance)
     prior = {"family": "gaussian", "mean": 0.0, "sd": fitted.sd, "loading_sd": LOADING_SD}
-    facts: dict[str, Any] = {"rank": rank, "prior": prior, "seed": seed}
-    facts |= {"covariance": "laplace", "iterations": fitted.iterations, "excluded": votes.excluded}
+    facts = {**votes.facts, "rank": rank, "prior": prior, "seed": seed}
+    facts |= {"covariance": "laplace", "iterations": fitted.iterations}
     draws_of = weights, loadings, drawn[:, d * (1 + rank) :]
     return People(votes, population, *draws_of, fitted.log_likelihood, fitted.converged, facts)
 

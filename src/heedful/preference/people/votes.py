@@ -12,7 +12,7 @@ from scipy import sparse
 
 from heedful.core import FitError, Floats, InputError, UsageError
 from heedful.feedback import Table
-from heedful.models import Encoder, Standardised
+from heedful.models import Encoder, standardised
 from heedful.preference.observations import Comparisons, Indices, Observations, observe
 from heedful.preference.pair_models import PairModel
 from heedful.preference.pairs import Pairs
@@ -60,9 +60,9 @@ class PairVotes:
         """The comparisons of a table whose rater is known; items are systems, or texts where there are `features`.
 
         `like` reads new votes as those fitted were read: the same items (or encoder, as fitted), outcomes and
-        criterion, as `People.person` and `Groups.assign` want them. `by` "context" takes prompts for raters: the same
-        models then say whether prompts differ. Degrees are read by their choice alone. `criterion` is "overall" where
-        nothing says otherwise. Raises FitError where nothing remains, InputError for items that `like` does not know.
+        criterion. `by` "context" takes prompts for raters: the same models then say whether prompts differ. Degrees are
+        read by their choice alone. `criterion` is "overall" where nothing says otherwise. Raises FitError where nothing
+        remains, InputError for items that `like` does not know.
         """
         if like is not None and features is not None:
             raise UsageError("features are those of the votes fitted", where="PairVotes", fix="leave out features")
@@ -151,6 +151,13 @@ class PairVotes:
     def votes(self) -> int:
         return int(self.counts.sum())
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a model fitted to these votes says of them."""
+        utility = "items" if self.design is None else "features"
+        kinds = [{"kind": KIND, "n": self.votes}]
+        return {"criterion": self.criterion, "utility": utility, "likelihoods": kinds, "excluded": self.excluded}
+
     @cached_property
     def differences(self) -> Any:
         """How Δ of each pair depends on θ [P, d]: sparse for free items."""
@@ -211,6 +218,16 @@ class PairVotes:
         return replace(self, counts=sparse.coo_array(entries, shape=self.counts.shape).tocsr())
 
 
+def pair_votes(votes: PairVotes | Table) -> PairVotes:
+    """The votes themselves, or the comparisons between systems in a table, as `PairVotes.of` reads them."""
+    return PairVotes.of(votes) if isinstance(votes, Table) else votes
+
+
+def votes_like(votes: PairVotes | Table, fitted: PairVotes, where: str) -> PairVotes:
+    """Votes on the items or features that were fitted, a table read accordingly; else InputError."""
+    return PairVotes.of(votes, like=fitted) if isinstance(votes, Table) else votes.matched(fitted, where)
+
+
 def _comparisons(seen: Observations) -> tuple[Indices, Indices, Indices, Floats, dict[str, int]]:
     """Row, first and second item and choice of every comparison, and what was left out."""
     parts = [votes for votes in seen.instruments.values() if isinstance(votes, Comparisons)]
@@ -230,7 +247,7 @@ def _anew(seen: Observations, features: Encoder | None) -> tuple[Utility, Indice
     code = np.arange(len(seen.names))
     if features is None:
         return FreeItems(tuple(seen.names)), code, None
-    encoder = (features if isinstance(features, Standardised) else Standardised(features)).fit(seen.items())
+    encoder = standardised(features).fit(seen.items())
     return Linear(encoder), code, encoder.encode(seen.items())
 
 
