@@ -18,6 +18,8 @@ from heedful.core.contracts import AcquisitionRuleContract
 from heedful.elicitation import (
     RULES,
     Boltzmann,
+    DifferenceUncertainty,
+    DOptimal,
     DoubleThompson,
     Duels,
     Perturbed,
