@@ -85,9 +85,9 @@ ENTRY = Entry(
     citation="Liu et al. 2024",
     claim=(
         "200 pairs of answers with 6 features, three raters of rationality 0.3, 1 and 3 who cost the same, and 75 "
-        "votes in five rounds. Pairs and raters chosen jointly by D-optimality leave less squared error of the weights than "
-        "pairs and raters at random, than pairs alone by D-optimality with raters at random, and than the sharpest "
-        "rater with pairs at random."
+        "votes in five rounds. Pairs and raters chosen jointly by D-optimality leave less squared error of the weights "
+        "than pairs and raters at random, than pairs alone by D-optimality with raters at random, and than the "
+        "sharpest rater with pairs at random."
     ),
     configuration=(
         "elicitation.Dual against elicitation.DOptimal and Random; preference.heads.Linear on features times the "
