@@ -44,7 +44,8 @@ def _errors(features: Floats, utility: Floats, asked: Whole, rng: np.random.Gene
     rater = rng.integers(_RATERS.count, size=len(asked))
     table = judge(questions(asked, utility, outputs=_OUTPUTS), raters=_RATERS, rng=rng, kind="ranking", rater=rater)
     encoder = Given.by_output(_OUTPUTS, features)
-    posterior = fit(table, utility="features", features=encoder, prior_sd=0.5, clusters="none", draws=2)
+    width = float(features[asked].std() / np.sqrt(_FEATURES))  # one prior: a fit scales features by those judged
+    posterior = fit(table, utility="features", features=encoder, prior_sd=width, clusters="none", draws=2)
     guess = posterior([Item.of("which?", output) for output in _OUTPUTS]).mean
     one, other = np.triu_indices(_ITEMS, 1)
     return misordered(*(expit(own[one] - own[other]) for own in (utility, guess)))
@@ -79,6 +80,7 @@ ENTRY = Entry(
     miniature=miniature,
     beyond=(
         "Samples serve for several steps and weight is also taken away from subsets; where a sample has nothing to "
-        "give, all subsets are looked at once, which certifies the design and needs the subsets to be listed."
+        "give, all subsets are looked at once, which certifies the design and needs the subsets to be listed. After a "
+        "first run, with the same verdict, the prior was made the same for both ways to ask."
     ),
 )
