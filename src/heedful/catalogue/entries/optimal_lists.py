@@ -118,8 +118,8 @@ ENTRY = Entry(
         "all differences of a list alike for rankings and each answer by itself for ratings, which is Plackett and "
         "Luce's information where utilities are equal. Ratings are read by a cumulative logit, not least squares. In "
         "the first run the design did no better than lists drawn alike (and worse than here, as wide lists then had a "
-        "narrower prior): it asks again and again for the few widest lists, whose order is soon known. By figures added "
-        "after it, the design is far ahead where utilities differ a fifth as much, and also where it weighs "
+        "narrower prior): it asks again and again for the few widest lists, whose order is soon known. By figures "
+        "added after it, the design is far ahead where utilities differ a fifth as much, and also where it weighs "
         "differences by how open they are at the true utilities."
     ),
 )
