@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from heedful.core import Item
 from heedful.feedback import Table
 from heedful.models import StyleFeatures
+from heedful.preference import fit
 from heedful.worlds import ChainWorld, SimulatedRaters, marks, outcomes
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -63,18 +65,35 @@ def test_python_of_the_guide_to_preferences_runs(tmp_path: Path) -> None:
         "share": rng.integers(0, 2, size=40).astype(float),
         "folder": tmp_path,
     }
-    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "preference.md").read_text("utf-8"), re.DOTALL)
-    assert len(blocks) == 11
-    for block in blocks:
-        exec(compile(block, "preference.md", "exec"), scope)
+    assert run("preference.md", scope) == 11
 
 
-def test_python_of_the_guide_to_questions_runs() -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "elicitation.md").read_text("utf-8"), re.DOTALL)
-    assert len(blocks) >= 4
-    scope: dict[str, object] = {}
-    for block in blocks:
-        exec(compile(block, "elicitation.md", "exec"), scope)
+def test_python_of_the_guide_to_asking_runs() -> None:
+    rng = np.random.default_rng(2)
+    first = rng.integers(5, size=500)
+    scope: dict[str, object] = {
+        "votes": votes(),
+        "posterior": fit(votes()),
+        "items": [Item(system=f"s{number}") for number in range(6)],
+        "rng": rng,
+        "first": first,
+        "second": (first + rng.integers(1, 5, size=500)) % 5,
+        "outcome": rng.integers(-1, 2, size=500),
+        "propensity": rng.uniform(0.1, 1.0, 500),
+    }
+    assert run("elicitation.md", scope, by_section=True) >= 8
+
+
+def run(page: str, scope: dict[str, object], *, by_section: bool = False) -> int:
+    """Run the Python of a page, block by block; how many there were. `by_section`: each begins with the scope anew."""
+    text = (DOCS / page).read_text("utf-8")
+    parts = re.split(r"^## ", text, flags=re.MULTILINE) if by_section else [text]
+    found = [re.findall(r"```python\n(.*?)```", part, re.DOTALL) for part in parts]
+    for blocks in found:
+        own = dict(scope)
+        for block in blocks:
+            exec(compile(block, page, "exec"), own)
+    return sum(map(len, found))
 
 
 def test_links_between_documents_lead_somewhere() -> None:

@@ -18,8 +18,6 @@ from heedful.core.contracts import AcquisitionRuleContract
 from heedful.elicitation import (
     RULES,
     Boltzmann,
-    DifferenceUncertainty,
-    DOptimal,
     DoubleThompson,
     Duels,
     Perturbed,
@@ -151,6 +149,8 @@ def test_the_robust_choice_has_the_least_regret_in_its_worst_class() -> None:
     np.testing.assert_allclose(regret, [[0, 0.4, 0], [0.2, 0.1, 0], [0.5, 0, 0]])
     with pytest.raises(InputError, match="finite"):
         minimax_regret([[np.nan]])
+    with pytest.raises(UsageError, match="two or more"):
+        Perturbed()(a_posterior(k=1), [ITEMS[:2]], rng=np.random.default_rng(0))
     with pytest.raises(UsageError, match="weights"):
         Perturbed(noise=-1.0)
 
@@ -215,6 +215,8 @@ def test_counts_of_a_table_are_those_told_one_by_one() -> None:
     assert read.asked.sum() == 120
     some = Duels.of(table, ITEMS[1:3])
     np.testing.assert_array_equal(some.wins, duels.wins[1:, 1:])
+    assert read.left_out == 0
+    assert some.left_out + some.asked.sum() / 2 == 60
 
 
 def test_draws_of_counts_have_the_moments_of_their_beta_law() -> None:
@@ -289,11 +291,12 @@ def test_false_uses_are_refused() -> None:
 
 def test_every_rule_reads_counts_but_those_of_utilities() -> None:
     duels, pool = duels_of(CYCLE, 1), list(itertools.combinations(ITEMS[:4], 2))
-    of_utilities = (Perturbed, DOptimal, DifferenceUncertainty)
-    for rule in of_utilities:
-        with pytest.raises(UsageError, match="have none"):
-            rule()(duels, pool, rng=np.random.default_rng(0))
-    for rule in (own for own in RULES.values() if own not in of_utilities):
+    of_utilities = dict.fromkeys(("perturbed", "d-optimal", "difference"), "have none")
+    of_utilities |= dict.fromkeys(("gain per cost", "routed"), "no utilities")
+    for name, why in of_utilities.items():
+        with pytest.raises(UsageError, match=why):
+            RULES[name]()(duels, pool, rng=np.random.default_rng(0))
+    for rule in (own for name, own in RULES.items() if name not in of_utilities):
         asked = rule(batch=3)(duels, pool, rng=np.random.default_rng(0))  # type: ignore[call-arg]
         assert len(set(asked.items)) == 3
     assert set(Random(batch=9)(duels, pool, rng=np.random.default_rng(0)).items) == set(pool)

@@ -14,7 +14,7 @@ from test_elicitation_information import listed_information
 
 from heedful.core import InputError, Item, Scores, UsageError
 from heedful.core.contracts import AcquisitionRuleContract
-from heedful.elicitation import RULES, ExpectedInformationGain, Random, Uncertainty, item_pairs
+from heedful.elicitation import RULES, ExpectedInformationGain, Mixed, Random, Uncertainty, item_pairs
 from heedful.feedback import Table
 from heedful.preference import fit
 from heedful.worlds import ArenaWorld, SimulatedRaters, answer
@@ -60,6 +60,11 @@ class TestUncertainty(TestExpectedInformationGain):
 class TestRandom(TestExpectedInformationGain):
     def make(self) -> Any:
         return Random(batch=4)
+
+
+class TestMixed(TestExpectedInformationGain):
+    def make(self) -> Any:
+        return Mixed(Uncertainty(), batch=4, explore=0.4)
 
 
 class TestWithTies(TestExpectedInformationGain):
@@ -258,3 +263,36 @@ def newcomers_loss(rule: Any, seed: int, old: int = 18) -> float:
     truth = world.win_probability(*([item.system or "" for item in side] for side in (first, second)))
     guess = fit(table, seed=seed).prefer(first, second)
     return float(np.mean(truth * np.log(truth / guess) + (1 - truth) * np.log((1 - truth) / (1 - guess))))
+
+
+@pytest.mark.parametrize(("batch", "explore"), [(1, 0.2), (4, 0.4), (4, 0.5), (3, 1.0), (10, 0.3)])
+def test_propensity_is_how_often_a_question_comes_to_be_asked(batch: int, explore: float) -> None:
+    posterior, rng = a_posterior(), np.random.default_rng(0)
+    pool, calls = all_pairs(posterior), 600
+    counts, said = dict.fromkeys(map(frozenset, pool), 0), dict[frozenset[Item], float]()
+    for _ in range(calls):
+        asked = Mixed(Uncertainty(batch), explore)(posterior, [*pool, pool[0][::-1]], rng=rng)
+        assert len(asked.items) == batch
+        assert asked.propensity is not None
+        for question, chance in zip(asked.items, asked.propensity, strict=True):
+            counts[frozenset(question)] += 1
+            assert said.setdefault(frozenset(question), chance) == chance
+    assert len(said) == len(pool)
+    assert sum(said.values()) == pytest.approx(batch)
+    for question, chance in said.items():
+        assert abs(counts[question] - calls * chance) <= 4.5 * np.sqrt(calls * chance * (1 - chance)) + 1e-9
+
+
+def test_a_mixture_of_a_small_share_keeps_the_first_questions_of_its_rule() -> None:
+    posterior = a_posterior()
+    rule, pool = ExpectedInformationGain(4), all_pairs(posterior)
+    best = rule(posterior, pool, rng=np.random.default_rng(0))
+    asked = Mixed(rule, 0.5)(posterior, pool, rng=np.random.default_rng(0))
+    assert asked.items[:2] == best.items[:2]
+    np.testing.assert_array_equal(asked.propensity, [1.0, 1.0, 0.25, 0.25])
+    own = Random(10)(posterior, pool, rng=np.random.default_rng(0))
+    gains = dict(zip(own.items, own.expected_gain, strict=True))
+    assert asked.expected_gain[3] == gains[asked.items[3]]
+    for wrong in (0.0, 1.1, float("nan")):
+        with pytest.raises(UsageError, match="explore"):
+            Mixed(rule, wrong)

@@ -14,24 +14,25 @@ from heedful.elicitation.information import information_gain, one_sided_gain
 CHUNK = 2048
 
 
-def single_gains(beliefs: Beliefs) -> Floats:
-    """The gain of each pair on its own [n]."""
-    known = beliefs.known()
-    gains = np.full(len(beliefs), one_sided_gain(np.zeros(1, dtype=np.intp))[0])
-    for pairs in chunks(np.flatnonzero(known)):
-        gains[pairs] = information_gain(beliefs.outcomes(pairs))
+def single_gains(beliefs: Beliefs, pairs: Indices | None = None) -> Floats:
+    """The gain of each of these pairs on its own, or of all [n]."""
+    wanted = np.arange(len(beliefs)) if pairs is None else pairs
+    known = np.flatnonzero(beliefs.known()[wanted])
+    gains = np.full(len(wanted), one_sided_gain(np.zeros(1, dtype=np.intp))[0])
+    for some in chunks(known):
+        gains[some] = information_gain(beliefs.outcomes(wanted[some]))
     return gains
 
 
-def chunks(pairs: Indices) -> Iterator[Indices]:
-    for start in range(0, len(pairs), CHUNK):
-        yield pairs[start : start + CHUNK]
+def chunks(pairs: Indices, size: int = CHUNK) -> Iterator[Indices]:
+    for start in range(0, len(pairs), size):
+        yield pairs[start : start + size]
 
 
 def queries(beliefs: Beliefs, chosen: Indices, gains: Floats) -> Queries:
-    """The questions chosen with the gains [n] of all, at a cost of 1 each, for anyone to answer."""
+    """The questions chosen with their gains, at a cost of 1 each, for anyone to answer."""
     questions = tuple(beliefs.pairs[pair] for pair in chosen.tolist())
-    return Queries(questions, (None,) * len(chosen), gains[chosen], np.ones(len(chosen)))
+    return Queries(questions, (None,) * len(chosen), gains, np.ones(len(chosen)))
 
 
 def nothing() -> Queries:

@@ -97,13 +97,14 @@ class Beliefs:
     """A pool's distinct pairs and a posterior's view of them.
 
     `pairs` [n] are the questions, the first of each unordered pair of the pool; `first`, `second` [n] number their
-    items.
+    `items`.
     """
 
     pairs: tuple[tuple[Item, ...], ...]
     first: Indices
     second: Indices
     view: Utilities | Tallies
+    items: tuple[Item, ...]
 
     @classmethod
     def of(cls, posterior: Any, pool: Sequence[tuple[Item, ...]], rng: np.random.Generator) -> Beliefs:
@@ -115,13 +116,11 @@ class Beliefs:
         if wrong is not None:
             raise InputError("a question is about two different items", where=f"pool, row {wrong}")
         items, pairs, members = distinct_questions(pool)
-        view: Utilities | Tallies
         if isinstance(posterior, Duels):
             duels = posterior.among(items)
-            view = Tallies(duels, duels.draws(rng))
-        else:
-            view = Utilities(utility_draws(posterior, items), _answers(posterior))
-        return cls(pairs, members[:, 0], members[:, 1], view)
+            return cls(pairs, members[:, 0], members[:, 1], Tallies(duels, duels.draws(rng)), items)
+        view = Utilities(utility_draws(posterior, items), _answers(posterior))
+        return cls(pairs, members[:, 0], members[:, 1], view, items)
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -157,7 +156,7 @@ def distinct_questions(pool: Sequence[Question]) -> tuple[tuple[Item, ...], tupl
 
 
 def utility_draws(posterior: Any, items: tuple[Item, ...]) -> Floats:
-    """Draws of utilities [k, items]; NaN for items that a model of free items has not seen."""
+    """Draws [k, items] of utilities [k, items]; NaN for items that a model of free items has not seen."""
     free = getattr(posterior, "model", {}).get("utility") == "items"
     names = set(posterior.names) if free else set()
     seen = [not free or (item.system or item.key) in names for item in items]

@@ -108,7 +108,8 @@ class Copeland:
         beliefs = Beliefs.of(posterior, pool, rng)
         place = {frozenset(pair): number for number, pair in enumerate(beliefs.pairs)}
         wanted = [place[pair] for pair in map(frozenset, search.open()) if pair in place]
-        return queries(beliefs, np.array(wanted[: self.batch], dtype=np.intp), single_gains(beliefs))
+        chosen = np.array(wanted[: self.batch], dtype=np.intp)
+        return queries(beliefs, chosen, single_gains(beliefs, chosen))
 
 
 def _closed(relation: Floats) -> Floats:

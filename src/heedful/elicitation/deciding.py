@@ -28,7 +28,7 @@ def standing(posterior: Any, items: Sequence[Item]) -> Standing:
     """What choosing now would be worth, by a posterior's draws. Raises UsageError without draws or items."""
     draws = posterior(items).draws if items else None
     if draws is None:
-        raise UsageError("a choice is judged by a posterior's draws of two items or more", where="standing")
+        raise UsageError("a choice is among items, and judged by a posterior's draws of them", where="standing")
     best = int(draws.mean(axis=0).argmax())
     lead = draws.max(axis=1) - draws[:, best]
     return Standing(items[best], float((lead > 0).mean()), float(lead.mean()))
@@ -89,6 +89,8 @@ def plan_best(
     Raises InputError where these are not probabilities, or do not mirror.
     """
     truths, rng = _checked(prefer, tie, power), np.random.default_rng(seed)
+    if rounds < 1 or runs < 1:
+        raise InputError(f"at least one round and one run are needed, not {rounds} and {runs}", where="plan_best")
     truth = truths[rng.integers(len(truths), size=runs)]
     labels, out = _simulated(truth, tie, alpha, rounds, rng)
     decided = (~out).sum(axis=1) == 1

@@ -27,7 +27,7 @@ class DoubleThompson:
     random draw; the second that of another, drawn anew until it differs; where no draw has another best, any other.
     Given `Duels` in place of a posterior it is Wu & Liu 2016, "Double Thompson sampling for dueling bandits", without
     its confidence bounds: the first is the Copeland winner of a draw, the second what beats that by most in another.
-    So an item is asked about as often as it is likely to be the best, and pairs that no answer makes the best are not.
+    So an item is the first as often as it is likely to be the best, and one that cannot be the best is left alone.
 
     The pool's pairs fall into groups that share no item: the contexts of outputs, or one group of all systems. A batch
     goes round the groups in random order, one duel each, and asks no pair twice. An item that the posterior knows
@@ -143,7 +143,7 @@ class Boltzmann:
 
 
 def grouped(beliefs: Beliefs, batch: int, choose: Choice, rng: np.random.Generator) -> Queries:
-    """`batch` duels, each chosen from the next group of the pool that has any left."""
+    """`batch` duels, each chosen by `choose` from the next group of the pool that has any left."""
     groups = _groups(beliefs)
     chosen: list[int] = []
     while len(chosen) < min(batch, len(beliefs)):
@@ -154,7 +154,8 @@ def grouped(beliefs: Beliefs, batch: int, choose: Choice, rng: np.random.Generat
                 first, second = choose(items, left)
                 chosen.append(int(pair[first, second]))
                 pair[[first, second], [second, first]] = -1
-    return queries(beliefs, np.array(chosen, dtype=np.intp), single_gains(beliefs))
+    places = np.array(chosen, dtype=np.intp)
+    return queries(beliefs, places, single_gains(beliefs, places))
 
 
 def _groups(beliefs: Beliefs) -> list[tuple[Indices, Indices]]:

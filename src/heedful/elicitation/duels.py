@@ -20,7 +20,8 @@ Outcome = Literal["first", "second", "tie"]
 
 @dataclass(frozen=True, eq=False)
 class Duels:
-    """`wins` [n, n] of the row's item over the column's, and `ties` [n, n], which are symmetric.
+    """`wins` [n, n] of the row's item over the column's, and `ties` [n, n], which are symmetric; `left_out` counts
+    comparisons read with other items.
 
     Given to an acquisition rule in place of a posterior, every pair is believed by itself: the row's item wins with a
     probability that is Beta(1 + wins + ties / 2, 1 + losses + ties / 2), so that preferences may go in circles.
@@ -29,6 +30,7 @@ class Duels:
     items: tuple[Item, ...]
     wins: Floats
     ties: Floats
+    left_out: int = 0
 
     @classmethod
     def none(cls, items: Sequence[Item]) -> Duels:
@@ -40,14 +42,12 @@ class Duels:
 
     @classmethod
     def of(cls, table: Table, items: Sequence[Item], *, criterion: str = "overall") -> Duels:
-        """The comparisons of these items in a table, of any degree. Comparisons with other items are left out."""
+        """The comparisons of these items in a table, of any degree. Those with other items are left out and counted."""
         duels, seen = cls.none(items), observe(table, criterion)
         place = {item.system or item.key: number for number, item in enumerate(items)}
         number = np.array([place.get(name, -1) for name in seen.names], dtype=np.intp)
-        for votes in seen.instruments.values():
-            if isinstance(votes, Comparisons):
-                _count(duels, number, votes)
-        return duels
+        votes = [each for each in seen.instruments.values() if isinstance(each, Comparisons)]
+        return replace(duels, left_out=sum(_count(duels, number, each) for each in votes))
 
     def tell(self, first: Item, second: Item, outcome: Outcome) -> Duels:
         """The counts with one duel more. Raises InputError for an unknown item or outcome, or an item with itself."""
@@ -87,11 +87,12 @@ class Duels:
         return self.items.index(item)
 
 
-def _count(duels: Duels, number: NDArray[np.intp], votes: Comparisons) -> None:
-    """Add an instrument's votes to the counts, which are not yet anybody else's."""
+def _count(duels: Duels, number: NDArray[np.intp], votes: Comparisons) -> int:
+    """Add an instrument's votes to the counts, which are not yet anybody else's; how many have other items."""
     first, second = number[votes.first], number[votes.second]
     known = (first >= 0) & (second >= 0)
     for sign, one, other in ((1, first, second), (-1, second, first)):
         won, tied = known & (np.sign(votes.outcome) == sign), known & (votes.outcome == 0)
         np.add.at(duels.wins, (one[won], other[won]), votes.weight[won])
         np.add.at(duels.ties, (one[tied], other[tied]), votes.weight[tied])
+    return int((~known).sum())

@@ -15,7 +15,7 @@ from heedful.elicitation.beliefs import Beliefs, Indices, Tallies
 from heedful.elicitation.dueling import grouped
 
 # Chosen by benchmarks/robust_duels.py: of its grid, the weights whose loss in the worst of its worlds is the least
-# above that of the weights that are best there.
+# above that of the weights that are best there. Weights nearby, (0, 2) and (0.3, 2), are as good within its error.
 ROBUST = (0.0, 4.0)
 
 
@@ -44,13 +44,15 @@ class Perturbed:
             raise UsageError(f"weights are at least 0, not {self.noise} and {self.bonus}", where="Perturbed")
 
     def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
-        """Raises UsageError for counts of duels, which have no utilities."""
+        """Raises UsageError for counts of duels, which have no utilities, and with fewer than two draws."""
         if not len(pool):
             return nothing()
         beliefs = Beliefs.of(posterior, pool, rng)
         if isinstance(beliefs.view, Tallies):
             raise UsageError("utilities are perturbed, and counts of duels have none", where="Perturbed")
         draws = beliefs.view.guessed(rng).draws
+        if len(draws) < 2:
+            raise UsageError("one draw has no spread: a posterior with two or more is needed", where="Perturbed")
 
         def choose(items: Indices, left: NDArray[np.bool_]) -> tuple[int, int]:
             own = draws[:, items] - draws[:, items].mean(axis=1, keepdims=True)

@@ -14,7 +14,7 @@ from heedful.core import Floats, InputError
 from heedful.elicitation.duels import Outcome
 from heedful.stats import Capital, closed_rejections
 
-VALUE: Mapping[str, float] = {"first": 1.0, "second": 0.0, "tie": 0.5}
+_VALUE: Mapping[str, float] = {"first": 1.0, "second": 0.0, "tie": 0.5}
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class Race:
     capital of all who bet against an item, each with an equal share, is the evidence against its being a best one.
     Items go out by closed testing of these (`stats.closed_rejections`), so that with probability 1 − `alpha` no best
     item ever goes out: whichever pairs are asked about next, however often one looks, whenever one stops, and also
-    where all items are equal.
+    where all items are equal. Where preferences go in circles there may be no best item, and all may go out.
 
     `capital` [k, k] bets on the row's item over the column's; `asked` [k, k] counts comparisons; `out` [k].
     """
@@ -68,9 +68,9 @@ class Race:
 
     def tell(self, first: Any, second: Any, outcome: Outcome) -> Race:
         """The race after a duel. Raises InputError for an unknown item or outcome, or an item with itself."""
-        if outcome not in VALUE or first == second:
+        if outcome not in _VALUE or first == second:
             raise InputError("a duel of two items ends in 'first', 'second' or 'tie'", where="Race.tell")
-        value = VALUE[outcome]
+        value = _VALUE[outcome]
         return self._after([self._place(first), self._place(second)], np.array([[0.5, value], [1 - value, 0.5]]))
 
     def score(self, scores: Mapping[Any, float]) -> Race:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from heedful.core import AcquisitionRule, Floats, Item, Queries, UsageError
+from heedful.core import Floats, Item, Queries, UsageError
 from heedful.elicitation.asking import check_batch, chunks, nothing, queries, single_gains
 from heedful.elicitation.beliefs import Beliefs, Indices
-from heedful.elicitation.copeland import Copeland
-from heedful.elicitation.dueling import Boltzmann, DoubleThompson, UpperConfidence
 from heedful.elicitation.information import Histories, entropy, one_sided_gain
-from heedful.elicitation.optimal import DifferenceUncertainty, DOptimal
-from heedful.elicitation.perturbed import Perturbed
+
+# Of pairs in the order of their bounds, so many are looked at before asking whether the next could still be better.
+_AHEAD = 64
 
 
 @dataclass(frozen=True)
@@ -51,12 +50,12 @@ class ExpectedInformationGain:
         beliefs = Beliefs.of(posterior, pool, rng)
         gains = single_gains(beliefs)
         if not self.diversity:
-            return queries(beliefs, np.argsort(-gains, kind="stable")[: self.batch], gains)
+            top = np.argsort(-gains, kind="stable")[: self.batch]
+            return queries(beliefs, top, gains[top])
         search = _Greedy(beliefs, gains, Histories.none(beliefs.view.size, limit=self.histories))
         steps = [search.step(rng) for _ in range(min(self.batch, len(beliefs)))]
         chosen = np.array([pair for pair, _ in steps], dtype=np.intp)
-        gains[chosen] = [gain for _, gain in steps]
-        return queries(beliefs, chosen, gains)
+        return queries(beliefs, chosen, np.array([gain for _, gain in steps]))
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Uncertainty:
         for pairs in chunks(np.flatnonzero(beliefs.known())):
             predicted[pairs] = entropy(beliefs.outcomes(pairs).mean(axis=1))
         chosen = np.argsort(-predicted, kind="stable")[: self.batch]
-        return queries(beliefs, chosen, single_gains(beliefs))
+        return queries(beliefs, chosen, single_gains(beliefs, chosen))
 
 
 @dataclass(frozen=True)
@@ -97,21 +96,8 @@ class Random:
             return nothing()
         beliefs = Beliefs.of(posterior, pool, rng)
         chosen = rng.permutation(len(beliefs))[: self.batch]
-        return queries(beliefs, chosen, single_gains(beliefs))
-
-
-RULES: Mapping[str, type[AcquisitionRule]] = {
-    "information": ExpectedInformationGain,
-    "uncertainty": Uncertainty,
-    "random": Random,
-    "thompson": DoubleThompson,
-    "upper confidence": UpperConfidence,
-    "boltzmann": Boltzmann,
-    "perturbed": Perturbed,
-    "copeland": Copeland,
-    "d-optimal": DOptimal,
-    "difference": DifferenceUncertainty,
-}
+        share = np.full(len(chosen), len(chosen) / len(beliefs))
+        return replace(queries(beliefs, chosen, single_gains(beliefs, chosen)), propensity=share)
 
 
 class _Greedy:
@@ -143,7 +129,7 @@ class _Greedy:
             return int(np.argmax(self.bounds))
         order = np.argsort(-self.bounds, kind="stable")
         best, top = int(order[0]), -np.inf
-        for pairs in chunks(order[: int(np.isfinite(self.bounds).sum())]):
+        for pairs in chunks(order[: int(np.isfinite(self.bounds).sum())], _AHEAD):
             if self.bounds[pairs[0]] <= top:
                 break
             self.bounds[pairs] = self.histories.gain(self.beliefs.outcomes(pairs))

@@ -47,23 +47,25 @@ def ranking(
     """The summary's "ranking", best first: each {"item", "score", "interval", "rank", "rank_interval", "n", ...}.
 
     Scores are utilities in nats, centred on the mean of the identified items; the interval is from the covariance so
-    centred, with t quantiles where df is finite. What it promises is what the fit says of its covariance.
+    centred, with t quantiles where df is finite. What it promises is what the fit says of its covariance; where that
+    is None there is neither interval nor rank interval.
     `rank` counts from 1, equal scores sharing the best; `rank_interval` covers the true rank at the level or more.
     Items that are not identified come last, without score, interval or rank, with a note.
     """
     placed = np.flatnonzero(posterior.identified)
     score, spread = _centred(posterior, placed)
-    bounds = _rank_intervals(posterior, placed, level, rng, findings)
+    default: Promise = "credible" if has_prior(posterior) else "confidence"
+    promise: Promise | None = posterior.model.get("promise", default)
+    bounds = None if promise is None else _rank_intervals(posterior, placed, level, rng, findings)
     quantile = (
         float(special.stdtrit(posterior.df, (1 + level) / 2))
         if np.isfinite(posterior.df)
         else float(special.ndtri((1 + level) / 2))
     )
-    promise: Promise = posterior.model.get("promise") or ("credible" if has_prior(posterior) else "confidence")
     listed = []
     for place in np.argsort(-score, kind="stable"):
         item, value, half = int(placed[place]), float(score[place]), float(quantile * spread[place])
-        interval = None if np.isnan(half) else Interval(value - half, value + half, promise, level)
+        interval = None if promise is None or np.isnan(half) else Interval(value - half, value + half, promise, level)
         ranks = None if bounds is None else [int(bounds[0][place]), int(bounds[1][place])]
         row = _row(posterior, item, value, as_json(interval), int(1 + (score > score[place]).sum()), ranks)
         listed.append(row)

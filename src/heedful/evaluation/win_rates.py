@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from heedful.core import Finding, Floats, Interval
+from heedful.core import Estimate, Finding, Floats, Interval
 from heedful.evaluation.rows import Dependence, Rows, as_json, report, with_note
 from heedful.feedback import Table
+from heedful.feedback.choosing import chosen_by_answers
 from heedful.feedback.table import SCHEMA
 from heedful.stats import proportion
 
 MIN_VOTES = 10
 MAX_LISTED = 200
+_BY_ANSWERS = "asked because of earlier answers"
 _ANSWER = ("share", "choice")
 _VALUE = {"first": 1.0, "second": 0.0, "tie": 0.5, "both_bad": 0.5}
 
@@ -47,6 +50,9 @@ def win_rates(
     mean, a fraction; `standard_error` the standard deviation (ddof = 1) over the root of n, as AlpacaEval publishes it.
     `interval` respects prompts and raters that recur among a pair's votes, which the standard error does not.
 
+    Of questions that a rule chose by earlier answers no interval holds that is made as if they had been fixed: there is
+    none, and that is reported.
+
     Where one system is in more than half of all comparisons, and no other in as many, it is the baseline and the others
     are listed against it; other pairs are listed both ways.
     Pairs with fewer than `min_votes` votes, and those of fewest votes beyond `limit` rows, are left out and reported.
@@ -63,11 +69,14 @@ def win_rates(
     chosen = _chosen(pair, count, width, baseline, min_votes, limit, findings)
     start = np.concatenate([[0], np.cumsum(count)])
     dependence = Dependence.of(table)
+    rules = chosen_by_answers(table, votes.row)
+    if rules:
+        report(findings, _by_answers(rules))
     listed = []
     for place in chosen:
         inside = order[start[place] : start[place + 1]]
         low, high = divmod(int(pair[place]), width)
-        listed.extend(_pair(votes, inside, low, high, baseline, dependence, level))
+        listed.extend(_pair(votes, inside, low, high, baseline, dependence, None if rules else level))
     return listed
 
 
@@ -107,6 +116,13 @@ def _report_incomparable(count: int, findings: list[Finding] | None) -> None:
         report(findings, Finding("win_rates.incomparable", "note", message, count=count))
 
 
+def _by_answers(rules: Mapping[str, int]) -> Finding:
+    message = f"{sum(rules.values()):,} comparisons were asked because of earlier answers ({', '.join(rules)}), which "
+    message += "can bend win rates; they have no intervals."
+    fix = "heedful.preference.Direct gives intervals that hold, from comparisons in the order of their answers."
+    return Finding("win_rates.chosen_by_answers", "warning", message, fix, sum(rules.values()))
+
+
 def _baseline(votes: _Votes) -> int | None:
     """The system that is in more than half of the comparisons, and more than any other; None where there is none."""
     appearances = np.bincount(np.concatenate([votes.low, votes.high]))
@@ -144,16 +160,18 @@ def _chosen(
 
 
 def _pair(
-    votes: _Votes, inside: Rows, low: int, high: int, baseline: int | None, dependence: Dependence, level: float
+    votes: _Votes, inside: Rows, low: int, high: int, baseline: int | None, dependence: Dependence, level: float | None
 ) -> list[dict[str, Any]]:
-    """The rows that list one pair: against the baseline, or both ways."""
+    """The rows that list one pair: against the baseline, or both ways; without an interval where `level` is None."""
     value = votes.value[inside]
     clusters, note = dependence.within(votes.row[inside])
-    found = proportion(value, clusters=clusters, level=level)
+    if level is None:
+        found = Estimate(float(value.mean()), len(value), note=_BY_ANSWERS)
+    else:
+        found = proportion(value, clusters=clusters, level=level)
     error = float(value.std(ddof=1) / np.sqrt(len(value))) if len(value) > 1 else None
-    mirrored = found.interval and Interval(
-        1 - found.interval.high, 1 - found.interval.low, found.interval.promise, level
-    )
+    own = found.interval
+    mirrored = own and Interval(1 - own.high, 1 - own.low, own.promise, own.level)
     ways = [(low, high, float(value.mean()), found.interval), (high, low, float((1 - value).mean()), mirrored)]
     return [
         {

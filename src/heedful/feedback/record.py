@@ -149,8 +149,9 @@ _COUNT: dict[str, tuple[int, float]] = {
 class Record(_Model):
     """One judgement. `order` says whether candidates are listed in the order the rater saw them.
 
-    Of exposure: `propensity`, the probability with which this judgement would be recorded, in (0, 1]; `position`, where
-    the output stood among all that were shown, 0 = first; `policy`, which version of the system wrote it.
+    Of exposure: `propensity`, the probability with which this judgement would be recorded, in (0, 1], which for a
+    comparison is that of its question being asked; `position`, where the output stood among all that were shown, 0 =
+    first; `policy`, which version of the system wrote it.
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")

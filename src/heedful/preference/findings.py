@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from heedful.core import Finding, FitError
+from heedful.core import Finding, FitError, Promise
 from heedful.preference.effects import widths_of
 from heedful.preference.identification import ALONE, ISLAND, SEPARATED, UNDEFEATED, UNSETTLED, WINLESS
 from heedful.preference.instruments import Grades, Observations, distinct, is_weighted, sort_of
@@ -122,6 +122,20 @@ def _positions(observations: Observations) -> list[Finding]:
         )
         for sort, each in counts.items()
     ]
+
+
+def chosen(rules: Mapping[str, int], promise: Promise | None) -> list[Finding]:
+    """Questions that were asked because of earlier answers, by rule, and what that leaves of intervals."""
+    if not rules:
+        return []
+    asked = f"{sum(rules.values()):,} questions were chosen by what earlier answers said ({', '.join(rules)})"
+    if promise is not None:
+        message = f"{asked}; intervals hold on average over utilities drawn from the prior all the same."
+        return [Finding("fit.chosen_by_answers", "note", message, count=sum(rules.values()))]
+    message = f"{asked}, and no interval of a fit without a prior holds then: none is given."
+    fix = "Fit with a prior that you mean, such as prior_sd=1.0. A fit to comparisons makes no use of propensities: "
+    fix += "docs/elicitation.md says what does, and what else holds."
+    return [Finding("intervals.chosen_by_answers", "warning", message, fix, sum(rules.values()))]
 
 
 def critiques(number: int, silent: int) -> list[Finding]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from heedful.core import Finding, Floats
 from heedful.feedback import Table
+from heedful.feedback.choosing import chosen_by_answers
 from heedful.models import Encoder, standardised
 from heedful.preference import findings as say
 from heedful.preference.choices import Choices
@@ -36,6 +37,7 @@ from heedful.preference.own_scales import own_scales
 from heedful.preference.pairs import Pairs
 from heedful.preference.posterior import FittedPosterior
 from heedful.preference.sandwich import Clusters
+from heedful.preference.trust import promised
 from heedful.preference.utilities import FreeItems, Linear, Utility
 from heedful.preference.widths import FEWEST_CONTEXTS
 from heedful.stats import Grouping
@@ -116,6 +118,9 @@ def fit(
     critique asks more or less of from its text, for example `heedful.preference.style_critiques`; None leaves critiques
     aside. seed, draws: of the posterior draws, rounded up to an even number.
 
+    Where records say that a rule chose their questions by earlier answers, a fit without a prior promises nothing, so
+    that no interval of it is shown (see `trusted`).
+
     Raises FitError where no vote has a likelihood, UsageError where the arguments do not go together.
     """
     check(utility, features, prior_sd, critiques)
@@ -143,11 +148,16 @@ def fit(
             raise say.nothing_to_fit(observations, criterion)
     grouped = Clusters.of(table) if clusters == "auto" else Clusters({})
     facts = {"criterion": criterion, "utility": utility, "ties": ties, "judges": apart, "pace": pace, "seed": seed}
+    facts |= {"chosen_by_answers": chosen_by_answers(table, observations.rows)}
     task = _Task(
         observations,
         criterion,
         None if isinstance(prior_sd, str) else prior_sd,
-        replace(grouped.freed(observations.judged_rows), by_records=observations.by_records),
+        replace(
+            grouped.freed(observations.judged_rows),
+            by_records=observations.by_records,
+            weights=observations.weights,
+        ),
         -(-draws // 2),
         np.random.default_rng(seed),
         facts,
@@ -248,6 +258,8 @@ class _Task:
         observations = self.observations
         read = say.read(observations) + say.silent(observations, likelihoods) + say.in_common(observations, likelihoods)
         kinds = [{"kind": kind, "n": len(distinct([votes.row]))} for kind, votes in observations.instruments.items()]
+        rules, promise = self.facts["chosen_by_answers"], fitted.facts["promise"]
+        promise = promised(promise, rules, prior=fitted.facts["prior"] is not None)
         return FittedPosterior(
             utility=utility,
             criterion=self.criterion,
@@ -260,8 +272,8 @@ class _Task:
             notes=notes,
             df=fitted.df,
             readings=fitted.readings,
-            findings=tuple(read + found + fitted.findings + say.scales(fitted.readings)),
-            model={**self.facts, "likelihoods": kinds, "features": features, **fitted.facts},
+            findings=tuple(read + say.chosen(rules, promise) + found + fitted.findings + say.scales(fitted.readings)),
+            model={**self.facts, "likelihoods": kinds, "features": features, **fitted.facts, "promise": promise},
         )
 
 

@@ -38,6 +38,13 @@ class Intervals:
     level: float
 
 
+def check_level(level: float) -> None:
+    """Raises UsageError for a level that is not between 0 and 1."""
+    if not 0 < level < 1:
+        fix = f"write 95 % as 0.95, not {level}" if level > 1 else "choose one such as 0.95"
+        raise UsageError(f"{level} is no level between 0 and 1", where="level", fix=fix)
+
+
 def intervals(
     centre: Floats, variance: Floats, promise: Promise, level: float, clusters: Floats | float = np.inf
 ) -> Intervals:
@@ -46,9 +53,7 @@ def intervals(
     Few clusters fit themselves, for which intervals are wider by 1 / (1 − 1 / clusters); fewer than five give none.
     Raises UsageError for a level that is not between 0 and 1.
     """
-    if not 0 < level < 1:
-        fix = f"write 95 % as 0.95, not {level}" if level > 1 else "choose one such as 0.95"
-        raise UsageError(f"{level} is no level between 0 and 1", where="level", fix=fix)
+    check_level(level)
     enough = np.where(np.less(clusters, FEWEST_CLUSTERS), np.nan, clusters)
     half = stdtrit(enough - 1, (1 + level) / 2) / (1 - 1 / enough) * np.sqrt(variance)
     return Intervals(centre - half, centre + half, promise, level)

@@ -39,11 +39,12 @@ def pick(
     *,
     pessimism: float = 0.0,
     level: float = 0.95,
-    promise: Promise = "credible",
+    promise: Promise | None = "credible",
 ) -> tuple[Pick, ...]:
     """The best of the candidates of each context: greatest posterior mean less `pessimism` standard deviations.
 
-    candidates: per context, one or more items that share it. promise: what intervals over the judge's draws promise.
+    candidates: per context, one or more items that share it. promise: what intervals over the judge's draws promise;
+    where it is None there are none.
     All candidates are scored in one call. Raises InputError for no candidates, candidates of different contexts, or a
     score that is NaN, infinite above, or -inf for all.
     """
@@ -64,7 +65,7 @@ def pick(
     return tuple(picks)
 
 
-def _pick(group: tuple[Item, ...], scores: Scores, pessimism: float, level: float, promise: Promise) -> Pick:
+def _pick(group: tuple[Item, ...], scores: Scores, pessimism: float, level: float, promise: Promise | None) -> Pick:
     value = lowered(scores, pessimism)
     best = int(np.argmax(value))
     chances = None if scores.draws is None else _chances(scores.draws)
@@ -94,9 +95,9 @@ def _chances(draws: Floats) -> Floats:
     return np.asarray((best / best.sum(axis=1, keepdims=True)).mean(axis=0))
 
 
-def _intervals(scores: Scores, level: float, promise: Promise) -> tuple[Interval | None, ...]:
+def _intervals(scores: Scores, level: float, promise: Promise | None) -> tuple[Interval | None, ...]:
     """Central intervals between quantiles of the k draws, at positions (k + 1) p, for one draw more."""
-    if scores.draws is None:
+    if scores.draws is None or promise is None:
         return (None,) * len(scores.mean)
     return tuple(_central(own, level, promise) for own in scores.draws.T)
 

@@ -84,8 +84,8 @@ def coin_capital(wins: ArrayLike, losses: ArrayLike) -> Floats:
 def closed_rejections(log_e: Floats, alpha: float) -> NDArray[np.bool_]:
     """Which of k hypotheses [..., k] are rejected, all false rejections together with probability at most `alpha`.
 
-    Closed testing with the mean of e-values (Vovk & Wang 2021, "E-values: calibration, combination and applications",
-    section 5): a hypothesis is rejected where every set that it belongs to has a mean of 1/alpha or more. It holds for
+    Closed testing with the mean of e-values (Vovk & Wang 2021, "E-values: calibration, combination and applications"):
+    a hypothesis is rejected where every set that it belongs to has a mean of 1/alpha or more. It holds for
     e-values of any dependence and, of e-processes in one filtration, at all times at once. Raises InputError unless
     0 < alpha < 1.
     """

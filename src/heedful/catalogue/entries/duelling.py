@@ -110,6 +110,7 @@ ENTRY = Entry(
         "The survey has no experiment. Worlds, budget and the choice of three rules are ours; targets other than "
         "Copeland winners are left out. 200 duels are few: bounds that are to hold at every time tell few arms apart "
         "by then, so that relative upper confidence asks almost at random. A first run fitted utilities by "
-        "preference.heads.Linear, which took 61 s: the first check was open, the last failed, the others held."
+        "preference.heads.Linear, which took 61 s, and took all votes of a pair for one record, so that utilities were "
+        "less certain: the first check was open, the last failed, the others held."
     ),
 )
