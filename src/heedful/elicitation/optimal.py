@@ -19,7 +19,6 @@ from heedful.elicitation.beliefs import (
     utility_draws,
 )
 from heedful.elicitation.designs import greedy_design, information, spread_of
-from heedful.elicitation.duels import Duels
 from heedful.elicitation.lists import Lists
 from heedful.preference.items import WIDE_SD
 from heedful.preference.utilities import Linear
@@ -144,9 +143,6 @@ class _View:
             if not 2 <= len(question) <= most or len(set(question)) < len(question):
                 what = f"a question is about two {'' if pairs else 'or more '}different items"
                 raise InputError(what, where=f"pool, row {row}")
-        if isinstance(posterior, Duels):
-            fix = "fit utilities (heedful.fit), or use another rule"
-            raise UsageError("designs are about utilities, and counts of duels have none", where="posterior", fix=fix)
         items, questions, members = distinct_questions(pool)
         return cls(posterior, questions, members, *_utilities(posterior, items))
 
