@@ -17,7 +17,10 @@ from heedful.core import UsageError
 _MODULES = {
     "000-007": "exploration",
     "000-009": "concepts",
+    "000-012": "few_to_rank",
     "000-013": "optimal_lists",
+    "000-014": "teachers",
+    "000-015": "active_policy",
     "000-016": "apart",
     "001-055": "ratings",
     "001-066": "explorer",

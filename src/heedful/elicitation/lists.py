@@ -124,7 +124,13 @@ def answer_information(utility: Floats, answers: Answers) -> Floats:
         return np.asarray((utility > -np.inf)[:, :, None] * np.eye(utility.shape[1]))
     if answers == "best" or utility.shape[1] == 2:
         return _choice(softmax(utility, axis=1))
-    return _ranking(softmax(utility, axis=1))
+    if utility.shape[1] > _LONGEST:
+        fix = 'use answers="best", or shorter lists'
+        raise UsageError(f"rankings of {utility.shape[1]} items have too many stages", where="answers", fix=fix)
+    p, found = softmax(utility, axis=1), np.empty((*utility.shape, utility.shape[1]))
+    for rows in _blocks(len(p), 1 << p.shape[1]):
+        found[rows] = _ranking(p[rows])
+    return found
 
 
 def _choice(p: Floats) -> Floats:
@@ -141,9 +147,6 @@ def _grounded(joint: Floats) -> Floats:
 def _ranking(p: Floats) -> Floats:
     """Σ over sets R of P(R is what is left at some stage) · information of a choice from R, at weights p [n, K]."""
     n, k = p.shape
-    if k > _LONGEST:
-        fix = 'use answers="best", or shorter lists'
-        raise UsageError(f"rankings of {k} items have too many stages to go through", where="answers", fix=fix)
     holds = (np.arange(1 << k)[:, None] >> np.arange(k) & 1).astype(bool)
     reached, joint = np.zeros((1 << k, n)), np.zeros((n, k, k))
     reached[-1] = 1.0
