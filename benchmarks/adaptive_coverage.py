@@ -30,8 +30,17 @@ from scipy import stats
 from scipy.special import entr, expit, logit
 
 from heedful.core import Floats, Interval
-from heedful.preference import Direct, RunningLikelihood, Strengths, count, rate, under_prior
-from heedful.preference.propensities import asked_win_rate, rate_asked
+from heedful.preference import (
+    Direct,
+    RunningLikelihood,
+    Strengths,
+    asked_win_rate,
+    count,
+    rate,
+    rate_asked,
+    under_prior,
+)
+from heedful.preference.trust import PROVED
 
 LEVEL = 0.95
 HARD = np.array([0.8, 0.8, 0.2, 0.0, -0.8, -1.0])
@@ -347,6 +356,14 @@ def main() -> None:
                     found = {"level": LEVEL, "seed": options.seed, "rows": rows}
                     options.out.write_text(json.dumps(found, indent=1))
     print(f"{time.process_time() - began:.0f} s of processor time")
+    broken = [row for row in rows if promised(row) and row["p"] < 1e-4]
+    if broken:
+        raise SystemExit(f"{len(broken)} rows break their promise")
+
+
+def promised(row: dict[str, Any]) -> bool:
+    """Whether what the row checks holds by a theorem."""
+    return row["inference"] in PROVED and (row["inference"] != "prior" or row["truth"] == "prior")
 
 
 def show(rows: list[dict[str, Any]]) -> None:
