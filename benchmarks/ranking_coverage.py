@@ -99,7 +99,7 @@ CELLS = (
     Cell("rankings of 4, 15 raters", "ranking", 8, 60, raters=15, rater_sd=0.6),
     Cell("ratings, 12 raters", "rating", 6, 40, raters=12, rater_sd=0.4, kindness_sd=0.8),
     Cell("ratings, 30 prompts x 12 raters", "rating", 6, 60, 0.0, 30, 12, 0.6, 0.3, 0.6),
-    Cell("ratings, 40 raters on scales of their own", "rating", 6, 60, raters=40, kindness_sd=0.8, stretch_sd=0.4),
+    Cell("ratings, 40 raters, scales of their own", "rating", 6, 60, raters=40, kindness_sd=0.8, stretch_sd=0.4),
     Cell("ratings, 24 raters of 3 items each", "rating", 6, 60, raters=24, kindness_sd=0.8, stretch_sd=0.4, seen=3),
     Cell("ratings, 12 raters who are alike", "rating", 6, 40, raters=12),
     Cell("labels, 20 raters", "label", 6, 80, raters=20, kindness_sd=0.8),

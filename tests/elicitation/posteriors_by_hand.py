@@ -27,7 +27,7 @@ class ByHand:
         return tuple(Item(system=name) for name in self.names)
 
     def __call__(self, items: Sequence[Item]) -> Scores:
-        places = [self.names.index(item.system or "") for item in items]
+        places = [self.names.index(item.system or item.key) for item in items]
         return Scores(self.draws.mean(axis=0)[places], self.draws[:, places])
 
 

@@ -6,13 +6,15 @@ import functools
 import math
 
 import numpy as np
+import polars as pl
 import pytest
+from scipy.special import log_expit
 
 from evidence.common import Known
 from heedful.core import Item, Part, ScaleError, UsageError
 from heedful.core.contracts import PotentialContract, PrefixPotentialContract
 from heedful.evidence import Labelled, PrefixValue, Rule, Steps, constraint, prefixes
-from heedful.feedback import prefix_labels
+from heedful.feedback import Table, prefix_labels
 from heedful.preference import fit
 from heedful.target import Target, enumerate_exact
 from heedful.worlds import ChainWorld, SimulatedRaters, marks, outcomes
@@ -137,13 +139,39 @@ def test_prefixes_are_the_first_steps():
 
 
 def test_a_fit_to_labels_gives_their_probability():
-    """Against the same thing said by predictions of new labels, which average over the draws."""
+    """Against the same thing said by predictions of new labels by somebody unknown, which average over the draws."""
     rng = np.random.default_rng(1)
     table = prefix_labels(outcomes(WORLD, WORLD.draw(40, rng=rng), rng=rng))
     items = [record.items()[0] for record in table.records()]
+    unsigned = Table(table.frame.drop("rater"))
     scores = Labelled(posterior())(items)
-    np.testing.assert_allclose(np.exp(scores.draws).mean(axis=0), posterior().predict(table).probability, atol=1e-12)
+    np.testing.assert_allclose(np.exp(scores.draws).mean(axis=0), posterior().predict(unsigned).probability, atol=1e-12)
     assert (np.exp(scores.draws).min(axis=0) <= np.exp(scores.mean) + 1e-12).all()
+
+
+def test_labels_less_sharp_than_comparisons_are_scored_at_one_sharpness():
+    """At the mean, log σ(a (u − t)) has the a under which a · t was fitted: few labels leave draws far from that."""
+    rng = np.random.default_rng(0)
+    first, labelled = rng.integers(5, size=150), rng.integers(5, size=60)
+    second = (first + rng.integers(1, 5, size=150)) % 5
+    judged = [*np.stack([first, second], axis=1).astype(str).tolist(), *labelled[:, None].astype(str).tolist()]
+    won = 0.7 * (first - second) + rng.logistic(size=150) > 0
+    table = pl.DataFrame(
+        {
+            "id": np.arange(210).astype(str),
+            "kind": ["comparison"] * 150 + ["label"] * 60,
+            "systems": pl.Series(judged),
+            "choice": [*np.where(won, "first", "second"), *[None] * 60],
+            "label": [*[None] * 150, *(0.35 * labelled + rng.logistic(size=60) > 0).tolist()],
+        }
+    )
+    fitted = fit(Table.shaped(table))
+    (reading,) = [own for own in fitted.readings if own.kind == "label"]
+    sharp = fitted.model["discrimination"]["label"]
+    assert reading.discrimination.mean() > 1.1 * sharp
+    items = [Item.of("q", "y", system=name) for name in fitted.names]
+    wanted = log_expit(sharp * fitted.mean - reading.nuisance[0])
+    np.testing.assert_allclose(Labelled(fitted)(items).mean, wanted, atol=1e-12)
 
 
 def test_the_log_of_the_exact_value_is_the_prefix_factor_of_the_target():

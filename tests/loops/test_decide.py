@@ -139,6 +139,30 @@ def test_nothing_recurs_is_nothing_ranked() -> None:
         rank_systems(votes_on_texts(20))
 
 
+def votes_on_systems(n: int = 240) -> Table:
+    """Votes on the texts of systems a > b > c, on 20 prompts that recur."""
+    rng = np.random.default_rng(2)
+    first = rng.integers(0, 3, n)
+    second = (first + rng.integers(1, 3, n)) % 3
+    wins = rng.random(n) < 1 / (1 + np.exp(1.5 * (first - second)))
+    return arena(
+        [("abc"[i], "abc"[j], "model_a" if won else "model_b") for i, j, won in zip(first, second, wins, strict=True)],
+        prompt=[f"question {number % 20}" for number in range(n)],
+        response_a=[" ".join(["word"] * int(length)) for length in rng.integers(2, 20, n)],
+        response_b=[" ".join(["word"] * int(length)) for length in rng.integers(2, 20, n)],
+    )
+
+
+def test_a_ranking_beside_a_fit_to_texts_has_no_prior() -> None:
+    """The width of the prior of weights, chosen on contexts held out, is none of the systems' utilities."""
+    table = votes_on_systems()
+    summary = decide(read(table), options=Options(utility="features")).summary
+    assert summary["model"]["prior"].endswith("chosen on contexts held out")
+    alone = rank_systems(table)["ranking"]
+    assert [row["score"] for row in summary["ranking"]] == pytest.approx([row["score"] for row in alone])
+    assert {row["interval"]["promise"] for row in summary["ranking"]} == {row["interval"]["promise"] for row in alone}
+
+
 def test_convert_does_not_overwrite_what_it_reads(tmp_path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "votes.csv"
     path.write_text("model_a,model_b,winner\na,b,model_a\nb,b,tie\n")

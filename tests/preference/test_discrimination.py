@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 from scipy.special import expit
 
 from heedful.feedback import Record, Table
-from heedful.preference import fit
-from heedful.preference.discrimination import PRIOR_SD, Discriminating
+from heedful.preference import FittedPosterior, fit
+from heedful.preference.discrimination import BLUNT_LOG, PRIOR_SD, Discriminating
 from heedful.preference.likelihoods import dense_information
 
 from .test_likelihoods import MADE, N, point
@@ -62,6 +63,51 @@ def test_derivatives_of_a_scaled_likelihood(name: str) -> None:
     np.testing.assert_allclose(got, wanted, atol=1e-9)
     moved_value = made.terms(x[:N] + 0.7, x[N:] + 0.7 * made.shift).value
     assert moved_value == pytest.approx(terms.value, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_the_observed_information_of_a_scaled_likelihood_is_the_negative_hessian(name: str) -> None:
+    inner = MADE[name]()
+    assert inner is not None
+    made = Discriminating(inner, observed=True)
+    u, c = point(inner)
+    x, step = np.concatenate([u, c, [0.4]]), 1e-5
+
+    def gradient(x: np.ndarray) -> np.ndarray:
+        terms = made.terms(x[:N], x[N:])
+        return np.concatenate([terms.gradient, terms.nuisance_gradient])
+
+    terms = made.terms(x[:N], x[N:])
+    whole = np.block([[dense_information(terms), terms.cross], [terms.cross.T, terms.nuisance_information]])
+    bent = [(gradient(x - e) - gradient(x + e)) / (2 * step) for e in np.eye(len(x)) * step]
+    np.testing.assert_allclose(whole, bent, rtol=1e-4, atol=1e-4)
+
+
+def beside_noise(seed: int, kind: str) -> FittedPosterior:
+    """300 sharp votes of one kind beside 300 of the other that say nothing, on five items one nat apart."""
+    rng = np.random.default_rng(seed)
+    utilities = np.linspace(-2, 2, 5)
+    silent = np.zeros(5)
+    pairs = drawn_comparisons(silent if kind == "comparison" else utilities, 300, rng, log_tie=-9.0)
+    grades = rated(silent if kind == "rating" else utilities, 300, 1.0, seed)
+    return fit(Table.of([*comparisons(pairs).records(), *grades]))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_ratings_that_say_nothing_are_read_as_blunt_however_little_they_say(seed: int) -> None:
+    fitted = beside_noise(seed, "rating")
+    sharpness = fitted.model["discrimination"]["rating 1 to 4"]
+    assert sharpness < 0.35
+    assert ("fit.blunt" in {finding.code for finding in fitted.findings}) == (np.log(sharpness) < BLUNT_LOG)
+    np.testing.assert_allclose(fitted.mean, np.linspace(-2, 2, 5), atol=1.0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_where_sharpness_beside_silent_comparisons_is_not_found_that_is_said(seed: int) -> None:
+    fitted = beside_noise(seed, "comparison")
+    shared = fitted.model["discrimination"]["rating 1 to 4"] == 1.0
+    said = {finding.code for finding in fitted.findings} & {"fit.contradicting", "fit.sharpness_unsettled"}
+    assert shared == bool(said)
 
 
 @pytest.mark.parametrize("sharpness", [0.5, 1.0, 2.5])
@@ -169,3 +215,11 @@ def test_where_haste_tells_nothing_the_fit_stays_as_it_is_and_new_votes_are_read
     by_pace, blind = fitted.predict(fresh).log_prob, fitted.predict(Table(fresh.frame.drop("seconds"))).log_prob
     assert by_pace.mean() > blind.mean() + 0.05
     assert np.isfinite(by_pace).all()
+
+
+def test_votes_of_a_judge_stay_together_whatever_their_pace() -> None:
+    table = paced(3, 600)
+    kinds = pl.when(pl.col("rater") == table.frame["rater"][0]).then(pl.lit("model")).otherwise(pl.lit("person"))
+    fitted = fit(Table.shaped(table.frame.with_columns(rater_kind=kinds)), pace="apart", draws=2)
+    assert "fit.not_used" not in {finding.code for finding in fitted.findings}
+    assert sum(own["n"] for own in fitted.model["likelihoods"]) == len(table)

@@ -11,6 +11,7 @@ import pytest
 from heedful.core import UsageError
 from heedful.feedback import Table
 from heedful.preference import FittedPosterior, fit, load
+from heedful.preference.inference import DENSE_LIMIT
 from heedful.preference.own_scales import MOST
 
 UTILITY = np.linspace(-1.2, 1.2, 8)
@@ -71,6 +72,14 @@ def test_strictness_and_stretch_of_raters_are_recovered_with_their_spread(levels
         assert len(widths) == 1
 
 
+@pytest.mark.parametrize(("strict", "stretch"), [(0.45, 0.25), (0.8, 0.5), (3.0, 0.1)])
+def test_widths_are_as_exact_as_many_raters_tell_them(strict: float, stretch: float) -> None:
+    table, b, s = rated(9000, 300, strict=strict, stretch=stretch, seed=1)
+    widths = list(fit(table, draws=2).model["widths"].values())
+    assert widths[0] == pytest.approx(b.std(), rel=0.12)
+    assert widths[1] == pytest.approx(s.std(), rel=0.12, abs=0.03)
+
+
 def test_where_raters_rate_different_items_scales_of_their_own_place_items_better() -> None:
     errors = {"own": [], "common": []}  # type: ignore[var-annotated]
     for seed in range(6):
@@ -128,6 +137,24 @@ def test_raters_who_are_few_unknown_or_too_many_share_a_scale() -> None:
     assert fitted.scales == ()
     (told,) = [finding for finding in fitted.findings if finding.code == "fit.scale_in_common"]
     assert "share one scale" in told.message
+
+
+def test_raters_of_more_items_than_a_dense_fit_holds_share_a_scale_and_that_is_said() -> None:
+    rng = np.random.default_rng(0)
+    item = np.tile(np.arange(DENSE_LIMIT), 2)
+    graded = {"rating": rng.integers(3, size=len(item)).astype(float)}
+    ends = {"scale_low": np.zeros(len(item)), "scale_high": np.full(len(item), 2.0)}
+    columns = {
+        "id": np.arange(len(item)).astype(str),
+        "kind": ["rating"] * len(item),
+        "systems": pl.Series([[f"item {number}"] for number in item]),
+        "rater": [f"rater {number}" for number in rng.integers(5, size=len(item))],
+    }
+    fitted = fit(Table.shaped(pl.DataFrame({**columns, **graded, **ends})), draws=2)
+    assert fitted.scales == ()
+    assert fitted.model["converged"]
+    (told,) = [finding for finding in fitted.findings if finding.code == "fit.scale_in_common"]
+    assert "with 3,000 items they are too many" in told.message
 
 
 def test_beside_comparisons_and_by_features() -> None:

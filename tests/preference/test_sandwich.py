@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
+from scipy import stats
 
+from heedful.feedback import Table
 from heedful.preference import fit
 from heedful.preference.clustered import scaled, with_variances
 from heedful.preference.fitting import build
@@ -182,3 +185,33 @@ def test_restricting_keeps_each_cluster_with_its_votes() -> None:
     table = comparisons([("a", "b", "first"), ("c", "d", "first"), ("b", "a", "first")])
     (part,) = restrict(build(observe(table, "overall")), np.array([0, 1]), 4)
     assert part.row.tolist() == [0, 2]
+
+
+def clicks(low: float, seed: int, votes: int = 500) -> Table:
+    """Clicks on five outputs, recorded for certain or with probability `low`, whichever they are."""
+    rng = np.random.default_rng(seed)
+    drawn = 60 * votes
+    item, propensity = rng.integers(5, size=drawn), rng.choice([1.0, low], size=drawn)
+    kept = np.flatnonzero(rng.random(drawn) < propensity)[:votes]
+    item, propensity = item[kept], propensity[kept]
+    columns = {
+        "id": np.arange(votes).astype(str),
+        "kind": ["implicit"] * votes,
+        "signal": ["click"] * votes,
+        "systems": pl.Series([[f"{number}"] for number in item]),
+        "amount": (np.linspace(-1, 1, 5)[item] + rng.logistic(size=votes) > 0).astype(float),
+        "propensity": propensity,
+    }
+    return Table.shaped(pl.DataFrame(columns))
+
+
+def test_a_few_signals_of_great_weight_widen_intervals_and_promise_no_more_than_that() -> None:
+    inside = []
+    for seed in range(30):
+        fitted = fit(clicks(0.005, seed), draws=2)
+        weight = 1 / clicks(0.005, seed).column("propensity").to_numpy()
+        assert fitted.model["promise"] == ("at least" if weight.max() > 1 else "confidence")
+        sd = np.sqrt(np.diag(fitted.covariance))
+        inside += list(np.abs(fitted.mean - np.linspace(-1, 1, 5)) < stats.t.ppf(0.975, fitted.df) * sd)
+    assert np.mean(inside) > 0.88
+    assert fit(clicks(1.0, 0), draws=2).model["promise"] == "confidence"

@@ -25,7 +25,7 @@ def seen(world: ChainWorld) -> Given:
 
 def verifier(table: Table, encoder: Given) -> Labelled:
     """log P(yes) fitted to the labels of a table on an encoder's features."""
-    fitted = fit(table, utility="features", features=encoder, prior_sd=1.0, clusters="none", draws=2)
+    fitted = fit(table, utility="features", features=encoder, prior_sd=1.0, clusters="none", scales="common", draws=2)
     return Labelled(fitted)
 
 

@@ -199,7 +199,7 @@ class SamplingEngineContract(_Contract):
 
 
 class AcquisitionRuleContract(_Contract):
-    """Questions come from the pool, none twice, with gains that are numbers."""
+    """Questions come from the pool, none twice to one rater in one way, with gains that are numbers."""
 
     def posterior(self) -> Any:
         raise NotImplementedError
@@ -214,7 +214,9 @@ class AcquisitionRuleContract(_Contract):
         pool = list(self.pool())
         asked = self.make()(self.posterior(), pool, rng=np.random.default_rng(0))
         assert len(asked.items) == len(asked.rater) == len(asked.expected_gain) == len(asked.cost)
-        assert len(set(asked.items)) == len(asked.items) > 0
+        assert len(asked.kind) in (0, len(asked.items))
+        ways = list(zip(asked.items, asked.rater, asked.kind or [""] * len(asked.items), strict=True))
+        assert len(set(ways)) == len(ways) > 0
         assert set(asked.items) <= set(pool)
         assert np.isfinite(asked.expected_gain).all()
         assert (asked.expected_gain >= -1e-12).all()

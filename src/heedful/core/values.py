@@ -125,13 +125,15 @@ class Samples:
 class Queries:
     """Questions worth asking: `items[q]` is the tuple to judge, with the rater to ask (None: anyone), the expected
     gain in nats and the cost of each. `propensity` is the probability with which each came to be asked, where the rule
-    chose at random; None where it did not, or where that is not known."""
+    chose at random; None where it did not, or where that is not known. `kind` is that of each question's record; ()
+    where the items alone say it."""
 
     items: tuple[tuple[Any, ...], ...]
     rater: tuple[str | None, ...]
     expected_gain: Floats
     cost: Floats
     propensity: Floats | None = None
+    kind: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

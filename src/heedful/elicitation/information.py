@@ -83,14 +83,14 @@ class Histories:
         probability = np.tile(self.probability, len(outcomes)) * conditional
         possible = np.flatnonzero(probability > 0)
         if len(possible) > self.limit:
-            possible = possible[_systematic(probability[possible], self.limit, rng)]
+            possible = possible[systematic(probability[possible], self.limit, rng)]
             kept = np.full(self.limit, 1.0 / self.limit)
         else:
             kept = probability[possible] / probability[possible].sum()
         return Histories(kept, joint[possible] / conditional[possible, None], self.limit)
 
 
-def _systematic(probability: Floats, size: int, rng: np.random.Generator) -> Indices:
+def systematic(probability: Floats, size: int, rng: np.random.Generator) -> Indices:
     """`size` indices drawn with these probabilities by one uniform number: each is expected size·p times."""
     edges = np.cumsum(probability / probability.sum())
     edges[-1] = 1.0

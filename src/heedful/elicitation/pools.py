@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
@@ -80,6 +83,42 @@ def context_pairs(groups: Iterable[Sequence[Item]], *, rng: np.random.Generator,
         if len({item.context for item in group}) > 1:
             raise InputError("the items of a group have different contexts", where=f"context_pairs, group {row}")
     return _pool(distinct, cap, rng)
+
+
+def subsets(
+    groups: Iterable[Sequence[Item]], size: int, *, rng: np.random.Generator, cap: int = CAP
+) -> tuple[tuple[Item, ...], ...]:
+    """Sets of `size` different items of one group each (of one context, or all systems), `cap` at random where more.
+
+    One item is a question to rate or to label, several are to be ranked. Raises InputError for a size below 1, and
+    where no group has so many items.
+    """
+    distinct = [tuple(dict.fromkeys(group)) for group in groups]
+    counts = [math.comb(len(group), size) if size >= 1 else 0 for group in distinct]
+    possible, ends = sum(counts), list(itertools.accumulate(counts))
+    if not possible:
+        raise InputError(f"no group has {size} different items", where="subsets")
+    if possible > np.iinfo(np.int64).max:
+        raise InputError(f"{possible:.2g} sets are too many to draw from", where="subsets", fix="give fewer items")
+    chosen = range(possible) if possible <= cap else np.sort(rng.choice(possible, cap, replace=False)).tolist()
+    found = []
+    for rank in chosen:
+        owner = bisect.bisect_right(ends, rank)
+        places = _subset(rank - (ends[owner] - counts[owner]), size)
+        found.append(tuple(distinct[owner][place] for place in places))
+    return tuple(found)
+
+
+def _subset(rank: int, size: int) -> list[int]:
+    """The set of this rank among those of `size` numbers, rising: rank = Σ C(c_i, i) (combinatorial number system)."""
+    places = []
+    for left in range(size, 0, -1):
+        place = left - 1
+        while math.comb(place + 1, left) <= rank:
+            place += 1
+        rank -= math.comb(place, left)
+        places.append(place)
+    return places[::-1]
 
 
 def _pool(

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from heedful.core import AcquisitionRule, Floats, Item, Queries, UsageError
+from heedful.core import Floats, Item, Queries, UsageError
+from heedful.elicitation.asking import check_batch, chunks, nothing, queries, single_gains
 from heedful.elicitation.beliefs import Beliefs, Indices
-from heedful.elicitation.information import Histories, entropy, information_gain, one_sided_gain
-
-# Pairs looked at in one go: bounds the memory to about draws · _CHUNK numbers.
-_CHUNK = 2048
+from heedful.elicitation.information import Histories, entropy, one_sided_gain
 
 
 @dataclass(frozen=True)
@@ -39,22 +37,22 @@ class ExpectedInformationGain:
     histories: int = 128
 
     def __post_init__(self) -> None:
-        _check_batch(self.batch)
+        check_batch(self.batch)
         if self.histories < 1:
             raise UsageError(f"histories is at least 1, not {self.histories}", where="ExpectedInformationGain")
 
     def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
         if not len(pool):
-            return _nothing()
-        beliefs = Beliefs.of(posterior, pool)
-        gains = _single_gains(beliefs)
+            return nothing()
+        beliefs = Beliefs.of(posterior, pool, rng)
+        gains = single_gains(beliefs)
         if not self.diversity:
-            return _queries(beliefs, np.argsort(-gains, kind="stable")[: self.batch], gains)
-        search = _Greedy(beliefs, gains, Histories.none(len(beliefs.draws), limit=self.histories))
+            top = np.argsort(-gains, kind="stable")[: self.batch]
+            return queries(beliefs, top, gains[top])
+        search = _Greedy(beliefs, gains, Histories.none(beliefs.view.size, limit=self.histories))
         steps = [search.step(rng) for _ in range(min(self.batch, len(beliefs)))]
         chosen = np.array([pair for pair, _ in steps], dtype=np.intp)
-        gains[chosen] = [gain for _, gain in steps]
-        return _queries(beliefs, chosen, gains)
+        return queries(beliefs, chosen, np.array([gain for _, gain in steps]))
 
 
 @dataclass(frozen=True)
@@ -68,17 +66,17 @@ class Uncertainty:
     batch: int = 10
 
     def __post_init__(self) -> None:
-        _check_batch(self.batch)
+        check_batch(self.batch)
 
     def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
         if not len(pool):
-            return _nothing()
-        beliefs = Beliefs.of(posterior, pool)
+            return nothing()
+        beliefs = Beliefs.of(posterior, pool, rng)
         predicted = np.full(len(beliefs), np.log(2))
-        for pairs in _chunks(np.flatnonzero(beliefs.known())):
+        for pairs in chunks(np.flatnonzero(beliefs.known())):
             predicted[pairs] = entropy(beliefs.outcomes(pairs).mean(axis=1))
         chosen = np.argsort(-predicted, kind="stable")[: self.batch]
-        return _queries(beliefs, chosen, _single_gains(beliefs))
+        return queries(beliefs, chosen, single_gains(beliefs, chosen))
 
 
 @dataclass(frozen=True)
@@ -88,75 +86,15 @@ class Random:
     batch: int = 10
 
     def __post_init__(self) -> None:
-        _check_batch(self.batch)
+        check_batch(self.batch)
 
     def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
         if not len(pool):
-            return _nothing()
-        beliefs = Beliefs.of(posterior, pool)
+            return nothing()
+        beliefs = Beliefs.of(posterior, pool, rng)
         chosen = rng.permutation(len(beliefs))[: self.batch]
         share = np.full(len(chosen), len(chosen) / len(beliefs))
-        return replace(_queries(beliefs, chosen, _single_gains(beliefs)), propensity=share)
-
-
-@dataclass(frozen=True)
-class Mixed:
-    """The first questions of a rule, and in place of its last ones pairs at random, so that any pair may be asked.
-
-    Of a batch of b, b · `explore` questions are drawn evenly from all pairs that the rule keeps no place for: rounded
-    down or up at random, so that this is their mean number. `propensity` is the probability, given what the rule said,
-    with which each question was among those asked: one for what is asked surely. Inference that weighs by it
-    (`preference.rate_asked`, `preference.asked_win_rate`) then holds though the rule went by the answers.
-    `batch` is the rule's own where None. `expected_gain` of a random pair is its own information.
-    """
-
-    rule: AcquisitionRule = field(default_factory=ExpectedInformationGain)
-    explore: float = 0.2
-    batch: int | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 < self.explore <= 1:
-            raise UsageError(f"the share to explore is above 0, at most 1, not {self.explore}", where="Mixed")
-        _check_batch(1 if self.batch is None else self.batch)
-
-    def __call__(self, posterior: Any, pool: Sequence[tuple[Item, ...]], *, rng: np.random.Generator) -> Queries:
-        if not len(pool):
-            return _nothing()
-        rule = self.rule if self.batch is None else replace(self.rule, batch=self.batch)  # type: ignore[type-var]
-        best, every = rule(posterior, pool, rng=rng), Random(len(pool))(posterior, pool, rng=rng)
-        place = {frozenset(question): place for place, question in enumerate(best.items)}
-        size, n = len(best.items), len(every.items)
-        number = int(self.explore * size + rng.random())
-        kept = np.arange(size - number)
-        rank = np.array([place.get(frozenset(question), size) for question in every.items])
-        drawn = np.flatnonzero(rank >= len(kept))[:number]
-        chance = _included(np.concatenate([kept, rank[drawn]]), size, n, self.explore * size)
-        return Queries(
-            (*best.items[: len(kept)], *(every.items[row] for row in drawn.tolist())),
-            (*best.rater[: len(kept)], *(every.rater[row] for row in drawn.tolist())),
-            np.concatenate([best.expected_gain[kept], every.expected_gain[drawn]]),
-            np.concatenate([best.cost[kept], every.cost[drawn]]),
-            chance,
-        )
-
-
-def _included(rank: Indices, size: int, n: int, explored: float) -> Floats:
-    """P(a question is asked) by its rank [q] with the rule, of `size` out of n, `explored` of them at random (mean).
-
-    With k at random, the first size − k are asked surely and each other one with probability k / (n − size + k); k is
-    one of the whole numbers next to `explored`.
-    """
-    few = int(explored)
-    chances = [np.where(rank < size - k, 1.0, k / max(n - size + k, 1)) for k in (few, few + 1)]
-    return np.asarray((few + 1 - explored) * chances[0] + (explored - few) * chances[1])
-
-
-RULES: Mapping[str, type[AcquisitionRule]] = {
-    "information": ExpectedInformationGain,
-    "uncertainty": Uncertainty,
-    "random": Random,
-    "mixed": Mixed,
-}
+        return replace(queries(beliefs, chosen, single_gains(beliefs, chosen)), propensity=share)
 
 
 class _Greedy:
@@ -167,7 +105,7 @@ class _Greedy:
         self.beliefs, self.histories = beliefs, histories
         self.bounds = np.where(known, gains, -np.inf)
         self.unknown = np.where(known, -np.inf, gains)
-        self.asked = np.zeros(beliefs.draws.shape[1], dtype=np.intp)
+        self.asked = np.zeros(len(beliefs.unknown()), dtype=np.intp)
         self.fresh = True  # the bounds are the gains
 
     def step(self, rng: np.random.Generator) -> tuple[int, float]:
@@ -188,7 +126,7 @@ class _Greedy:
             return int(np.argmax(self.bounds))
         order = np.argsort(-self.bounds, kind="stable")
         best, top = int(order[0]), -np.inf
-        for pairs in _chunks(order[: int(np.isfinite(self.bounds).sum())]):
+        for pairs in chunks(order[: int(np.isfinite(self.bounds).sum())]):
             if self.bounds[pairs[0]] <= top:
                 break
             self.bounds[pairs] = self.histories.gain(self.beliefs.outcomes(pairs))
@@ -209,32 +147,3 @@ def _asked_before(beliefs: Beliefs, asked: Indices, pairs: Indices) -> Indices:
     """How often the unknown item of each pair was asked about in this batch; of two unknown ones the fewer."""
     often = np.where(beliefs.unknown(), asked, np.iinfo(np.intp).max)
     return np.asarray(np.minimum(often[beliefs.first[pairs]], often[beliefs.second[pairs]]))
-
-
-def _single_gains(beliefs: Beliefs) -> Floats:
-    """The gain of each pair on its own [n]."""
-    known = beliefs.known()
-    gains = np.full(len(beliefs), one_sided_gain(np.zeros(1, dtype=np.intp))[0])
-    for pairs in _chunks(np.flatnonzero(known)):
-        gains[pairs] = information_gain(beliefs.outcomes(pairs))
-    return gains
-
-
-def _chunks(pairs: Indices) -> Iterator[Indices]:
-    for start in range(0, len(pairs), _CHUNK):
-        yield pairs[start : start + _CHUNK]
-
-
-def _queries(beliefs: Beliefs, chosen: Indices, gains: Floats) -> Queries:
-    """The questions chosen with the gains [n] of all, at a cost of 1 each, for anyone to answer."""
-    questions = tuple(beliefs.pairs[pair] for pair in chosen.tolist())
-    return Queries(questions, (None,) * len(chosen), gains[chosen], np.ones(len(chosen)))
-
-
-def _nothing() -> Queries:
-    return Queries((), (), np.zeros(0), np.zeros(0))
-
-
-def _check_batch(batch: int) -> None:
-    if batch < 1:
-        raise UsageError(f"a batch is of at least 1 question, not {batch}", where="batch")

@@ -35,8 +35,8 @@ class Labelled(Expressible):
         scores, reading = self.posterior(items), _reading(self.posterior)
         assert scores.draws is not None
         sharp = reading.discrimination
-        mean = log_expit(float(sharp.mean()) * scores.mean - reading.nuisance[0])
-        return Scores(mean, log_expit(sharp[:, None] * scores.draws - reading.draws))
+        mean = log_expit(reading.sharpness * scores.mean - reading.nuisance[0])
+        return Scores(mean, log_expit(sharp[:, None] * scores.draws - reading.thresholds([None])[:, 0]))
 
 
 def _reading(posterior: FittedPosterior) -> Reading:

@@ -207,7 +207,7 @@ def _ranked(
         return nothing
     if fitter.utility != "items":
         try:
-            posterior = replace(fitter, utility="items")(table)
+            posterior = replace(fitter, utility="items", prior_sd=None)(table)
         except FitError as error:
             findings.append(Finding("ranking.none", "warning", f"Nothing is ranked: {error.what}."))
             return nothing

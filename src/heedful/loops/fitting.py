@@ -33,7 +33,10 @@ _VALIDATION = 0.25
 
 @dataclass(frozen=True)
 class Fitter:
-    """How to fit any part of a table: the same criterion, utility, encoder, prior and seed for all."""
+    """How to fit any part of a table: the same criterion, utility, encoder, prior and seed for all.
+
+    `prior_sd`: the width of the prior of weights that contexts held out chose; see `settled`.
+    """
 
     criterion: str
     utility: Utility
@@ -43,7 +46,7 @@ class Fitter:
 
     def __call__(self, table: Table) -> FittedPosterior:
         features = self.encoder if self.utility == "features" else None
-        return fit(
+        fitted = fit(
             table,
             criterion=self.criterion,
             utility=self.utility,
@@ -51,6 +54,9 @@ class Fitter:
             prior_sd=self.prior_sd,
             seed=self.seed,
         )
+        if self.prior_sd is not None:  # a user gave none
+            fitted.model["prior"]["sd_was"] = HELD_OUT
+        return fitted
 
     def settled(self, table: Table) -> Fitter:
         """With the prior that contexts held out from this table choose, where they do, for all fits to come."""

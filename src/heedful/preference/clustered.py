@@ -46,7 +46,8 @@ class Evidence:
     """What a sandwich is made of: the optimum, scores per record [r, P], H⁻¹ with its gauge fixed, and centred.
 
     `independent` [P, P] is the covariance that the records would have were they independent, `penalty` [P, P] the part
-    of any covariance that the priors of random effects bring.
+    of any covariance that the priors of random effects bring. `weights` [r] say what each record counts for: one of
+    weight w tells no more than one vote, and weighs as w of one mind.
     """
 
     point: Point
@@ -55,6 +56,7 @@ class Evidence:
     bread: Floats
     independent: Floats
     penalty: Floats
+    weights: Floats
 
     @property
     def problem(self) -> Problem:
@@ -71,7 +73,7 @@ def one_way(evidence: Evidence, group: Grouping, rows: Indices) -> Spread:
     n, r = evidence.problem.items, evidence.scores.shape[0]
     indicator = sparse.csr_array((np.ones(r), (group.code, np.arange(r))), shape=(group.groups, r))
     sums = (indicator @ evidence.scores).tocsr()
-    cluster, item, votes = _votes(indicator, evidence.scores, n)
+    cluster, item, votes = _votes(indicator, evidence, n)
     share = votes / np.bincount(item, votes, n)[item]
     largest = np.zeros(group.groups)
     np.maximum.at(largest, cluster, share)
@@ -108,10 +110,10 @@ def two_way(evidence: Evidence, groups: tuple[Grouping, Grouping], rows: Indices
     return Spread(matrix, np.minimum(first.df, second.df), min(first.least, second.least), first.alone | second.alone)
 
 
-def _votes(indicator: Any, scores: Any, n: int) -> tuple[Indices, Indices, Floats]:
-    """Number of records per cluster and item, where there are any: cluster, item, votes."""
-    involved = scores[:, :n].copy()
-    involved.data = np.ones_like(involved.data)
+def _votes(indicator: Any, evidence: Evidence, n: int) -> tuple[Indices, Indices, Floats]:
+    """What the records count for per cluster and item, where there are any: cluster, item, votes."""
+    involved = evidence.scores[:, :n].copy()
+    involved.data = np.repeat(evidence.weights, np.diff(involved.indptr))
     table = (indicator @ involved).tocoo()
     return table.coords[0], table.coords[1], table.data
 

@@ -34,7 +34,13 @@ _FARTHEST = 20.0
 
 @dataclass(frozen=True)
 class Discriminating(Wrapping):
-    """A likelihood that reads a · u, and thresholds a · t; its last nuisance parameter is log a."""
+    """A likelihood that reads a · u, and thresholds a · t; its last nuisance parameter is log a.
+
+    `observed`: whether its information is the negative Hessian, as Newton's method wants it, or the expected part of
+    that, which is never negative even for some of the votes, as the sandwich does.
+    """
+
+    observed: bool = False
 
     @property
     def nuisances(self) -> tuple[str, ...]:
@@ -58,10 +64,9 @@ class Discriminating(Wrapping):
         return a * utility, factor * nuisance[:-1], a, factor
 
     def terms(self, utility: Floats, nuisance: Floats) -> Terms:
-        """By the chain rule, with the expected information of the scaling: J H Jᵀ, which is never negative.
-
-        With y the scaled arguments, g and H the inner gradient and information, and w the part of y that scales with a,
-        J = [S, w] with S = dy/d(u, c). Terms in g are left out: in expectation they are zero.
+        """By the chain rule, with y the scaled arguments, g and H the inner gradient and information, and w the part of
+        y that scales with a: the information is J H Jᵀ, J = [S, w] and S = dy/d(u, c), less terms in g where it is
+        `observed`. In expectation these are zero; without them Newton's method hardly moves where a is far from 1.
         """
         if abs(nuisance[-1]) > _FARTHEST:
             return Terms.outside(len(utility), len(nuisance))
@@ -76,6 +81,8 @@ class Discriminating(Wrapping):
         turned_c = inner.cross.T @ u + inner.nuisance_information @ w
         slope = float(inner.gradient @ u + g @ w)
         border, corner = factor * turned_c, float(u @ turned + w @ turned_c)
+        if self.observed:
+            turned, border, corner = turned - inner.gradient, border - factor * g, corner - slope
         scaled = factor[:, None] * inner.nuisance_information * factor
         return replace(
             inner,
@@ -101,7 +108,7 @@ class Discriminating(Wrapping):
 
     def restrict(self, new: Indices) -> Discriminating | None:
         inner = self.inner.restrict(new)
-        return None if inner is None else Discriminating(inner)
+        return None if inner is None else replace(self, inner=inner)
 
 
 def start_from(optimum: Optimum, likelihoods: tuple[Likelihood, ...]) -> Floats:
@@ -113,6 +120,15 @@ def start_from(optimum: Optimum, likelihoods: tuple[Likelihood, ...]) -> Floats:
         start[[name != LOG_DISCRIMINATION for name in likelihood.nuisances]] = x[where]
         parts.append(start)
     return np.concatenate(parts)
+
+
+def expected(optimum: Optimum) -> Optimum:
+    """The same maximum with the expected information, which the sandwich can take apart by clusters."""
+    problem = optimum.point.problem
+    likelihoods = tuple(
+        replace(own, observed=False) if isinstance(own, Discriminating) else own for own in problem.likelihoods
+    )
+    return replace(optimum, point=replace(problem, likelihoods=likelihoods).at(optimum.point.x))
 
 
 def log_discriminations(optimum: Optimum) -> dict[str, float]:
@@ -134,7 +150,9 @@ def discriminating(likelihoods: tuple[Likelihood, ...], n: int) -> tuple[Likelih
         return None
     reference = max(whole, key=lambda likelihood: (likelihood.kind == "comparison", len(likelihood.row)))
     freed = tuple(
-        Discriminating(likelihood) if likelihood is not reference and _tells(likelihood, n) else likelihood
+        Discriminating(likelihood, observed=True)
+        if likelihood is not reference and _tells(likelihood, n)
+        else likelihood
         for likelihood in likelihoods
     )
     return freed if any(isinstance(likelihood, Discriminating) for likelihood in freed) else None

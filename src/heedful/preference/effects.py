@@ -10,8 +10,11 @@ import numpy as np
 from heedful.core import Floats
 from heedful.preference.likelihoods import Likelihood
 
-# Widths tried, in nats: from hardly any effect to one as large as utilities are.
-WIDTHS = tuple(0.02 * 10 ** (step / 4) for step in range(9))
+# Widths weighed, in nats: from hardly any effect to one that hides utilities. The evidence of several hundred effects
+# tells widths apart that differ by a twentieth.
+WIDTHS = tuple(0.02 * 10 ** (step / 40) for step in range(101))
+# Those tried where each needs a fit of its own, up to effects as large as utilities are.
+TRIED = WIDTHS[:81:10]
 
 
 @runtime_checkable

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from heedful.core import Finding, FitError, Promise
+from heedful.preference.effects import widths_of
 from heedful.preference.identification import ALONE, ISLAND, SEPARATED, UNDEFEATED, UNSETTLED, WINLESS
 from heedful.preference.instruments import Grades, Observations, distinct, is_weighted, sort_of
 from heedful.preference.likelihoods import Likelihood
 from heedful.preference.observations import FITTED_KINDS
-from heedful.preference.own_scales import too_many
+from heedful.preference.own_scales import told_apart, too_many
 from heedful.preference.prediction import Reading
 from heedful.preference.signals import sort_without_position
 
@@ -163,17 +164,17 @@ def silent(observations: Observations, likelihoods: Sequence[Likelihood]) -> lis
 
 
 def in_common(observations: Observations, likelihoods: Sequence[Likelihood]) -> list[Finding]:
-    """Instruments whose raters are too many to have scales of their own."""
+    """Instruments whose raters, with the items, are too many to have scales of their own."""
     n, found = len(observations.names), []
     for likelihood in likelihoods:
         votes = observations.instruments.get(likelihood.kind)
         if not isinstance(votes, Grades) or votes.rater is None or likelihood.kind in observations.judged:
             continue
         raters = len(np.unique(votes.rater[votes.rater >= 0]))
-        if too_many(raters, n):
-            message = f"The {raters:,} raters who gave votes of the sort {likelihood.kind!r} share one scale: too many "
-            message += "for a leniency and a stretch of each."
-            fix = "Take a sample of the raters where some are more lenient than others."
+        if too_many(raters, n) or (told_apart(votes, n) and not widths_of(likelihood)):
+            message = f"The {raters:,} raters who gave votes of the sort {likelihood.kind!r} share one scale: "
+            message += f"with {n:,} items they are too many for a leniency and a stretch of each."
+            fix = "Take a sample of raters or items, where some raters are more lenient than others."
             found.append(Finding("fit.scale_in_common", "note", message, fix, raters))
     return found
 
@@ -227,6 +228,16 @@ def contradicting(kinds: Sequence[str]) -> list[Finding]:
         )
         for kind in kinds
     ]
+
+
+def unsettled() -> Finding:
+    """No sharpness of instruments beside one another was found."""
+    return Finding(
+        "fit.sharpness_unsettled",
+        "warning",
+        "How sharp judgements of one sort are beside another could not be found; all are taken as equally sharp.",
+        "Compare with fits to each sort alone.",
+    )
 
 
 def scales(readings: Iterable[Reading]) -> list[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -15,6 +16,7 @@ from heedful.models import Encoder, standardised
 from heedful.preference import findings as say
 from heedful.preference.choices import Choices
 from heedful.preference.critiques import CRITIQUE, Extractor, votes_of_critiques, with_features
+from heedful.preference.effects import widths
 from heedful.preference.features import FeaturesFit, fit_features
 from heedful.preference.identification import identify
 from heedful.preference.inference import DENSE_LIMIT
@@ -110,11 +112,11 @@ def fit(
     independent. judges: "apart" reads models and rules that judged beside people as judges who may want something else,
     so that the utilities are people's; "pooled" takes their votes for people's. scales: "own" gives each rater who
     recurs a strictness and a stretch of the thresholds of ratings, labels and marks of steps, as random effects (where
-    5 to 400 raters are known); "common" lets all share the thresholds. pace: "apart" lets comparisons that their rater
-    answered in less than half, or more than twice, the usual time be more or less sharp than the others (by `seconds`
-    of the record). critiques: for "features", what reads the features that a critique asks more or less of from its
-    text, for example `heedful.preference.style_critiques`; None leaves critiques aside. seed, draws: of the posterior
-    draws, rounded up to an even number.
+    5 to 400 raters are known, and items are not too many beside them); "common" lets all share the thresholds. pace:
+    "apart" lets comparisons that their rater answered in less than half, or more than twice, the usual time be more or
+    less sharp than the others (by `seconds` of the record). critiques: for "features", what reads the features that a
+    critique asks more or less of from its text, for example `heedful.preference.style_critiques`; None leaves critiques
+    aside. seed, draws: of the posterior draws, rounded up to an even number.
 
     Where records say that a rule chose their questions by earlier answers, a fit without a prior promises nothing, so
     that no interval of it is shown (see `trusted`).
@@ -140,7 +142,7 @@ def fit(
     if critiques is not None:
         unread = {why: n for why, n in observations.excluded.items() if why != NO_LIKELIHOOD.format(CRITIQUE)}
         observations = replace(observations, excluded=unread)
-    if observations.judged and _effects(observations, features) > DENSE_LIMIT:
+    if observations.judged and features is None and _least(observations) > DENSE_LIMIT:
         observations = observations.without_judges(MANY_EFFECTS)
         if not observations.instruments:
             raise say.nothing_to_fit(observations, criterion)
@@ -151,7 +153,11 @@ def fit(
         observations,
         criterion,
         None if isinstance(prior_sd, str) else prior_sd,
-        replace(grouped.freed(observations.judged_rows), by_records=observations.by_records),
+        replace(
+            grouped.freed(observations.judged_rows),
+            by_records=observations.by_records,
+            weights=observations.weights,
+        ),
         -(-draws // 2),
         np.random.default_rng(seed),
         facts,
@@ -164,9 +170,9 @@ def fit(
     return task.by_items() if prior_sd in (None, math.inf) else task.by_items_with_prior()
 
 
-def _effects(observations: Observations, features: Encoder | None) -> int:
-    """How many utilities and deviations of judges a fit would have; weights of features are few enough."""
-    return len(observations.names) * (1 + len(observations.judged)) if features is None else 0
+def _least(observations: Observations) -> int:
+    """How many parameters a fit of free items has where raters share scales."""
+    return _parameters(observations, build(observations.without_raters()))
 
 
 @dataclass(frozen=True)
@@ -182,7 +188,7 @@ class _Task:
     facts: dict[str, Any]
 
     def by_items(self) -> FittedPosterior:
-        likelihoods, counts = build(self.observations), judgements(self.observations)
+        likelihoods, counts = build(self.observations, DENSE_LIMIT), judgements(self.observations)
         fitted = fit_items(likelihoods, counts, self.clusters, self.pairs, self.rng, self.observations.judged)
         found = say.unplaced(self.observations.names, fitted.notes)
         if fitted.covariance is not None:
@@ -271,12 +277,24 @@ class _Task:
         )
 
 
-def build(observations: Observations) -> tuple[Likelihood, ...]:
-    """One likelihood per instrument that says anything."""
+def build(observations: Observations, most: float = math.inf) -> tuple[Likelihood, ...]:
+    """One likelihood per instrument that says anything.
+
+    Raters have no scales of their own where free items would then come to more than `most` parameters.
+    """
     n = len(observations.names)
     raters = {kind: () if kind in observations.judged else observations.raters for kind in observations.instruments}
     built = (_likelihood(kind, votes, n, raters[kind]) for kind, votes in observations.instruments.items())
-    return tuple(likelihood for likelihood in built if likelihood is not None)
+    likelihoods = tuple(likelihood for likelihood in built if likelihood is not None)
+    if widths(likelihoods) and _parameters(observations, likelihoods) > most:
+        return build(observations.without_raters())
+    return likelihoods
+
+
+def _parameters(observations: Observations, likelihoods: Iterable[Likelihood]) -> int:
+    """How many parameters a fit of free items may have: utilities, judges' deviations, nuisances, discriminations."""
+    free = len(observations.names) * (1 + len(observations.judged))
+    return free + sum(len(likelihood.nuisances) + 1 for likelihood in likelihoods)
 
 
 def _likelihood(kind: str, votes: Instrument, n: int, raters: tuple[str, ...] = ()) -> Likelihood | None:

@@ -7,11 +7,12 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 from scipy.linalg import block_diag
 
 from heedful.core import Floats
 from heedful.preference.backtracking import backtracked
-from heedful.preference.effects import WIDTHS, leading, places_of, prior_precision, resized, widths
+from heedful.preference.effects import TRIED, WIDTHS, leading, places_of, prior_precision, resized, widths
 from heedful.preference.information import Dense, Information, Singular, Sparse
 from heedful.preference.likelihoods import Likelihood, Terms, dense_information, information_above, information_times
 
@@ -215,12 +216,13 @@ def maximise(
 
 
 def _uphill(point: Point) -> Floats:
-    """Newton's step; where random effects bend the log-posterior up on the way, one of the damped information."""
+    """Newton's step; where random effects or a sharpness bend the log-posterior up on the way, one of the damped
+    information. Both have a prior."""
     gradient = point.problem.across(point.gradient)
     try:
         return point.information.solve(gradient)
     except Singular:
-        if not isinstance(point.information, Dense) or np.abs(gradient).max() < _FLAT or not point.problem.effects:
+        if not isinstance(point.information, Dense) or np.abs(gradient).max() < _FLAT or not point.problem.prior.any():
             raise
         return point.information.damped().solve(gradient)
 
@@ -263,21 +265,22 @@ def _mean_width(optimum: Optimum, name: str) -> float:
         covariance = optimum.point.information.inverse[place, place]  # type: ignore[union-attr]
         evidence = _evidence_of_widths(covariance, optimum.point.x[place], optimum.point.problem.effects[name])
     else:
-        evidence = np.array(_evidences(optimum, name))
+        evidence = _evidences(optimum, name)
     weights = np.exp(evidence - evidence.max())
-    return float(np.sqrt(weights @ np.square(WIDTHS) / weights.sum()))
+    return float(np.sqrt(weights @ np.square(WIDTHS[: len(weights)]) / weights.sum()))
 
 
-def _evidences(optimum: Optimum, name: str) -> list[float]:
-    """The log evidence of each of `WIDTHS` at the maximum under it."""
+def _evidences(optimum: Optimum, name: str) -> Floats:
+    """The log evidence of each of `WIDTHS` up to the last `TRIED`, at the maximum under it; a spline between those."""
     found = []
-    for sd in WIDTHS:
+    for sd in TRIED:
         problem = optimum.point.problem
         problem = replace(problem, likelihoods=resized(problem.likelihoods, {name: sd}))
         # The evidence is flat at its maximum: an error of ε in the parameters is one of ε² in it.
         optimum = maximise(problem, optimum.point.x, tolerance=1e-3, limit=_SEARCH)
         found.append(log_evidence(optimum))
-    return found
+    between = [sd for sd in WIDTHS if sd <= TRIED[-1]]
+    return np.asarray(CubicSpline(np.log(TRIED), found)(np.log(between)))
 
 
 def _evidence_of_widths(covariance: Floats, effects: Floats, sd: float) -> Floats:

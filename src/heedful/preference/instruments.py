@@ -106,6 +106,17 @@ class Observations:
         return replace(self, instruments=instruments, raters=())
 
     @property
+    def weights(self) -> Floats | None:
+        """What each table row counts for, up to the last one used; None where all count alike."""
+        weighted = [own for own in self.instruments.values() if isinstance(own, Grades) and own.weight is not None]
+        if not weighted:
+            return None
+        weight = np.ones(int(self.rows.max(initial=-1)) + 1)
+        for own in weighted:
+            weight[own.row] = own.weight
+        return weight
+
+    @property
     def judged_rows(self) -> Indices:
         """The table rows of judges that are read apart."""
         return distinct([votes.row for kind, votes in self.instruments.items() if kind in self.judged])

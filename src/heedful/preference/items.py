@@ -11,7 +11,14 @@ import numpy as np
 from heedful.core import Finding, Floats
 from heedful.preference import findings as say
 from heedful.preference.deviations import deviating
-from heedful.preference.discrimination import BLUNT_LOG, LARGEST_LOG, discriminating, log_discriminations, start_from
+from heedful.preference.discrimination import (
+    BLUNT_LOG,
+    LARGEST_LOG,
+    discriminating,
+    expected,
+    log_discriminations,
+    start_from,
+)
 from heedful.preference.effects import widths
 from heedful.preference.identification import Identified, identify
 from heedful.preference.inference import DENSE_LIMIT, Optimum, Problem, maximise, with_widths
@@ -80,7 +87,7 @@ def _maximum_likelihood(
         facts: dict[str, Any] = dict.fromkeys(("prior", "log_likelihood", "converged", "promise", "discrimination"))
         facts |= {"parameters": 0, "iterations": 0, "clusters": {}, "covariance": "model"}
         return ItemsFit(np.zeros(0), np.zeros((0, 0)), np.zeros((2 * pairs, 0)), found.notes, np.inf, (), [], facts)
-    optimum, sharpness, contradicting = _most_likely(found.likelihoods, m, judged)
+    optimum, sharpness, findings = _most_likely(found.likelihoods, m, judged)
     spread = covariance(optimum, clusters, fewest)
     if judged:
         # The width of a judge's deviations is told by as many of them as there are items, less one.
@@ -99,7 +106,7 @@ def _maximum_likelihood(
         "widths": widths(optimum.point.problem.likelihoods),
     }
     blunt = [kind for kind, a in sharpness.items() if np.log(a) < BLUNT_LOG]
-    findings = say.few_clusters(spread.notes) + say.contradicting(contradicting) + say.blunt(blunt)
+    findings = say.few_clusters(spread.notes) + findings + say.blunt(blunt)
     findings += [] if optimum.converged else [say.not_converged(optimum.iterations)]
     matrix = spread.noise.matrix
     x = optimum.point.x
@@ -109,8 +116,8 @@ def _maximum_likelihood(
 
 def _most_likely(
     likelihoods: tuple[Likelihood, ...], m: int, judged: Collection[str]
-) -> tuple[Optimum, dict[str, float], list[str]]:
-    """The maximum, with the discrimination of each instrument where one can be told, and those that contradict others.
+) -> tuple[Optimum, dict[str, float], list[Finding]]:
+    """The maximum, with the discrimination of each instrument where one can be told, and what else is to be said of it.
 
     Where an instrument's discrimination runs off to zero or infinity, all are taken as equally sharp. Judges deviate
     where the problem then still fits into a dense matrix.
@@ -119,20 +126,20 @@ def _most_likely(
     optimum = with_widths(Problem(deviating(likelihoods, judged, m), m))
     likelihoods = optimum.point.problem.likelihoods
     unit = {likelihood.kind: 1.0 for likelihood in likelihoods}
-    freed = discriminating(likelihoods, m) if optimum.point.problem.is_dense else None
+    room = optimum.point.problem.size + len(likelihoods) <= DENSE_LIMIT
+    freed = discriminating(likelihoods, m) if room else None
     if freed is None:
         return optimum, unit, []
     try:
-        # Where nothing tells the sharpness it drifts for ever: a few dozen steps are enough to see that.
         free = maximise(Problem(freed, m), start_from(optimum, freed), limit=_STEPS)
         free = with_widths(free.point.problem, free.point.x) if free.converged else free
     except Singular:
-        return optimum, unit, []
+        return optimum, unit, [say.unsettled()]
     logs = log_discriminations(free)
     astray = [kind for kind, log in logs.items() if abs(log) > LARGEST_LOG]
     if astray or not free.converged:
-        return optimum, unit, astray
-    return free, unit | {kind: float(np.exp(log)) for kind, log in logs.items()}, []
+        return optimum, unit, say.contradicting(astray) or [say.unsettled()]
+    return expected(free), unit | {kind: float(np.exp(log)) for kind, log in logs.items()}, []
 
 
 def _others(

@@ -79,10 +79,10 @@ def observe(
     or "content", the output in its context. `half_ties` counts a tie as half a win for each; `soft_votes` counts a
     comparison with a share as that fraction of a win for the first, instead of by its choice. Models and rules in
     `apart` get instruments of their own, named after the judge that `apart` takes them for; of each judge the sort with
-    most votes is used. `by_pace` makes instruments of their own of the comparisons that were answered fast or slowly,
-    beside the median time of the same rater. Judgements that contradict no model but say nothing about utilities (both
-    bad, incomparable), of parts of outputs, of candidates that are not known, or of an item against itself are excluded
-    and counted.
+    most votes is used. `by_pace` makes instruments of their own of the other comparisons that were answered fast or
+    slowly, beside the median time of the same rater. Judgements that contradict no model but say nothing about
+    utilities (both bad, incomparable), of parts of outputs, of candidates that are not known, or of an item against
+    itself are excluded and counted.
 
     Degrees are read where all decided votes of one source under one protocol have one: whether a question asked for a
     degree must not depend on how it was answered, and a tie never has one.
@@ -146,13 +146,17 @@ class _Compilation:
             **self._steps(),
             **self._implicit(),
         }
-        if by_pace and "seconds" in self.frame.columns:
-            built = self._by_pace(built)
         used = {name: instrument for name, instrument in built.items() if len(instrument.row)}
-        return self._compact(*self._by_judge(used, apart))
+        people, judged = self._by_judge(used, apart)
+        if by_pace and "seconds" in self.frame.columns:
+            people = self._by_pace(people)
+        return self._compact(people, judged)
 
     def _by_pace(self, instruments: dict[str, Instrument]) -> dict[str, Instrument]:
-        """Comparisons answered fast or slowly apart from the others, and from those whose time is not known."""
+        """Comparisons answered fast or slowly apart from the others, and from those whose time is not known.
+
+        Those of judges read apart stay together: of each judge one sort of votes is used.
+        """
         votes = instruments.get("comparison")
         if votes is None:
             return instruments
@@ -164,7 +168,8 @@ class _Compilation:
         own = pace[votes.row]
         found = {name: (low <= own) & (own < high) & (own != 1.0) for name, (low, high) in PACES.items()}
         parts = {paced_kind("comparison", name): taken(votes, mine) for name, mine in found.items()}
-        return {**instruments, "comparison": taken(votes, ~np.any(list(found.values()), axis=0)), **parts}
+        told = {**instruments, "comparison": taken(votes, ~np.any(list(found.values()), axis=0)), **parts}
+        return {name: own for name, own in told.items() if len(own.row)}
 
     def _by_judge(
         self, instruments: dict[str, Instrument], apart: Mapping[str, str]

@@ -74,7 +74,7 @@ class FittedPosterior(Potentials, Saved):
         reading = asked.get("comparison") or asked.get("comparison with degree")
         if reading is None:
             return gap
-        sharp = float(np.mean(reading.discrimination)) * gap
+        sharp = reading.sharpness * gap
         if reading.kind == "comparison":
             return np.asarray(sharp)
         assert isinstance(reading.model, PairModel)

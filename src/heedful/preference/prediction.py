@@ -57,6 +57,11 @@ class Reading:
     stretch: Floats = field(default_factory=lambda: np.zeros((1, 0)))
     sds: Floats = field(default_factory=lambda: np.zeros(2))
 
+    @property
+    def sharpness(self) -> float:
+        """The discrimination a at the mean: draws of its logarithm are mirrored about that, and may be far from it."""
+        return float(np.exp(np.log(self.discrimination).mean()))
+
     def thresholds(self, raters: Sequence[str | None]) -> Floats:
         """Draws of the thresholds of each of these raters [k, m, t]; new ones are drawn from the population."""
         common = np.sort(self.draws, axis=1)

@@ -38,11 +38,13 @@ CONFIDENCE_DF = (5.0, 20.0)  # one way of clustering; two that cross
 class Clusters:
     """Codes [rows of the table] per dimension ("context", "rater") in which ids recur; -1 where the id is not known.
 
-    `by_records`: whether records, not the model, tell the variance of votes.
+    `by_records`: whether records, not the model, tell the variance of votes. `weights` [rows of the table] say what
+    each counts for; None: all alike.
     """
 
     codes: dict[str, Indices]
     by_records: bool = False
+    weights: Floats | None = None
 
     @classmethod
     def of(cls, table: Table) -> Clusters:
@@ -108,7 +110,8 @@ def covariance(optimum: Optimum, clusters: Clusters, fewest: float) -> Covarianc
         return Covariance(Dense(bread), float("inf"), "model", promise, none, counts, notes)
     scores, rows = record_scores(optimum)
     penalty = (bread * problem.prior) @ bread if problem.prior.any() else np.zeros_like(bread)
-    evidence = Evidence(optimum.point, scores, inverse, bread, independent=bread, penalty=penalty)
+    weights = np.ones(len(rows)) if clusters.weights is None else clusters.weights[rows]
+    evidence = Evidence(optimum.point, scores, inverse, bread, bread, penalty, weights)
     if clusters.by_records:
         records = one_way(evidence, Grouping.of(np.arange(len(rows))), rows)
         # Records that are all fitted exactly tell no variance; the model's is that of whole votes, which vary more.
@@ -117,6 +120,8 @@ def covariance(optimum: Optimum, clusters: Clusters, fewest: float) -> Covarianc
             return Covariance(Dense(bread), float("inf"), "model", "at least", exact, counts, notes)
         if not ways:
             df = _typical(records)
+            # Of an item with n records of one weight this is n.
+            promise = promise if round(records.least) + 1 >= CONFIDENCE_JUDGEMENTS else "at least"
             widened = Dense(_widened(records, records.matrix, df))
             return Covariance(widened, df, "records", promise, records.alone, counts, notes)
         evidence = replace(evidence, independent=records.matrix)

@@ -1,5 +1,6 @@
 """Intervals, tests, calibration, scoring rules, sequential inference and resampling; knows nothing of feedback."""
 
+from heedful.stats.betting import Capital, closed_rejections, coin_capital
 from heedful.stats.calibration import (
     CalibrationError,
     ReliabilityBin,
@@ -23,11 +24,12 @@ from heedful.stats.krippendorff import krippendorff_alpha
 from heedful.stats.ranks import rank_intervals
 from heedful.stats.resampling import cluster_bootstrap, mcnemar, percentile_interval, sign_flip_test
 from heedful.stats.scoring import accuracy, brier, log_loss, overlap
-from heedful.stats.sequential import confidence_sequence, e_process
+from heedful.stats.sequential import confidence_sequence, difference_sequence, e_process
 
 __all__ = [
     "MIN_CLUSTERS",
     "CalibrationError",
+    "Capital",
     "Grouping",
     "MeanVariance",
     "ReliabilityBin",
@@ -35,9 +37,12 @@ __all__ = [
     "apply_temperature",
     "brier",
     "clopper_pearson",
+    "closed_rejections",
     "cluster_bootstrap",
     "clustered_meat",
+    "coin_capital",
     "confidence_sequence",
+    "difference_sequence",
     "e_process",
     "equal_mass_bins",
     "expected_calibration_error",

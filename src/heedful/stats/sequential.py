@@ -35,6 +35,19 @@ def confidence_sequence(values: ArrayLike, *, level: float = 0.95) -> Interval:
     return Interval(min(low, high), max(low, high), "at least", level)
 
 
+def difference_sequence(first: ArrayLike, second: ArrayLike, *, level: float = 0.95) -> Interval:
+    """Interval for the mean of first − second, of values [n] in [0, 1] on the same tasks, valid at every n at once.
+
+    The two may depend on each other as they like: the differences are bet on. Raises InputError where values lie
+    outside [0, 1] or lengths differ.
+    """
+    one, other = _bounded(first), _bounded(second)
+    if one.shape != other.shape:
+        raise InputError(f"pairs need equal lengths, not {len(one)} and {len(other)}", where="difference_sequence")
+    half = confidence_sequence((one - other + 1) / 2, level=level)
+    return Interval(2 * half.low - 1, 2 * half.high - 1, half.promise, level)
+
+
 def e_process(values: ArrayLike, mean: float, *, alpha: float = 0.05) -> Floats:
     """Evidence [n] against "the mean is at most `mean`" after each of the values [n] in [0, 1].
 

@@ -36,7 +36,9 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
     figures = {}
     for name, channels in _CHANNELS.items():
         encoder = _masked(world, channels)
-        scorer = fit(table, utility="features", features=encoder, prior_sd=1.0, clusters="none", draws=2)
+        scorer = fit(
+            table, utility="features", features=encoder, prior_sd=1.0, clusters="none", scales="common", draws=2
+        )
         potential = PrefixValue(scorer.potential(), "twist")
         for where, written in {"plain": world, "misled": replace(world, candour=-_CANDOUR)}.items():
             found = StepBeam(3, 4)(Target(written.base(), potential), contexts, budget=Budget(), rng=rng)
