@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 import heedful
 from heedful.cli.app import app
 from heedful.core import UsageError
+from heedful.loops.asking import LEAST
 from heedful.preference.people import Groups
 
 COMMANDS = "run", "check", "fit", "rank", "ask", "pick", "plan", "convert", "report"
@@ -250,3 +251,66 @@ def test_progress_is_plain_lines_off_a_terminal(votes: Path, tmp_path: Path) -> 
     _, _, err = invoke("run", votes, "--out", tmp_path / "report")
     assert "Reading feedback" in err
     assert "\x1b" not in err
+
+
+def texts_of(votes: Path) -> Path:
+    """The votes, each with what its systems wrote."""
+    frame = pl.read_csv(votes)
+    said = [pl.format("={} says", pl.col(f"model_{side}")).alias(f"response_{side}") for side in "ab"]
+    prompts = pl.format("question {}", pl.int_range(pl.len()) % 30).alias("question")
+    frame.with_columns(prompts, *said).write_csv(votes.with_name("texts.csv"))
+    return votes.with_name("texts.csv")
+
+
+def test_questions_are_asked_answered_and_read_back(votes: Path, tmp_path: Path) -> None:
+    votes, file = texts_of(votes), tmp_path / "questions.csv"
+    (tmp_path / "raters.csv").write_text("rater,cost,capacity\nann,2,3\nbob,1,2\n")
+    asking = ("ask", votes, "--utility", "items", "--budget", 6, "--raters", tmp_path / "raters.csv", "--out", file)
+    code, out, err = invoke(*asking, "--rule", "uncertainty", "--json")
+    assert code == 0, err
+    asked = json.loads(out)
+    assert [row["rater"] for row in asked["ask"]] == ["bob", "bob", "ann", "ann"]
+    assert {row["rule"] for row in asked["ask"]} == {"uncertainty"}
+    assert asked["file"] == str(file)
+    code, _, err = invoke(*asking)
+    assert (code, "may hold answers" in err) == (2, True)
+
+    rows = pl.read_csv(file, infer_schema=False)
+    assert (rows["output_a"].str.starts_with("'=")).all()
+    choices = ["first", "second", "", "nonsense"]
+    rows.with_columns(choice=pl.Series(choices)).write_csv(tmp_path / "answered.csv")
+    code, out, err = invoke("run", votes, tmp_path / "answered.csv", "--out", tmp_path / "report", "--json")
+    assert code == 0, err
+    told = json.loads(out)["feedback"]
+    assert (told["read"], told["accepted"], told["rejected"]) == (604, 602, 2)
+    assert {row["reason"].split(":")[0] for row in told["reject_reasons"]} == {"not answered yet", "column choice"}
+
+
+def test_nothing_left_to_ask_is_an_answer(votes: Path, tmp_path: Path) -> None:
+    arguments = ("ask", votes, "--least", 0.6, "--out", tmp_path / "none.csv")
+    code, out, err = invoke(*arguments)
+    assert code == 0, err
+    assert "Nothing left is worth asking" in out
+    assert json.loads(invoke(*arguments, "--json")[1])["ask"] == []
+    assert not (tmp_path / "none.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (("--rule", "magic"), "information"),
+        (("--budget", "-1"), "budget"),
+        (("--raters", "absent.csv"), "absent.csv"),
+        (("--out", "questions.xlsx"), ".csv"),
+        (("--least", "-1"), "--least"),
+        (("--candidates", "absent.jsonl"), "absent.jsonl"),
+    ],
+)
+def test_wrong_wishes_are_refused_before_votes_are_read(flags: tuple[str, str], says: str) -> None:
+    code, _, err = invoke("ask", "votes-absent.csv", *flags)
+    assert (code, says in err, "votes-absent" in err) == (2, True, False)
+
+
+def test_the_least_gain_is_told_by_help() -> None:
+    told = " ".join(invoke("ask", "--help")[1].split())
+    assert f"default: {LEAST:g}" in told or f"[default: {LEAST:g}]" in told

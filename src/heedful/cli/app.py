@@ -263,10 +263,31 @@ def raters(
     _print(as_json, result, lambda: text.reliability(result))
 
 
-@_command("heedful ask votes.csv --questions 20")
+@_command("heedful ask votes.csv --budget 40 --raters raters.csv --out questions.csv")
 def ask(
     feedback: Sources,
-    questions: Count = 10,
+    questions: Annotated[
+        int | None, typer.Option("--questions", "-n", help="At most so many questions; 10 without --budget.", min=1)
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="What all answers may cost: in the unit of --raters, else in questions.")
+    ] = None,
+    raters: Annotated[
+        str | None, typer.Option(help="A file of raters: columns rater, cost (a judgement), capacity (judgements).")
+    ] = None,
+    rule: Annotated[
+        str, typer.Option(help="Rule that chooses: information, uncertainty, random or another of elicitation.RULES.")
+    ] = "information",
+    least: Annotated[
+        float, typer.Option(help="Ask nothing whose answer is expected to tell less than so many nats.", min=0)
+    ] = 0.001,
+    out: Annotated[
+        str | None, typer.Option(help="Question file to write: .csv to fill in, .jsonl, .json for an annotation tool.")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option(help="Format to write: questions, heedful, label-studio or argilla.")
+    ] = None,
+    systems: Annotated[bool, typer.Option("--systems", help="Let raters see which systems wrote the outputs.")] = False,
     candidates: Annotated[str | None, typer.Option(help="Ask about pairs of these outputs.")] = None,
     features: Features = None,
     utility: Utility = "auto",
@@ -278,13 +299,23 @@ def ask(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Say which comparisons would teach the most."""
-    from heedful.loops import next_questions
+    """Say which comparisons would teach the most, and write them as a file to be answered: read it back with run."""
+    from heedful.feedback import read_raters, write_questions
+    from heedful.feedback.sheets import check_place
+    from heedful.loops import Wanted, fit_to_ask
+    from heedful.loops import ask as choose
 
+    place = None if out is None else check_place(out, to)
+    hired = () if raters is None else read_raters(raters)
+    wanted = Wanted(rule, questions, budget, hired, least, seed)
+    listed = _candidates(candidates)
     found = _read(feedback, texts, mapping, input_format, strict)
-    fitted = _fit(found, features, utility, criterion, seed)
-    result = next_questions(fitted, found.table, _candidates(candidates), count=questions, seed=seed)
-    _print(as_json, {"ask": result}, lambda: text.questions(result))
+    fitted = fit_to_ask(found.table, features=features, utility=utility, criterion=criterion, seed=seed)
+    asked = choose(fitted, found.table, listed, wanted)
+    if place is not None and asked.questions:
+        write_questions(asked.questions, place, to=to, systems=systems)
+    result = {"ask": asked.rows(), "reason": asked.reason, "file": out if asked.questions else None}
+    _print(as_json, result, lambda: text.questions(result))
 
 
 @_command("heedful pick votes.csv --candidates answers.jsonl")

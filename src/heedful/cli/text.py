@@ -150,18 +150,22 @@ def _relied_on(result: Mapping[str, Any]) -> str:
     return _table(head, rows)
 
 
-def questions(asked: Sequence[Mapping[str, Any]]) -> str:
-    """Questions, one block each."""
+def questions(result: Mapping[str, Any]) -> str:
+    """Questions, one block each; why there are no more; the file they stand in."""
     blocks = []
-    for number, question in enumerate(asked, 1):
-        lines = [f"{number}. expected gain {question['expected_gain']:.3f} nats"]
+    for number, question in enumerate(result["ask"], 1):
+        rater = f", ask {question['rater']} (cost {question['cost']:g})" if question["rater"] else ""
+        lines = [f"{number}. expected gain {question['expected_gain']:.3f} nats{rater}"]
         context = question["items"][0]["context"]
         if context:
             lines.append(f"   {_short(context)}")
         for letter, item in zip("ABCDEFGH", question["items"], strict=False):
             lines.append(f"   {letter}: {_short(item['output'] or item['system'] or '(empty)')}")
         blocks.append("\n".join(lines))
-    return "\n".join(blocks) or "There is nothing to ask about."
+    bare = any(item["output"] is None for question in result["ask"] for item in question["items"])
+    give = "No outputs of these systems in one context are known: give --candidates to show some." if bare else ""
+    file = f"{len(result['ask']):,} questions to be answered: {result['file']}" if result["file"] else ""
+    return "\n".join(filter(None, [*blocks, result["reason"], give, file]))
 
 
 def picks(chosen: Sequence[Mapping[str, Any]]) -> str:

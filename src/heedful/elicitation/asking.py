@@ -24,9 +24,9 @@ def single_gains(beliefs: Beliefs, pairs: Indices | None = None) -> Floats:
     return gains
 
 
-def chunks(pairs: Indices) -> Iterator[Indices]:
-    for start in range(0, len(pairs), CHUNK):
-        yield pairs[start : start + CHUNK]
+def chunks(pairs: Indices, size: int = CHUNK) -> Iterator[Indices]:
+    for start in range(0, len(pairs), size):
+        yield pairs[start : start + size]
 
 
 def queries(beliefs: Beliefs, chosen: Indices, gains: Floats) -> Queries:

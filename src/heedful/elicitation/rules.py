@@ -13,6 +13,9 @@ from heedful.elicitation.asking import check_batch, chunks, nothing, queries, si
 from heedful.elicitation.beliefs import Beliefs, Indices
 from heedful.elicitation.information import Histories, entropy, one_sided_gain
 
+# Of pairs in the order of their bounds, so many are looked at before asking whether the next could still be better.
+_AHEAD = 64
+
 
 @dataclass(frozen=True)
 class ExpectedInformationGain:
@@ -126,7 +129,7 @@ class _Greedy:
             return int(np.argmax(self.bounds))
         order = np.argsort(-self.bounds, kind="stable")
         best, top = int(order[0]), -np.inf
-        for pairs in chunks(order[: int(np.isfinite(self.bounds).sum())]):
+        for pairs in chunks(order[: int(np.isfinite(self.bounds).sum())], _AHEAD):
             if self.bounds[pairs[0]] <= top:
                 break
             self.bounds[pairs] = self.histories.gain(self.beliefs.outcomes(pairs))

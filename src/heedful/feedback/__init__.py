@@ -1,10 +1,13 @@
 """Judgements as records and tables, and the ways in and out."""
 
+from heedful.feedback.asked import Question
 from heedful.feedback.candidates import read_candidates
 from heedful.feedback.check import check, summarise
+from heedful.feedback.hired import HiredRater, read_raters
 from heedful.feedback.prefixes import agreeing, prefix_labels, until_first_error
 from heedful.feedback.read import iter_parts, iter_tables, read
 from heedful.feedback.record import CHOICES, KINDS, SCHEMA_VERSION, Address, Candidate, PartRecord, Rater, Record, Value
+from heedful.feedback.sheets import write_questions
 from heedful.feedback.table import SCHEMA, Feedback, Reject, Source, Table
 from heedful.feedback.write import Written, write, write_rejects, writer
 
@@ -16,7 +19,9 @@ __all__ = [
     "Address",
     "Candidate",
     "Feedback",
+    "HiredRater",
     "PartRecord",
+    "Question",
     "Rater",
     "Record",
     "Reject",
@@ -31,9 +36,11 @@ __all__ = [
     "prefix_labels",
     "read",
     "read_candidates",
+    "read_raters",
     "summarise",
     "until_first_error",
     "write",
+    "write_questions",
     "write_rejects",
     "writer",
 ]

@@ -1,20 +1,25 @@
 """Loops join the packages: from a table of judgements to a decision, and the steps on the way."""
 
+from heedful.loops.asking import Asked, Wanted, ask, next_questions
 from heedful.loops.decide import Decision, Options, decide
-from heedful.loops.fitting import Fitter, choose_criterion, choose_fitter, described, fit_table
+from heedful.loops.fitting import Fitter, choose_criterion, choose_fitter, described, fit_table, fit_to_ask
 from heedful.loops.reliability import rater_reliability
-from heedful.loops.steps import convert, next_questions, pick_best, plan_labels, posterior_at, rank_systems
+from heedful.loops.steps import convert, pick_best, plan_labels, posterior_at, rank_systems
 
 __all__ = [
+    "Asked",
     "Decision",
     "Fitter",
     "Options",
+    "Wanted",
+    "ask",
     "choose_criterion",
     "choose_fitter",
     "convert",
     "decide",
     "described",
     "fit_table",
+    "fit_to_ask",
     "next_questions",
     "pick_best",
     "plan_labels",

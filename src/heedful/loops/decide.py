@@ -18,6 +18,7 @@ from heedful.evaluation import agreement, controls, describe_split, held_out, ho
 from heedful.evaluation.learning import FRACTIONS
 from heedful.feedback.check import findings_of, summary_of
 from heedful.feedback.questions import Facts
+from heedful.loops.asking import next_questions
 from heedful.loops.fitting import (
     Fitter,
     check_utility,
@@ -28,7 +29,7 @@ from heedful.loops.fitting import (
     items_recur,
 )
 from heedful.loops.reliability import reliability_of
-from heedful.loops.steps import next_questions, pick_best, ranked
+from heedful.loops.steps import pick_best, ranked
 
 if TYPE_CHECKING:
     from heedful.feedback import Feedback, Table

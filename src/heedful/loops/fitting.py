@@ -16,6 +16,7 @@ from heedful.models.defaults import default_encoder
 from heedful.models.remembered import Remembered
 from heedful.preference import FITTED_KINDS, FittedPosterior, fit
 from heedful.preference.features import HELD_OUT
+from heedful.preference.observations import observe
 from heedful.preference.people import Groups, PairVotes, fit_groups
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ HEADS = {"linear": "Linear", "process": "GaussianProcess", "networks": "Networks
 _RECURRENCE = 3.0
 # Where both utilities are possible, they are compared on this share of the training votes.
 _VALIDATION = 0.25
+# The evidence of a prior on more free items than this costs more than it saves.
+_MOST_HELD = 300
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Fitter:
     utility: Utility
     encoder: Encoder
     seed: int = 0
-    prior_sd: float | None = None
+    prior_sd: float | Literal["evidence"] | None = None
 
     def __call__(self, table: Table) -> FittedPosterior:
         features = self.encoder if self.utility == "features" else None
@@ -107,6 +110,26 @@ def _made(head: str) -> Head:
         raise UsageError(f"{head!r} is no head", where="head", fix=f"choose one of {', '.join(HEADS)}")
     made: Head = getattr(heads, HEADS[head])()
     return made
+
+
+def fit_to_ask(
+    table: Table,
+    *,
+    features: str | None = None,
+    utility: str = "auto",
+    criterion: str | None = None,
+    seed: int = 0,
+) -> FittedPosterior:
+    """As `fit_table`, but free items, if not too many, are held by a prior as wide as the evidence says.
+
+    What to ask rests on how far utilities are known. Of an item with few votes, maximum likelihood knows nothing or too
+    much; see docs/elicitation.md for what the prior saves.
+    """
+    chosen = choose_criterion(table, criterion)
+    fitter = choose_fitter(table, criterion=chosen, utility=utility, features=features, seed=seed)
+    if fitter.utility == "items" and len(observe(table, chosen).names) <= _MOST_HELD:
+        fitter = replace(fitter, prior_sd="evidence")
+    return fitter(table)
 
 
 def choose_criterion(table: Table, criterion: str | None = None) -> str:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from heedful.core import Finding, FitError, Item, Promise, UsageError, encode_parts, render
-from heedful.elicitation import ExpectedInformationGain, context_pairs, item_pairs, labels_needed
+from heedful.core import Finding, FitError, Item, Promise, UsageError
+from heedful.elicitation import labels_needed
 from heedful.evaluation import ranking, win_rates
 from heedful.evaluation.rows import report
 from heedful.feedback import iter_parts, write_rejects, writer
+from heedful.loops.asking import known_items
 from heedful.loops.fitting import choose_criterion, choose_fitter, described, items_recur
+from heedful.loops.wording import texts_of
 from heedful.preference import FittedPosterior, load
 from heedful.preference.identification import WINLESS
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from heedful.feedback import Reject, Table
     from heedful.preference.heads import HeadPosterior
 
-__all__ = ["convert", "next_questions", "pick_best", "plan_labels", "posterior_at", "rank_systems"]
+__all__ = ["convert", "pick_best", "plan_labels", "posterior_at", "rank_systems"]
 
 _LEVEL = 0.95
 
@@ -46,45 +48,11 @@ def rank_systems(table: Table, *, criterion: str | None = None, seed: int = 0) -
 def ranked(fitted: FittedPosterior, table: Table, rng: np.random.Generator, findings: list[Finding]) -> dict[str, Any]:
     """The ranking of a posterior of free items and the win rates of its table; what they cannot say is added."""
     listed = ranking(fitted, level=_LEVEL, rng=rng, findings=findings)
-    shown = {item.key: _texts(item)["output"] or "(empty)" for item in _known_items(fitted, table) if not item.system}
+    shown = {item.key: texts_of(item)["output"] or "(empty)" for item in known_items(fitted, table) if not item.system}
     return {
         "ranking": [row | {"item": shown.get(row["item"], row["item"])} for row in listed],
         "win_rates": win_rates(table, criterion=fitted.criterion, findings=findings),
     }
-
-
-def next_questions(
-    fitted: FittedPosterior | HeadPosterior,
-    table: Table,
-    candidates: Sequence[Sequence[Item]] = (),
-    *,
-    count: int = 10,
-    seed: int = 0,
-    findings: list[Finding] | None = None,
-) -> list[dict[str, Any]]:
-    """The `count` pairs whose answers would teach most, in nats, none asking the same thing twice."""
-    rng = np.random.default_rng(seed)
-    if isinstance(fitted, FittedPosterior) and fitted.model["utility"] == "items":
-        items = _known_items(fitted, table)
-        known: dict[str, Any] = {"table": table, "posterior": fitted, "criterion": fitted.criterion}
-        pool: Sequence[tuple[Item, ...]] = item_pairs(items, rng=rng, **known) if len(items) > 1 else ()
-    else:
-        pool = context_pairs(_candidates_of(table, candidates), rng=rng)
-    if not len(pool):
-        message = "There is nothing to ask: no prompt has two different answers, and no two systems are known."
-        fix = "Give --candidates: outputs to ask about."
-        report(findings, Finding("ask.none", "note", message, fix))
-        return []
-    asked = ExpectedInformationGain(batch=count)(fitted, pool, rng=rng)
-    return [
-        {
-            "items": [{"system": item.system, **_texts(item)} for item in question],
-            "expected_gain": float(gain),
-            "cost": float(cost),
-            "rater": rater,
-        }
-        for question, gain, cost, rater in zip(asked.items, asked.expected_gain, asked.cost, asked.rater, strict=True)
-    ]
 
 
 def posterior_at(folder: str) -> FittedPosterior | HeadPosterior:
@@ -137,7 +105,7 @@ def _pick_one(
     why = [notes.get(item.system or item.key, "") for item in items]
     known = [row for row, note in enumerate(why) if not note]
     listed: list[dict[str, Any]] = [
-        {"output": _texts(item)["output"], "system": item.system, "score": None, "interval": None} for item in items
+        {"output": texts_of(item)["output"], "system": item.system, "score": None, "interval": None} for item in items
     ]
     best, probability = None, None
     if known:
@@ -214,27 +182,6 @@ def _refuse_unknown(fitted: FittedPosterior, candidates: Sequence[Sequence[Item]
                 )
 
 
-def _candidates_of(table: Table, candidates: Sequence[Sequence[Item]]) -> list[tuple[Item, ...]]:
-    """Groups of items that share a context: the candidates where there are any, else those of the table."""
-    if candidates:
-        return [tuple(items) for items in candidates]
-    groups: dict[str, dict[str, Item]] = {}
-    for record in table.records():
-        for item in record.items():
-            groups.setdefault(encode_parts(item.context, "world"), {}).setdefault(item.key, item)
-    return [tuple(items.values()) for items in groups.values() if len(items) > 1]
-
-
-def _known_items(fitted: FittedPosterior, table: Table) -> list[Item]:
-    """The items of a posterior of free items: systems by name, outputs without a system with their texts."""
-    systems = set(table.column("systems").explode().unique())
-    unnamed = {name for name in fitted.names if name not in systems}
-    outputs: dict[str, Item] = {}
-    if unnamed:
-        outputs = {item.key: item for record in table.records() for item in record.items() if item.key in unnamed}
-    return [outputs.get(name) or Item(system=name) for name in fitted.names]
-
-
 def _refuse_without_text(candidates: Sequence[Sequence[Item]]) -> None:
     for row, items in enumerate(candidates, 1):
         if any(not item.output and item.system for item in items):
@@ -245,13 +192,5 @@ def _refuse_without_text(candidates: Sequence[Sequence[Item]]) -> None:
             )
 
 
-def _texts(item: Item) -> dict[str, str | None]:
-    """Context and output of an item as readable texts; None where they are not known."""
-    return {
-        "context": render(encode_parts(item.context, "world")) if item.context else None,
-        "output": render(encode_parts(item.output, "system")) if item.output or not item.system else None,
-    }
-
-
 def _context_of(items: Sequence[Item]) -> str:
-    return (_texts(items[0])["context"] if items else None) or ""
+    return (texts_of(items[0])["context"] if items else None) or ""

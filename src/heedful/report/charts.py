@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
 
+from heedful.report import palette
 from heedful.report.markup import Child, Markup, join, tag
 from heedful.report.scales import Scale
 
 WIDTH = 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 20, 10, 46
+# The rules of the page's style sheet that charts need where they stand alone.
+_DRAWN = ("svg text", "svg .a", ".grid", ".reference", ".axis-line", ".interval", ".dot", ".course")
 
 
 @dataclass(frozen=True)
@@ -130,3 +136,21 @@ def straight(frame: Frame, start: tuple[float, float], end: tuple[float, float],
         tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_="reference"),
         tag("text", words, x=x2 - 4, y=(y2 + 14 if level else frame.floor - 8), text_anchor="end", class_="aside"),
     )
+
+
+def to_file(charts: Sequence[Markup], path: str | os.PathLike[str], *, height: int = 300) -> None:
+    """Write charts, each `height` units high, side by side as one SVG file that needs no style sheet."""
+    sheet = resources.files("heedful.report").joinpath("style.css").read_text(encoding="utf-8")
+    rules = [":root{--sans:system-ui,sans-serif}", *(line for line in sheet.splitlines() if line.startswith(_DRAWN))]
+    width = len(charts) * WIDTH
+    drawn = tag(
+        "svg",
+        tag("style", Markup("\n".join([palette.style(), *rules]))),
+        tag("rect", width=width, height=height, fill="var(--paper)"),
+        (tag("svg", one, x=place * WIDTH, width=WIDTH, height=height) for place, one in enumerate(charts)),
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {width} {height}",
+        width=width,
+        height=height,
+    )
+    Path(path).write_text(drawn + "\n", encoding="utf-8")

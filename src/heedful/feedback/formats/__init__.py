@@ -8,6 +8,7 @@ from heedful.core import UsageError
 from heedful.feedback.formats.alpaca import ALPACA, ALPACA_TABLE
 from heedful.feedback.formats.arena import ARENA
 from heedful.feedback.formats.argilla import ARGILLA
+from heedful.feedback.formats.asked import QUESTIONS
 from heedful.feedback.formats.base import Format, Judgement, Problem, Row
 from heedful.feedback.formats.dialogues import DIALOGUES
 from heedful.feedback.formats.label_studio import LABEL_STUDIO
@@ -27,6 +28,7 @@ ENTRY_POINTS = "heedful.formats"
 
 # The more a format asks of a row, the earlier it stands.
 FORMATS: tuple[Format, ...] = (
+    QUESTIONS,
     NATIVE,
     NATIVE_TABLE,
     LANGFUSE,

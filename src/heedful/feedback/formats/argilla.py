@@ -22,14 +22,14 @@ from heedful.feedback.formats.fields import at, listing, present, unjson
 
 _FLAT = ".responses"
 _ABOUT = ("id", "_server_id", "external_id", "status", "metadata", "vectors", "inserted_at", "updated_at")
-_NOT_SUBMITTED = {
+NOT_SUBMITTED = {
     "draft": "the response is a draft: its rater has not submitted it",
     "discarded": "the response was discarded by its rater",
 }
 
 
 @dataclass(frozen=True)
-class _Response:
+class Response:
     """One answer of one rater to one question."""
 
     question: str
@@ -53,13 +53,13 @@ def judgements(row: Row, layout: Layout) -> Iterator[Judgement]:
     """
     fields = unjson(row.get("fields"))
     fields = fields if isinstance(fields, Mapping) else _flat_fields(row)
-    responses = [*_responses(row), *_suggestions(row)]
+    responses = [*responses_of(row), *_suggestions(row)]
     seen = shown(fields, layout)
     for response in responses:
         if isinstance(response, Problem):
             yield response
-        elif response.status in _NOT_SUBMITTED:
-            yield Problem(_NOT_SUBMITTED[response.status])
+        elif response.status in NOT_SUBMITTED:
+            yield Problem(NOT_SUBMITTED[response.status])
         elif isinstance(seen, Problem):
             yield seen
         else:
@@ -75,7 +75,7 @@ def _flat_fields(row: Row) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in _ABOUT and not name.startswith(about)}
 
 
-def _responses(row: Row) -> Iterator[_Response | Problem]:
+def responses_of(row: Row) -> Iterator[Response | Problem]:
     """The people's answers, in any of the forms in which Argilla writes them."""
     responses = unjson(row.get("responses"))
     if isinstance(responses, Mapping):
@@ -92,29 +92,29 @@ def _responses(row: Row) -> Iterator[_Response | Problem]:
     yield from _flat_responses(row)
 
 
-def _one(question: Any, answer: Any, around: Mapping[str, Any] | None) -> _Response | Problem:
+def _one(question: Any, answer: Any, around: Mapping[str, Any] | None) -> Response | Problem:
     """One answer; `around` is the response that holds the user and status of several."""
     if not isinstance(question, str) or not isinstance(answer, Mapping) or answer.get("value") is None:
         return Problem("a response without a question or a value")
     whose = around or answer
-    return _Response(question, answer["value"], whose.get("user_id"), status=_status(whose.get("status")))
+    return Response(question, answer["value"], whose.get("user_id"), status=_status(whose.get("status")))
 
 
 def _status(raw: Any) -> str | None:
     return str(raw).rpartition(".")[2].lower() if not missing(raw) else None
 
 
-def _flat_responses(row: Row) -> Iterator[_Response]:
+def _flat_responses(row: Row) -> Iterator[Response]:
     for name in row:
         if not name.endswith(_FLAT):
             continue
         values = listing(row[name]) or []
         users, states = (listing(row.get(f"{name}.{part}")) or [None] * len(values) for part in ("users", "status"))
         for value, user, status in zip(values, users, states, strict=False):
-            yield _Response(name.removesuffix(_FLAT), value, user, status=_status(status))
+            yield Response(name.removesuffix(_FLAT), value, user, status=_status(status))
 
 
-def _suggestions(row: Row) -> Iterator[_Response]:
+def _suggestions(row: Row) -> Iterator[Response]:
     """What a model, or someone else, suggested beforehand."""
     suggestions = unjson(row.get("suggestions"))
     entries = list(suggestions.items()) if isinstance(suggestions, Mapping) else []
@@ -127,14 +127,14 @@ def _suggestions(row: Row) -> Iterator[_Response]:
     for question, one in entries:
         if isinstance(one, Mapping) and not missing(one.get("value")):
             kind = "person" if one.get("type") == "human" else "model"
-            yield _Response(str(question), one["value"], one.get("agent") or "suggestion", kind, score=one.get("score"))
+            yield Response(str(question), one["value"], one.get("agent") or "suggestion", kind, score=one.get("score"))
 
 
 def _parts_of(row: Row, name: str) -> dict[str, Any]:
     return {part: row.get(f"{name}.{part}") for part in ("agent", "score")}
 
 
-def _judged(response: _Response, seen: Shown, layout: Layout) -> Iterator[Judgement]:
+def _judged(response: Response, seen: Shown, layout: Layout) -> Iterator[Judgement]:
     """What was said about which candidates."""
     value = unjson(response.value)
     if isinstance(value, list):
@@ -195,7 +195,7 @@ def _span(question: str, span: Mapping[str, Any], seen: Shown, layout: Layout) -
     return {**judged, "address": present(kind="span", start=span["start"], end=span.get("end"))}
 
 
-def _record(judged: dict[str, Any], response: _Response, row: Row, layout: Layout) -> dict[str, Any]:
+def _record(judged: dict[str, Any], response: Response, row: Row, layout: Layout) -> dict[str, Any]:
     user = at(row, layout.rater) if layout.rater else response.user
     extra = present(
         record_id=row.get("id"),

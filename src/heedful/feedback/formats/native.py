@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from heedful.core import HeedfulError, InputError
+from heedful.feedback.asked import NOT_ANSWERED, is_unanswered
 from heedful.feedback.formats.base import Format, Framed, Judgement, Problem, Row, Rowed, well_formed
 from heedful.feedback.record import KINDS, SCHEMA_VERSION, decode_content
 
@@ -34,6 +35,8 @@ def _parse(row: Row) -> Iterator[Judgement]:
     version = row.get("schema", SCHEMA_VERSION)
     if isinstance(version, int) and version > SCHEMA_VERSION:
         yield Problem(newer(version))
+    elif is_unanswered(row):
+        yield Problem(NOT_ANSWERED)
     else:
         yield dict(row)
 
