@@ -291,7 +291,8 @@ def test_false_uses_are_refused() -> None:
 
 def test_every_rule_reads_counts_but_those_of_utilities() -> None:
     duels, pool = duels_of(CYCLE, 1), list(itertools.combinations(ITEMS[:4], 2))
-    of_utilities = {"perturbed": "have none", "gain per cost": "no utilities", "routed": "no utilities"}
+    none = dict.fromkeys(("gain per cost", "routed", "d-optimal", "difference"), "no utilities")
+    of_utilities = {"perturbed": "have none", **none}
     for name, why in of_utilities.items():
         with pytest.raises(UsageError, match=why):
             RULES[name]()(duels, pool, rng=np.random.default_rng(0))

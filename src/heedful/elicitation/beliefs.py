@@ -156,7 +156,13 @@ def distinct_questions(pool: Sequence[Question]) -> tuple[tuple[Item, ...], tupl
 
 
 def utility_draws(posterior: Any, items: tuple[Item, ...]) -> Floats:
-    """Draws [k, items] of utilities [k, items]; NaN for items that a model of free items has not seen."""
+    """Draws [k, items] of utilities; NaN for items that a model of free items has not seen.
+
+    Raises UsageError for a posterior without draws, and for counts of duels, which have no utilities.
+    """
+    if isinstance(posterior, Duels):
+        what = "counts of duels tell no utilities"
+        raise UsageError(what, where="posterior", fix="give one with draws of utilities, as heedful.fit does")
     free = getattr(posterior, "model", {}).get("utility") == "items"
     names = set(posterior.names) if free else set()
     seen = [not free or (item.system or item.key) in names for item in items]

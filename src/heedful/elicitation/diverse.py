@@ -50,7 +50,7 @@ class Diverse:
             raise InputError(f"features of {len(beliefs)} questions are finite numbers [n, d]", where="Diverse")
         size = min(self.batch, len(beliefs))
         chosen = _k_means(points, gains, size, rng) if self.how == "k-means++" else _dpp(points, gains, size)
-        return queries(beliefs, chosen, gains)
+        return queries(beliefs, chosen, gains[chosen])
 
 
 def _differences(beliefs: Beliefs) -> Floats:

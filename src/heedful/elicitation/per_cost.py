@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from heedful.core import Floats, InputError, Item, Queries, UsageError
-from heedful.elicitation.beliefs import Indices, utility_draws
+from heedful.elicitation.beliefs import Indices, distinct_questions, utility_draws
 from heedful.elicitation.budgets import Asked, Limits
-from heedful.elicitation.duels import Duels
 from heedful.elicitation.information import Histories
 from heedful.elicitation.kinds import AnswerLaw, answer_law, sizes
 from heedful.elicitation.respondents import Respondent
@@ -29,7 +28,7 @@ class GainPerCost:
     *given* the answers to those before it, over its cost, until `batch` questions are asked or the `budget` is spent;
     where a single question within the budget tells more than all of these, it alone is asked. That is at least
     (1 − 1/e)/2 of the most that the budget can buy (Leskovec et al. 2007, "Cost-effective outbreak detection in
-    networks", theorem 2; with a batch or a capacity that binds, no such bound holds).
+    networks"; with a batch or a capacity that binds, no such bound holds).
 
     Answers are independent given the utilities: right for attention and sharpness, an approximation where several
     answers share a rater's own use of a scale. Model judges, who share their deviation from people over all they say,
@@ -140,40 +139,33 @@ class _Search:
 
 
 def _search(rule: GainPerCost, posterior: Any, pool: Sequence[tuple[Item, ...]]) -> _Search:
-    if isinstance(posterior, Duels):
-        what = "counts of duels tell no utilities"
-        raise UsageError(what, where="GainPerCost", fix="give a posterior with draws of them")
     for row, question in enumerate(pool):
         if not question or len(set(question)) != len(question):
             raise InputError("a question is about different items", where=f"pool, row {row}")
         if not any(_takes(kind, len(question)) for kind in rule.costs):
             what = f"none of {', '.join(rule.costs)} asks about {len(question)} items"
             raise UsageError(what, where=f"pool, row {row}", fix="give the cost of a kind that does")
-    distinct: dict[frozenset[Item], tuple[Item, ...]] = {}
-    for question in pool:
-        distinct.setdefault(frozenset(question), question)
-    questions = tuple(distinct.values())
-    items = tuple(dict.fromkeys(item for question in questions for item in question))
+    items, questions, members = distinct_questions(pool)
     draws = utility_draws(posterior, items)
     unknown = np.isnan(draws).any(axis=0)
     if unknown.any():
         item = items[int(unknown.argmax())]
         fix = "ask about it by ExpectedInformationGain first"
         raise InputError(f"nothing is known of {item.system or item.key!r}", where="GainPerCost", fix=fix)
-    number = {item: place for place, item in enumerate(items)}
-    return _Search(rule, draws, list(_groups(rule, posterior, questions, number)))
+    return _Search(rule, draws, list(_groups(rule, posterior, questions, members)))
 
 
 def _groups(
-    rule: GainPerCost, posterior: Any, questions: Sequence[tuple[Item, ...]], number: Mapping[Item, int]
+    rule: GainPerCost, posterior: Any, questions: Sequence[tuple[Item, ...]], members: Indices
 ) -> Iterator[_Group]:
-    for size in dict.fromkeys(map(len, questions)):
-        own = tuple(question for question in questions if len(question) == size)
-        members = np.array([[number[item] for item in question] for question in own], dtype=np.intp)
+    lengths = (members >= 0).sum(axis=1)
+    for size in np.unique(lengths).tolist():
+        rows = np.flatnonzero(lengths == size)
+        own = tuple(questions[row] for row in rows.tolist())
         for kind, cost in rule.costs.items():
             for rater in rule.raters if _takes(kind, size) else ():
                 law = rater.answering(answer_law(posterior, kind, rater.id))
-                yield _Group(kind, rater, own, members, cost * rater.price, law)
+                yield _Group(kind, rater, own, members[rows, :size], cost * rater.price, law)
 
 
 def _takes(kind: str, size: int) -> bool:

@@ -163,5 +163,5 @@ class Margin:
         beliefs = Beliefs.of(posterior, pool, rng)
         margin = np.abs(beliefs.view.margin(beliefs.first, beliefs.second).mean(axis=0))
         margin = np.nan_to_num(margin, nan=0.0)
-        order = np.argsort(-margin if self.largest else margin, kind="stable")
-        return queries(beliefs, order[: self.batch], single_gains(beliefs))
+        chosen = np.argsort(-margin if self.largest else margin, kind="stable")[: self.batch]
+        return queries(beliefs, chosen, single_gains(beliefs, chosen))

@@ -55,7 +55,7 @@ class PromptEntropy:
             chosen.append(best)
             value[best] = -np.inf
             spread.ask(best)
-        return queries(beliefs, np.array(chosen, dtype=np.intp), gains)
+        return queries(beliefs, np.array(chosen, dtype=np.intp), gains[chosen])
 
 
 @dataclass
