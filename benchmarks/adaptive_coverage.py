@@ -11,7 +11,7 @@ what looks best beats what looks second (wrong where it does not; made where the
 zero). Coverage is tested against 95 % (one-sided), for `credible` where truths are drawn from the prior alone.
 Inference that holds at any time by a theorem, and costs most, is checked on every eighth set.
 
-    python benchmarks/adaptive_coverage.py [--quick] [--sets N] [--rules NAME ...] [--out FILE.json]
+    python benchmarks/adaptive_coverage.py [--quick] [--sets N] [--rules NAME ...] [--inferences NAME ...] [--out FILE]
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,8 +30,17 @@ from scipy import stats
 from scipy.special import entr, expit, logit
 
 from heedful.core import Floats, Interval
-from heedful.preference import Direct, RunningLikelihood, Strengths, count, rate, under_prior
-from heedful.preference.propensities import asked_win_rate, rate_asked
+from heedful.preference import (
+    Direct,
+    RunningLikelihood,
+    Strengths,
+    asked_win_rate,
+    count,
+    rate,
+    rate_asked,
+    under_prior,
+)
+from heedful.preference.trust import PROVED
 
 LEVEL = 0.95
 HARD = np.array([0.8, 0.8, 0.2, 0.0, -0.8, -1.0])
@@ -253,10 +262,11 @@ ESTIMANDS = ("difference", "best", "win rate", "decision")
 
 @dataclass(frozen=True)
 class Check:
-    """One interval, or decision: whether it was right, half its width, what it promised."""
+    """One interval, or decision: whether it was right; half the interval's width, or whether a claim was made; what it
+    promised."""
 
     right: bool
-    half_width: float
+    size: float
     promise: str
 
 
@@ -283,11 +293,11 @@ def _checked(interval: Interval | None, truth: float) -> Check | None:
     return Check(interval.low <= truth <= interval.high, (interval.high - interval.low) / 2, interval.promise)
 
 
-def run(rule: Rule, stops: bool, hard: bool, sets: int, seed: int) -> list[dict[str, Any]]:
-    """One row for each way of inference and estimand."""
+def run(rule: Rule, stops: bool, hard: bool, sets: int, seed: int, names: Sequence[str]) -> list[dict[str, Any]]:
+    """One row for each way of inference, of these names, and estimand."""
     rng = np.random.default_rng([seed, RULES.index(rule), stops, hard])
     truths = np.tile(HARD, (sets, 1)) if hard else rng.standard_normal((sets, ITEMS))
-    able = {name: infer for name, infer in INFERENCES.items() if rule.logged or not name.startswith("weighted")}
+    able = {name: INFERENCES[name] for name in names if rule.logged or not name.startswith("weighted")}
     found: dict[tuple[str, str], list[Check | None]] = {}
     answers = []
     for number, asked in enumerate(simulate(rule, stops, truths, rng)):
@@ -300,26 +310,27 @@ def run(rule: Rule, stops: bool, hard: bool, sets: int, seed: int) -> list[dict[
     cell = {"rule": rule.name, "stopping": "data" if stops else "fixed", "truth": "hard" if hard else "prior"}
     cell |= {"answers": float(np.mean(answers))}
     return [
-        cell | {"inference": name, "estimand": estimand} | row(found[name, estimand])
+        cell | {"inference": name, "estimand": estimand} | row(estimand, found[name, estimand])
         for name in able
         for estimand in ESTIMANDS
         if (name, estimand) in found
     ]
 
 
-def row(found: list[Check | None]) -> dict[str, Any]:
-    """Coverage (of decisions: 1 less the share that was wrong), and the p-value of its being too low."""
+def row(estimand: str, found: list[Check | None]) -> dict[str, Any]:
+    """Coverage (of decisions: 1 less the share that was wrong), the p-value of its being too low, and `size`: the
+    median half-width (None: infinite), or the share of sets in which a claim was made."""
     made = [check for check in found if check is not None]
     if not made:
-        return {"sets": len(found), "checked": 0, "coverage": None, "p": None, "half_width": None, "promise": None}
-    hits = sum(check.right for check in made)
+        return {"sets": len(found), "checked": 0, "coverage": None, "p": None, "size": None, "promise": []}
+    hits, size = sum(check.right for check in made), np.array([check.size for check in made])
+    typical = float(size.mean() if estimand == "decision" else np.median(size))
     return {
         "sets": len(found),
         "checked": len(made),
         "coverage": hits / len(made),
         "p": float(stats.binomtest(hits, len(made), LEVEL, alternative="less").pvalue),
-        "half_width": float(np.median([check.half_width for check in made])),
-        "made": float(np.mean([check.half_width for check in made])),
+        "size": typical if np.isfinite(typical) else None,
         "promise": sorted({check.promise for check in made if check.promise}),
     }
 
@@ -329,6 +340,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="8 sets a cell")
     parser.add_argument("--sets", type=int, default=2000)
     parser.add_argument("--rules", nargs="*", default=None, help="names of rules")
+    parser.add_argument("--inferences", nargs="*", default=list(INFERENCES), choices=list(INFERENCES))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
@@ -340,13 +352,21 @@ def main() -> None:
             continue
         for stops in (False, True):
             for hard in (True, False):
-                own = run(rule, stops, hard, sets, options.seed)
+                own = run(rule, stops, hard, sets, options.seed, options.inferences)
                 rows += own
                 show(own)
                 if options.out:
                     found = {"level": LEVEL, "seed": options.seed, "rows": rows}
                     options.out.write_text(json.dumps(found, indent=1))
     print(f"{time.process_time() - began:.0f} s of processor time")
+    broken = [row for row in rows if promised(row) and row["p"] < 1e-4]
+    if broken:
+        raise SystemExit(f"{len(broken)} rows break their promise")
+
+
+def promised(row: dict[str, Any]) -> bool:
+    """Whether what the row checks holds by a theorem."""
+    return row["inference"] in PROVED and (row["inference"] != "prior" or row["truth"] == "prior")
 
 
 def show(rows: list[dict[str, Any]]) -> None:
@@ -361,9 +381,8 @@ def show(rows: list[dict[str, Any]]) -> None:
 def _shown(row: dict[str, Any] | None) -> str:
     if row is None or row["coverage"] is None:
         return "-"
-    mark = "*" if row["p"] < 1e-4 else ""
-    width = row["made"] if row["estimand"] == "decision" else row["half_width"]
-    return f"{mark}{row['coverage']:.3f} ({width:.2f})"
+    mark, size = "*" if row["p"] < 1e-4 else "", "inf" if row["size"] is None else f"{row['size']:.2f}"
+    return f"{mark}{row['coverage']:.3f} ({size})"
 
 
 if __name__ == "__main__":

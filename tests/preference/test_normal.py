@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import optimize, stats
-from scipy.special import expit, log_expit
+from scipy.special import expit, log_expit, logit
 
 from heedful.core import InputError
 from heedful.preference import count, rate
@@ -40,12 +40,12 @@ def test_intervals_of_differences_and_win_rates_follow_the_gradient() -> None:
     found = under_prior(count(FIRST, SECOND, WON, 5), 1.0)
 
     def win_rate(u: np.ndarray) -> float:
-        return float(expit(u[2] - u[[0, 1, 3, 4]]).mean())
+        return float(logit(expit(u[2] - u[[0, 1, 3, 4]]).mean()))
 
     gradient = optimize.approx_fprime(found.mean, win_rate, 1e-7)
     interval = found.win_rate(2)
     assert interval is not None
-    assert interval.high - win_rate(found.mean) == pytest.approx(
+    assert logit(interval.high) - win_rate(found.mean) == pytest.approx(
         stats.norm.ppf(0.975) * np.sqrt(gradient @ found.covariance @ gradient), rel=1e-5
     )
     apart = found.difference(3, 0, level=0.8)

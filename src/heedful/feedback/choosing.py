@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from heedful.feedback.asked import ASKED
 from heedful.feedback.table import Table
 
 # The rule that does not go by answers: what it asked is as good as fixed beforehand.
@@ -18,6 +19,6 @@ def chosen_by_answers(table: Table, rows: Any = None) -> dict[str, int]:
     if not table.has("extra"):
         return {}
     extra = table.column("extra") if rows is None else table.column("extra").gather(rows)
-    rule = extra.str.json_path_match("$.asked.rule").drop_nulls()
+    rule = extra.str.json_path_match(f"$.{ASKED}.rule").drop_nulls()
     counted = rule.filter(rule != BLIND).value_counts(name="n").sort(rule.name)
     return dict(counted.iter_rows())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, ndtri
+from scipy.special import expit, logit, ndtri
 
 from heedful.core import Floats, InputError, Interval, Promise
 from heedful.preference.counting import PairCounts
@@ -44,13 +44,17 @@ class Strengths:
         return self._interval(float(self.mean[first] - self.mean[second]), along, level)
 
     def win_rate(self, item: int, *, level: float = 0.95) -> Interval | None:
-        """Of the mean over the other items of P(`item` beats it), σ of the difference; by the delta method."""
+        """Of the mean over the other items of P(`item` beats it), σ of the difference.
+
+        By the delta method on its log-odds, which are more nearly normal near 0 and 1.
+        """
         others = np.arange(len(self.mean)) != item
         p = expit(self.mean[item] - self.mean)
-        along = np.where(others, -p * (1 - p), 0.0) / others.sum()
+        rate = p[others].mean()
+        along = np.where(others, -p * (1 - p), 0.0) / (others.sum() * rate * (1 - rate))
         along[item] = -along.sum()
-        found = self._interval(float(p[others].mean()), along, level)
-        return found and Interval(max(found.low, 0.0), min(found.high, 1.0), self.promise, level)
+        found = self._interval(float(logit(rate)), along, level)
+        return found and Interval(float(expit(found.low)), float(expit(found.high)), self.promise, level)
 
     def _interval(self, value: float, along: Floats, level: float) -> Interval | None:
         """Of a number whose gradient in the utilities is `along`. Raises UsageError for a level that is none."""
