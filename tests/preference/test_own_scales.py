@@ -131,7 +131,11 @@ def test_raters_who_are_few_unknown_or_too_many_share_a_scale() -> None:
     assert fit(table).scales == ()
     table, *_ = rated(300, 12)
     some = pl.when(pl.int_range(pl.len()) > 5).then(pl.col("rater"))
-    assert fit(Table.shaped(table.frame.with_columns(rater=some))).scales == ()
+    fitted = fit(Table.shaped(table.frame.with_columns(rater=some)))
+    assert fitted.scales == ()
+    (told,) = [finding for finding in fitted.findings if finding.code == "fit.scale_in_common"]
+    assert "6 of 300 votes of the sort 'rating 0 to 4' name no rater" in told.message
+    assert told.count == 6
     table, *_ = rated(4 * MOST, MOST + 50)
     fitted = fit(table, draws=2)
     assert fitted.scales == ()
