@@ -2,8 +2,8 @@
 
     python benchmarks/positions.py [--quick] [--sets N]
 
-Eight systems, two nats from worst to best, 3,000 pages of six outputs a set. Printed for each law of clicks: by how much
-the fit overstates the distance from worst to best (mean over sets ± standard error, nats), and how often intervals of
+Eight systems, two nats from worst to best, 3,000 pages of six outputs a set. Printed for each law of clicks: how much
+the fit adds to the distance from worst to best (mean over sets ± standard error, nats), and how often intervals of
 95 % hold the truth.
 """
 
