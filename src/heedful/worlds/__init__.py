@@ -1,4 +1,5 @@
-"""Worlds with known truth: an arena of systems, an enumerable language, a grid, and raters with known faults."""
+"""Worlds with known truth: an arena of systems, an enumerable language, a grid, raters with known faults,
+and any of them behind HTTP."""
 
 from heedful.worlds.arena import ArenaWorld
 from heedful.worlds.chains import CHAIN_FEATURES, ChainWorld
@@ -10,6 +11,7 @@ from heedful.worlds.language import CRITERIA, LanguageWorld, TrueUtility
 from heedful.worlds.limit import davidson_limit
 from heedful.worlds.marking import completion_marks, marks, outcomes
 from heedful.worlds.raters import Shown, SimulatedRaters, TieLaw, tie_probabilities
+from heedful.worlds.served import ChatServer, ServedCall, Trouble
 
 __all__ = [
     "CHAIN_FEATURES",
@@ -17,15 +19,18 @@ __all__ = [
     "STATISTICS",
     "ArenaWorld",
     "ChainWorld",
+    "ChatServer",
     "Fidelity",
     "GridWorld",
     "Judged",
     "LanguageWorld",
     "Likeness",
     "Questions",
+    "ServedCall",
     "Shown",
     "SimulatedRaters",
     "TieLaw",
+    "Trouble",
     "TrueUtility",
     "World",
     "answer",
