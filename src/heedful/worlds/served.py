@@ -64,7 +64,7 @@ class ChatServer:
             raise UsageError("latency is 0 or more, and most 1 or more", where="ChatServer")
         self._answer, self._trouble, self._latency, self._most, self._key = answer, trouble, latency, most, key
         self.calls: list[ServedCall] = []
-        self._begun = self._under_way = 0
+        self.begun = self.under_way = 0  # requests so far, and those not yet answered
         self._one_at_a_time = threading.Lock()
         self._server = _Listener(("127.0.0.1", 0), _handler(self))
 
@@ -83,9 +83,9 @@ class ChatServer:
     def reply(self, path: str, authorization: str | None, request: Mapping[str, Any]) -> Trouble:
         """What to send for a request, counted in `calls`."""
         with self._one_at_a_time:
-            number, self._begun = self._begun, self._begun + 1
-            self._under_way += 1
-            under_way = self._under_way
+            number, self.begun = self.begun, self.begun + 1
+            self.under_way += 1
+            under_way = self.under_way
         try:
             made, tokens = self._made(number, under_way, path, authorization, request)
             with self._one_at_a_time:
@@ -94,7 +94,7 @@ class ChatServer:
             return made
         finally:
             with self._one_at_a_time:
-                self._under_way -= 1
+                self.under_way -= 1
 
     def _made(
         self, number: int, under_way: int, path: str, authorization: str | None, request: Mapping[str, Any]

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 
 _START = 16.0  # calls at once before anything is known of the server
-_SHRINK, _GROW = 0.75, 0.5
+_SHRINK, _PATIENCE = 0.75, 16.0
 
 
 class Pace:
@@ -14,8 +14,9 @@ class Pace:
 
     Additive increase and multiplicative decrease (Chiu and Jain 1989, "Analysis of the increase and decrease algorithms
     for congestion avoidance"). Refusals of calls begun before the last decrease lower nothing more: they tell of the
-    number before. Until the first refusal every answer raises it by one, then by one in two rounds of calls. A server
-    that asks to wait is asked nothing until then. Of one event loop.
+    number before. Until the first refusal every answer raises it by one, then a round of calls and 16 more do, so that
+    a server that takes one call at a time refuses some one in eight. One that asks to wait is asked nothing until
+    then. Of one event loop.
     """
 
     def __init__(self, most: int) -> None:
@@ -23,21 +24,20 @@ class Pace:
         self.under_way = 0
         self._most = float(most)
         self._decreases = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[asyncio.Future[int]] = deque()
         self._hold: asyncio.TimerHandle | None = None
 
     async def enter(self) -> int:
-        """Wait for a place, first come first served; a ticket that tells `refused` when the call began."""
-        turn = asyncio.get_running_loop().create_future()
+        """Wait for a place, first come first served; a ticket that tells `refused` when it was given."""
+        turn: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         self._fill()
         try:
-            await turn
+            return await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self.leave()
             raise
-        return self._decreases
 
     def leave(self) -> None:
         """Give the place back."""
@@ -46,7 +46,7 @@ class Pace:
 
     def answered(self) -> None:
         """A call was answered: there may be room for more."""
-        self.limit = min(self._most, self.limit + (_GROW / self.limit if self._decreases else 1.0))
+        self.limit = min(self._most, self.limit + (1 / (self.limit + _PATIENCE) if self._decreases else 1.0))
 
     def refused(self, ticket: int) -> None:
         """A call was refused for being one too many."""
@@ -72,4 +72,4 @@ class Pace:
             turn = self._waiting.popleft()
             if not turn.done():
                 self.under_way += 1
-                turn.set_result(None)
+                turn.set_result(self._decreases)
