@@ -5,7 +5,8 @@
 All against a server on this machine (`heedful.worlds.ChatServer`), in a process of its own where time is measured.
 
 - Overhead: processor and wall time a call, of `Endpoint.complete` with a journal in a file and of openai's asynchronous
-  client alone under a semaphore, in turn, medians over rounds.
+  client alone under a semaphore, in turn: medians over rounds, and the mean difference with half a t interval over
+  them. Then what an endpoint does itself, with answers that come at once and without HTTP.
 - Pace: a server that takes `most` calls at once and refuses more; the time that calls take as a multiple of the least
   possible, calls × latency / most.
 - Kills: a run of 200 calls is killed (SIGKILL) at random moments and begun again, with caps that are reached on the
@@ -30,9 +31,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from heedful.core import Budget, BudgetExceededError
 from heedful.models import Endpoint, Journal, Prices, Request, Sampling
+from heedful.models.endpoint.replies import Reply
 from heedful.worlds import ChatServer
 
 CALLS, CONCURRENCY, LATENCY = 200, 8, 0.02
@@ -160,7 +163,7 @@ def killed_run(kills: int, seed: int, folder: Path) -> dict[str, Any]:
 # Pace
 
 
-def pace(most: int, calls: int, latency: float = 0.05) -> dict[str, float]:
+def pace(most: int, calls: int, latency: float = 0.25) -> dict[str, float]:
     """A run at a server that takes `most` calls at once, by one that would make 32."""
     with ChatServer(echo, latency=latency, most=most) as server, Endpoint(server.url, "echo", concurrency=32) as made:
         made.complete([Request.of("to begin with")])
@@ -170,7 +173,8 @@ def pace(most: int, calls: int, latency: float = 0.05) -> dict[str, float]:
         refused = sum(call.status == 429 for call in server.calls)
     least = calls * latency / most
     unanswered = sum(not answer.whole for answer in answers)
-    return {"most": most, "calls": calls, "least": least, "took": took, "refused": refused, "unanswered": unanswered}
+    made = {"most": most, "calls": calls, "least": least, "took": took, "factor": took / least}
+    return {**made, "refused": refused, "unanswered": unanswered}
 
 
 # Overhead
@@ -183,20 +187,17 @@ def served(latency: str) -> None:
         sys.stdin.read()
 
 
-async def bare(url: str, prompts: Sequence[str], concurrency: int) -> list[str]:
-    """What one would write with the client alone."""
-    import openai
+async def bare(client: Any, prompts: Sequence[str], concurrency: int) -> list[str]:
+    """What one would write with the client alone, which is kept from round to round."""
+    places = asyncio.Semaphore(concurrency)
 
-    async with openai.AsyncOpenAI(base_url=url, api_key="none") as client:
-        places = asyncio.Semaphore(concurrency)
+    async def one(prompt: str) -> str:
+        async with places:
+            messages = [{"role": "user", "content": prompt}]
+            made = await client.chat.completions.create(model="echo", messages=messages, max_tokens=512)
+            return made.choices[0].message.content
 
-        async def one(prompt: str) -> str:
-            async with places:
-                messages = [{"role": "user", "content": prompt}]
-                made = await client.chat.completions.create(model="echo", messages=messages, max_tokens=512)
-                return made.choices[0].message.content
-
-        return await asyncio.gather(*map(one, prompts))
+    return await asyncio.gather(*map(one, prompts))
 
 
 def timed(make: Callable[[], Any]) -> tuple[float, float]:
@@ -208,27 +209,87 @@ def timed(make: Callable[[], Any]) -> tuple[float, float]:
 
 def overhead(calls: int, rounds: int, latency: float, concurrency: int = 16) -> dict[str, float]:
     """Milliseconds a call, of both; medians over rounds."""
+    import openai
+
     took: dict[str, list[tuple[float, float]]] = {"bare": [], "endpoint": []}
     with script(f"--serve={latency}") as process, tempfile.TemporaryDirectory() as folder:
         url = process.stdout.readline().strip()
-        with Journal(Path(folder) / "journal") as journal, Endpoint(url, "echo", journal=journal) as made:
+        client = openai.AsyncOpenAI(base_url=url, api_key="none")
+        journal = Journal(Path(folder) / "journal")
+        with asyncio.Runner() as loop, journal, Endpoint(url, "echo", journal=journal) as made:
             for number in range(-1, rounds):  # the first is to warm up
                 prompts = [f"round {number}, question {place}" for place in range(calls)]
-                alone = timed(lambda prompts=prompts: asyncio.run(bare(url, prompts, concurrency)))
-                ours = timed(lambda prompts=prompts: made.complete([Request.of(prompt) for prompt in prompts]))
-                if number >= 0:
-                    took["bare"].append(alone)
-                    took["endpoint"].append(ours)
-    middle = {name: np.median(rows, axis=0) * 1000 / calls for name, rows in took.items()}
-    columns = {f"{name}_{clock}": float(row[at]) for name, row in middle.items() for at, clock in enumerate(CLOCKS)}
-    return {"latency": latency, "calls": calls, **columns}
+                runs = {
+                    "bare": lambda prompts=prompts: loop.run(bare(client, prompts, concurrency)),
+                    "endpoint": lambda prompts=prompts: made.complete([Request.of(prompt) for prompt in prompts]),
+                }
+                for name in sorted(runs, reverse=number % 2 == 0):  # neither always first
+                    spent = timed(runs[name])
+                    if number >= 0:
+                        took[name].append(spent)
+    spent = {name: np.array(rows) * 1000 / calls for name, rows in took.items()}  # [rounds, 2]
+    made: dict[str, float] = {"latency": latency, "calls": calls}
+    for at, clock in enumerate(CLOCKS):
+        made |= {f"{name}_{clock}": float(np.median(rows[:, at])) for name, rows in spent.items()}
+        more = (spent["endpoint"] - spent["bare"])[:, at]
+        within = stats.t.ppf(0.975, len(more) - 1) * more.std(ddof=1) / np.sqrt(len(more))
+        made |= {f"more_{clock}": float(more.mean()), f"within_{clock}": float(within)}
+    return made
 
 
-def table(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
-    print("".join(f"{name:>20}" for name in names))
-    for row in rows:
-        print("".join(f"{row[name]:>20.4g}" for name in names))
-    print()
+class Immediate(Endpoint):
+    """An endpoint whose answers come at once."""
+
+    @property
+    def _send(self) -> Any:
+        message = {"content": "answer " * 20}
+        usage = {"prompt_tokens": 5, "completion_tokens": 20}
+        reply = Reply(200, json.dumps({"choices": [{"message": message}], "usage": usage}).encode())
+
+        async def send(body: Mapping[str, Any]) -> Reply:
+            await asyncio.sleep(0)
+            return reply
+
+        return send
+
+
+def machinery(calls: int, rounds: int) -> dict[str, float]:
+    """Milliseconds a call of all that is not HTTP; medians over rounds."""
+    with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal") as journal:
+        made = Immediate("http://nowhere/v1", "echo", journal=journal)
+
+        def asked(number: int) -> None:
+            made.complete([Request.of(f"round {number}, question {place}") for place in range(calls)])
+
+        processor, wall = np.median([timed(lambda n=number: asked(n)) for number in range(rounds)], axis=0)
+    return {"calls": calls, "processor": float(processor) * 1000 / calls, "wall": float(wall) * 1000 / calls}
+
+
+COLUMNS = {
+    "overhead": [
+        *("latency", "calls", "bare_processor", "endpoint_processor", "more_processor", "within_processor"),
+        *("bare_wall", "endpoint_wall", "more_wall", "within_wall"),
+    ],
+    "machinery": ["calls", "processor", "wall"],
+    "pace": ["most", "calls", "least", "took", "factor", "refused", "unanswered"],
+    "kills": ["kills", "answered", "repeats", "most_repeats", "bought_again", "caps_reached", "above_caps"],
+}
+
+
+def shown(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:.2f}"
+
+
+def tables(done: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[list[str]]:
+    """Each part's lines, as in docs/benchmarks.md."""
+    return [
+        [
+            f"| {' | '.join(names).replace('_', ' ')} |",
+            f"|{' --- |' * len(names)}",
+            *(f"| {' | '.join(shown(row[name]) for name in names)} |" for row in done[part]),
+        ]
+        for part, names in COLUMNS.items()
+    ]
 
 
 def main() -> None:
@@ -243,18 +304,16 @@ def main() -> None:
         return nursery()
     if args.serve:
         return served(args.serve)
-    calls, rounds = (50, 1) if args.quick else (200, 7)
+    calls, rounds = (50, 2) if args.quick else (100, 12)
     done = {
         "overhead": [overhead(calls, rounds, latency) for latency in (0.0, 0.05)],
-        "pace": [pace(most, 60 if args.quick else 300) for most in ((4,) if args.quick else (1, 4, 12))],
+        "machinery": [machinery(10 * calls, 3)],
+        "pace": [pace(most, (8 if args.quick else 48) * most) for most in ((4,) if args.quick else (1, 4, 8))],
     }
     with tempfile.TemporaryDirectory() as folder:
         kills, seeds = (2, 1) if args.quick else (args.kills, 3)
         done["kills"] = [killed_run(kills, seed, Path(folder)) for seed in range(seeds)]
-    clocks = [f"{who}_{clock}" for who in ("bare", "endpoint") for clock in CLOCKS]
-    table(done["overhead"], ["latency", "calls", *clocks])
-    table(done["pace"], ["most", "calls", "least", "took", "refused", "unanswered"])
-    table(done["kills"], ["kills", "answered", "repeats", "most_repeats", "bought_again", "caps_reached", "above_caps"])
+    print("\n\n".join(map("\n".join, tables(done))))
     if args.out:
         args.out.write_text(json.dumps(done, indent=1) + "\n", "utf-8")
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 import time
 import traceback
@@ -112,6 +113,21 @@ def settled(thread: threading.Thread) -> bool:
     return thread.is_alive()
 
 
+def test_a_fork_is_refused_instead_of_waiting_for_ever(server) -> None:
+    with endpoint(server) as made:
+        made.complete(ASKED[:1])
+        child = os.fork()
+        if not child:
+            refused = 0
+            for use in (lambda: made.complete(ASKED), lambda: made.journal.begin(b"", {})):
+                try:
+                    use()
+                except UsageError:
+                    refused += 1
+            os._exit(refused)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
+
+
 # --- Troubles --------------------------------------------------------------------------------------------------------
 
 
@@ -193,12 +209,16 @@ def test_no_server_at_all() -> None:
 
 
 def test_an_interrupt_ends_the_calls_and_leaves_them_charged() -> None:
-    with ChatServer(echo, latency=0.6) as server, endpoint(server) as made:
+    with ChatServer(echo, latency=2.0) as server, endpoint(server) as made:
 
         async def main():
-            await asyncio.wait_for(made.acomplete(ASKED), 0.2)
+            task = asyncio.create_task(made.acomplete(ASKED))
+            while server.under_way < 12:
+                await asyncio.sleep(0.01)
+            task.cancel()
+            await task
 
-        with pytest.raises(TimeoutError):
+        with pytest.raises(asyncio.CancelledError):
             asyncio.run(main())
         while made.journal.under_way:
             time.sleep(0.01)
@@ -281,6 +301,24 @@ def test_settings_that_cannot_work_are_refused(options) -> None:
     with pytest.raises(UsageError) as caught:
         Endpoint(**{"url": "http://host/v1", "model": "m", **options})
     assert "secret" not in str(caught.value)
+
+
+def test_endpoints_that_share_a_journal_share_caps_and_no_answers() -> None:
+    journal = Journal(budget=Budget(calls=3))
+
+    def named(messages, parameters) -> str:
+        return parameters["model"]
+
+    with ChatServer(named) as here, ChatServer(lambda messages, parameters: "there") as there:
+        asked = [Endpoint(here.url, "a", journal=journal), Endpoint(here.url, "b", journal=journal)]
+        asked.append(Endpoint(there.url, "a", journal=journal))
+        texts = [one.complete([Request.of("who?")])[0].text for _ in range(2) for one in asked]
+        assert texts == ["a", "b", "there"] * 2
+        assert (len(here.calls), len(there.calls)) == (2, 1)
+        with pytest.raises(BudgetExceededError, match="1 calls needed, 0 of 3 left"):
+            asked[0].complete([Request.of("and now?")])
+        for one in asked:
+            one.close()
 
 
 # --- As a base -------------------------------------------------------------------------------------------------------

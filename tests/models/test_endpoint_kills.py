@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 from pathlib import Path
 from typing import Any
@@ -23,3 +24,12 @@ def test_a_killed_run_loses_no_more_than_what_was_under_way(kills, seed, tmp_pat
     assert found["most_repeats"] <= concurrency
     assert found["served"]["calls"] == 200 + found["repeats"]
     assert all(found["served"][unit] <= charged + 1e-9 for unit, charged in found["charged"].items())
+
+
+def test_the_page_on_benchmarks_shows_the_committed_results() -> None:
+    page = (SCRIPT.parents[1] / "docs" / "benchmarks.md").read_text("utf-8")
+    results = json.loads((SCRIPT.parent / "results" / "endpoint.json").read_text("utf-8"))
+    for lines in runpy.run_path(str(SCRIPT))["tables"](results):
+        assert "\n".join(lines) in page
+    assert all(row["bought_again"] == row["above_caps"] == 0 and row["most_repeats"] <= 8 for row in results["kills"])
+    assert all(row["more_processor"] - row["within_processor"] < 1.0 for row in results["overhead"])

@@ -8,7 +8,7 @@ import json
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from heedful.core import EndpointError, Part, UsageError
@@ -134,6 +134,18 @@ def test_prices_are_per_million_tokens() -> None:
     assert Prices(3, 15).of(2_000_000, 100_000) == 7.5
 
 
+def test_what_is_changed_after_asking_changes_no_request() -> None:
+    messages, other = [{"role": "user", "content": ["hello"]}], {"stop_ids": [1]}
+    request, sampling = Request(messages), Sampling(other=other)
+    key = request.key("http://a/v1", "m", sampling)
+    messages[0]["content"].append("more")
+    messages.append({"role": "user", "content": "and more"})
+    other["stop_ids"].append(2)
+    assert request.messages == ({"role": "user", "content": ["hello"]},)
+    assert sampling.other == {"stop_ids": [1]}
+    assert request.key("http://a/v1", "m", sampling) == key
+
+
 # --- Replies ---------------------------------------------------------------------------------------------------------
 
 
@@ -175,7 +187,7 @@ NAMES = st.sampled_from(["choices", "message", "content", "usage", "prompt_token
 LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=3)
 
 
-@settings(max_examples=60, derandomize=True)
+@settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.recursive(LEAVES, lambda x: st.lists(x, max_size=2) | st.dictionaries(NAMES, x, max_size=3), max_leaves=8))
 def test_any_json_is_read_as_a_text_or_a_fault(value) -> None:
     read = read_reply(Reply(200, json.dumps(value).encode()))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
+
+from heedful.core import UsageError
 
 T = TypeVar("T")
 
@@ -17,13 +20,19 @@ class BackgroundLoop:
     def __init__(self) -> None:
         self._one_at_a_time = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = 0
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        """Start a coroutine; cancelling the future cancels it."""
+        """Start a coroutine; cancelling the future cancels it. Raises UsageError in a fork, where the thread is not."""
         with self._one_at_a_time:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
+                self._loop, self._process = asyncio.new_event_loop(), os.getpid()
                 threading.Thread(target=_run, args=(self._loop,), name="heedful endpoint", daemon=True).start()
+            if self._process != os.getpid():
+                coroutine.close()
+                raise UsageError(
+                    "an endpoint belongs to the process that used it first", fix="make one in each process"
+                )
             return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:

@@ -58,6 +58,7 @@ class Journal:
     def __init__(self, path: str | os.PathLike[str] | None = None, budget: Budget | None = None) -> None:
         self.budget = Budget() if budget is None else budget
         self.path = ":memory:" if path is None else os.fspath(path)
+        self._process = os.getpid()
         self.under_way = 0  # calls begun and not settled
         self._recalled = 0
         self._one_at_a_time = threading.RLock()
@@ -77,7 +78,9 @@ class Journal:
         return Answer(text.decode("utf-8", "surrogatepass"), tokens_in, tokens_out, cost, reason, cached=True)
 
     def begin(self, key: bytes, amounts: Mapping[str, float]) -> int:
-        """Reserve a call and record it, before it is made; its number. Raises BudgetExceededError."""
+        """Reserve a call and record it, before it is made; its number. Raises BudgetExceededError, UsageError."""
+        if os.getpid() != self._process:
+            raise UsageError("a journal belongs to the process that opened it, not to its forks", where=self.path)
         with self._one_at_a_time:
             self.budget.reserve(**amounts)
             row = (key, _UNDER_WAY, *(amounts[unit] for unit in UNITS))

@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Literal
 
 from heedful.core import UsageError
@@ -41,7 +40,7 @@ class Sampling:
             raise UsageError(f"max_tokens must be 1 or more, not {self.max_tokens}", where="Sampling")
         if taken := self.fields(0).keys() & {*self.other} | {"model", "messages", "stream", "n"} & {*self.other}:
             raise UsageError(f"{', '.join(sorted(taken))} cannot be given in `other`", where="Sampling")
-        canonical(dict(self.other), "Sampling.other")
+        object.__setattr__(self, "other", json.loads(canonical(dict(self.other), "Sampling.other")))
 
     def fields(self, sample: int) -> dict[str, Any]:
         """The named fields of a request for the sample of this number."""
@@ -59,29 +58,26 @@ class Sampling:
 class Request:
     """Messages in; `sample` numbers independent answers to the same; `sampling` replaces that of the endpoint.
 
-    Raises UsageError where messages are none, or hold what is not JSON.
+    Messages are copied. Raises UsageError where there are none, or they hold what is not JSON.
     """
 
     messages: Sequence[Message]
     sample: int = 0
     sampling: Sampling | None = None
+    written: str = field(init=False, repr=False, compare=False)  # the messages as JSON, the same for equal messages
 
     def __post_init__(self) -> None:
         if not self.messages or not all(isinstance(message, Mapping) for message in self.messages):
             raise UsageError("a request needs messages, each a mapping of role and content", where="Request")
         if self.sample < 0:
             raise UsageError(f"the number of a sample is 0 or more, not {self.sample}", where="Request")
-        _ = self.written  # refuses what cannot be sent
+        object.__setattr__(self, "written", canonical([dict(each) for each in self.messages], "Request.messages"))
+        object.__setattr__(self, "messages", tuple(json.loads(self.written)))
 
     @classmethod
     def of(cls, prompt: str, *, sample: int = 0, sampling: Sampling | None = None) -> Request:
         """The common case: one text by the user."""
         return cls(({"role": "user", "content": prompt},), sample, sampling)
-
-    @cached_property
-    def written(self) -> str:
-        """The messages as JSON, the same for equal messages."""
-        return canonical([dict(message) for message in self.messages], "Request.messages")
 
     def key(self, url: str, model: str, sampling: Sampling) -> bytes:
         """What an answer is kept under: a hash of all that may bear on it."""
@@ -105,8 +101,8 @@ class Answer:
     """What became of a request.
 
     `text` is None where there is no answer; `fault` then says why. `finish_reason` is the server's: "length" where the
-    text was cut at max_tokens. Tokens are the server's count, None where it gave none. `cost` was charged for it when
-    it was bought, 0 without prices; one that is `cached` was bought before, and costs nothing now.
+    text was cut at max_tokens. Tokens are the server's count, None where it gave none. `cost` was charged for the call
+    that brought it, 0 without prices; one that is `cached` was bought before, and costs nothing now.
     """
 
     text: str | None
