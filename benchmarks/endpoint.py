@@ -227,6 +227,7 @@ def overhead(calls: int, rounds: int, latency: float, concurrency: int = 16) -> 
                     spent = timed(runs[name])
                     if number >= 0:
                         took[name].append(spent)
+            loop.run(client.close())
     spent = {name: np.array(rows) * 1000 / calls for name, rows in took.items()}  # [rounds, 2]
     made: dict[str, float] = {"latency": latency, "calls": calls}
     for at, clock in enumerate(CLOCKS):

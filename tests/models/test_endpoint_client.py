@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import threading
@@ -105,12 +106,21 @@ def test_it_opens_again_after_closing(server) -> None:
     made.close()
     assert made.complete([Request.of("once more")])[0].text == "once more (0)"
     made.close()
-    assert not [thread for thread in threading.enumerate() if thread.name == "heedful endpoint" and settled(thread)]
+    assert "heedful endpoint" not in {thread.name for thread in threading.enumerate()}
 
 
-def settled(thread: threading.Thread) -> bool:
-    thread.join(2.0)
-    return thread.is_alive()
+def test_one_that_is_forgotten_ends_its_thread_and_its_connections(server, caplog) -> None:
+    async def main() -> None:
+        made = endpoint(server)
+        await made.acomplete(ASKED[:2])
+        del made
+        gc.collect()
+        await asyncio.sleep(0.05)
+
+    asyncio.run(main())
+    gc.collect()
+    assert "heedful endpoint" not in {thread.name for thread in threading.enumerate()}
+    assert not caplog.records
 
 
 def test_a_fork_is_refused_instead_of_waiting_for_ever(server) -> None:

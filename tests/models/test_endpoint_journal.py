@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heedful.core import Budget, BudgetExceededError, InputError, UsageError
+from heedful.core import Budget, BudgetExceededError, HeedfulError, InputError, UsageError
 from heedful.models import Answer, Journal
 
 MOST = {"calls": 1.0, "tokens": 100.0, "money": 0.5}
@@ -78,6 +78,15 @@ def test_one_process_at_a_time(tmp_path) -> None:
     with Journal(tmp_path / "j"), pytest.raises(UsageError, match="open already, here or in another process"):
         Journal(tmp_path / "j")
     Journal(tmp_path / "j").close()
+
+
+def test_a_closed_journal_says_so() -> None:
+    journal = Journal()
+    journal.close()
+    for use in (lambda: journal.recall(b"k"), lambda: journal.begin(b"k", MOST), journal.spending):
+        with pytest.raises(HeedfulError, match="the journal cannot be used"):
+            use()
+    assert journal.budget.spent == NOTHING
 
 
 def test_a_torn_end_is_left_out(tmp_path) -> None:

@@ -120,6 +120,7 @@ def test_seeds_fit_the_wire_and_can_be_left_out() -> None:
         lambda: Sampling(max_tokens=0),
         lambda: Sampling(other={"seed": 3}),
         lambda: Sampling(other={"stream": True}),
+        lambda: Sampling(other={"tools": []}),
         lambda: Sampling(other={"x": {1, 2}}),
         lambda: Prices(-1, 0),
         lambda: Prices(float("nan"), 0),

@@ -16,7 +16,7 @@ from heedful.models.endpoint.requests import Answer, Prices
 
 Send = Callable[[Mapping[str, Any]], Awaitable[Reply]]
 _MALFORMED_TRIES = 2
-_GLANCE = 0.02  # seconds between looks at a budget that other calls hold
+_GLANCE = 0.05  # seconds between looks at a budget that other calls hold
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,10 +112,9 @@ class Endpoint:
 
     def close(self) -> None:
         """Close connections and end the thread; the journal stays open."""
-        self.__dict__.pop("_buyer", None)
-        if (send := self.__dict__.pop("_send", None)) is not None:
-            self._loop.run(send.close())
         self._loop.close()
+        self.__dict__.pop("_buyer", None)
+        self.__dict__.pop("_send", None)
 
     def __enter__(self) -> Self:
         return self
@@ -164,7 +163,9 @@ class Endpoint:
         key = None if self.api_key is None else os.environ.get(self.api_key)
         if self.api_key is not None and not key:
             raise UsageError("the environment variable that api_key names is not set", where="Endpoint")
-        return OpenAITransport(self.url, key, self.timeout)
+        made = OpenAITransport(self.url, key, self.timeout)
+        self._loop.closers.append(made.close)
+        return made
 
     @cached_property
     def _buyer(self) -> Buyer:

@@ -61,7 +61,7 @@ class Journal:
         self._process = os.getpid()
         self.under_way = 0  # calls begun and not settled
         self._recalled = 0
-        self._one_at_a_time = threading.RLock()
+        self._one_at_a_time = threading.Lock()
         self._file = _opened(self.path)
         with self._file:
             self._file.execute("UPDATE calls SET outcome = ? WHERE outcome = ?", (_LOST, _UNDER_WAY))
@@ -69,7 +69,7 @@ class Journal:
 
     def recall(self, key: bytes) -> Answer | None:
         """The answer recorded under a key."""
-        with self._one_at_a_time:
+        with self._turn():
             row = self._file.execute("SELECT * FROM answers WHERE key = ?", (key,)).fetchone()
             if row is None:
                 return None
@@ -81,14 +81,13 @@ class Journal:
         """Reserve a call and record it, before it is made; its number. Raises BudgetExceededError, UsageError."""
         if os.getpid() != self._process:
             raise UsageError("a journal belongs to the process that opened it, not to its forks", where=self.path)
-        with self._one_at_a_time:
-            self.budget.reserve(**amounts)
+        with self._turn():
             row = (key, _UNDER_WAY, *(amounts[unit] for unit in UNITS))
-            with self._recording():
-                sql = "INSERT INTO calls (key, outcome, metered, calls, tokens, money) VALUES (?, ?, 0, ?, ?, ?)"
-                call = self._file.execute(sql, row).lastrowid
+            sql = "INSERT INTO calls (key, outcome, metered, calls, tokens, money) VALUES (?, ?, 0, ?, ?, ?)"
+            call = self._file.execute(sql, row).lastrowid
+            self.budget.reserve(**amounts)  # where it does not fit, the row goes again
             self.under_way += 1
-            return int(call or 0)
+        return int(call or 0)
 
     def settle(
         self,
@@ -99,7 +98,7 @@ class Journal:
         answer: Answer | None = None,
     ) -> None:
         """Record what became of a call, with its answer, at once. `spent` None: not known, it stays as reserved."""
-        with self._one_at_a_time, self._recording():
+        with self._turn():
             self.under_way -= 1
             if answer is not None and answer.text is not None:
                 text = answer.text.encode("utf-8", "surrogatepass")
@@ -114,16 +113,17 @@ class Journal:
             self.budget.settle(dict(zip(UNITS, reserved, strict=True)), spent)
 
     @contextlib.contextmanager
-    def _recording(self) -> Iterator[None]:
+    def _turn(self) -> Iterator[None]:
+        """One thread's changes, all or none."""
         try:
-            with self._file:
+            with self._one_at_a_time, self._file:
                 yield
         except sqlite3.Error as error:
-            raise HeedfulError(f"the journal cannot be written ({error})", where=self.path) from error
+            raise HeedfulError(f"the journal cannot be used ({error})", where=self.path) from error
 
     def spending(self) -> Spending:
         """What calls have cost so far, those under way as reserved."""
-        with self._one_at_a_time:
+        with self._turn():
             outcomes = self._file.execute("SELECT outcome, count(*) FROM calls GROUP BY outcome ORDER BY min(id)")
             return Spending(self._charged(), self._charged("WHERE metered = 0"), dict(outcomes), self._recalled)
 

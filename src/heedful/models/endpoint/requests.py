@@ -15,6 +15,7 @@ Message = Mapping[str, Any]  # of the chat protocol: role, content, and what too
 # Changes whenever what is sent for a request, or how its answer is read, changes: answers of another version are not
 # taken from a journal.
 PROTOCOL = 1
+_NO_PLACE = "model", "messages", "stream", "n", "tools", "functions"
 _WIRE_SEEDS = 2**31  # some servers take no greater seed
 
 
@@ -23,8 +24,9 @@ class Sampling:
     """How answers are drawn. None leaves a parameter out of the request, to the server's default.
 
     `max_tokens` bounds every answer, so that a call can be reserved; newer servers want it under the name
-    `max_completion_tokens` (`limit_name`). `seeded`: each request sends its sample's number as the seed. `other` are
-    further fields of the request (JSON), such as response_format.
+    `max_completion_tokens` (`limit_name`). `seeded`: each request sends its sample's number, modulo 2^31, as the
+    seed. `other` are further fields of the request (JSON), such as response_format; answers are texts, so tools have no
+    place there.
     """
 
     max_tokens: int = 512
@@ -38,7 +40,7 @@ class Sampling:
     def __post_init__(self) -> None:
         if self.max_tokens < 1:
             raise UsageError(f"max_tokens must be 1 or more, not {self.max_tokens}", where="Sampling")
-        if taken := self.fields(0).keys() & {*self.other} | {"model", "messages", "stream", "n"} & {*self.other}:
+        if taken := {*self.other} & {*self.fields(0), *_NO_PLACE}:
             raise UsageError(f"{', '.join(sorted(taken))} cannot be given in `other`", where="Sampling")
         object.__setattr__(self, "other", json.loads(canonical(dict(self.other), "Sampling.other")))
 
