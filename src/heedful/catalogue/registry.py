@@ -54,6 +54,7 @@ _MODULES = {
     "004-068": "balpm",
     "004-069": "indifference",
     "004-070": "near_policy",
+    "004-077": "expert_ranking",
     "004-095": "verification",
     "004-110": "aggregation",
     "004-112": "latent_user",

@@ -6,6 +6,7 @@ from heedful.elicitation.designs import design_of_pairs, greedy_design, spread_o
 from heedful.elicitation.diverse import Diverse
 from heedful.elicitation.dueling import Boltzmann, DoubleThompson, UpperConfidence
 from heedful.elicitation.duels import Duels
+from heedful.elicitation.experts import ExpertRanking, rank_experts
 from heedful.elicitation.frank_wolfe import Design, frank_wolfe_design
 from heedful.elicitation.hybrid import MixturePerformance, fit_mixtures
 from heedful.elicitation.information import Histories, information_gain, one_sided_gain
@@ -44,6 +45,7 @@ __all__ = [
     "Dual",
     "Duels",
     "ExpectedInformationGain",
+    "ExpertRanking",
     "GainPerCost",
     "GaussianGains",
     "Histories",
@@ -86,6 +88,7 @@ __all__ = [
     "plan_rate",
     "policy_pairs",
     "race",
+    "rank_experts",
     "rank_questions",
     "respondents",
     "spread_of",
