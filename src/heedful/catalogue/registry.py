@@ -68,6 +68,7 @@ _MODULES = {
     "004-191": "margins",
     "004-192": "quantile",
     "004-199": "assistant",
+    "004-200": "trajectories",
 }
 
 

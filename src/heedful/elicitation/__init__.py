@@ -28,6 +28,7 @@ from heedful.elicitation.respondents import Respondent, respondents
 from heedful.elicitation.routed import GaussianGains, Routed
 from heedful.elicitation.rules import ExpectedInformationGain, Random, Uncertainty
 from heedful.elicitation.solutions import Convincing
+from heedful.elicitation.undominated import Undominated
 
 __all__ = [
     "RULES",
@@ -64,6 +65,7 @@ __all__ = [
     "Routed",
     "Standing",
     "Uncertainty",
+    "Undominated",
     "UpperConfidence",
     "Worth",
     "answer_information",

@@ -15,6 +15,7 @@ from heedful.elicitation.perturbed import Perturbed
 from heedful.elicitation.policies import Margin
 from heedful.elicitation.routed import Routed
 from heedful.elicitation.rules import ExpectedInformationGain, Random, Uncertainty
+from heedful.elicitation.undominated import Undominated
 
 RULES: Mapping[str, type[AcquisitionRule]] = {
     "information": ExpectedInformationGain,
@@ -24,6 +25,7 @@ RULES: Mapping[str, type[AcquisitionRule]] = {
     "upper confidence": UpperConfidence,
     "boltzmann": Boltzmann,
     "perturbed": Perturbed,
+    "undominated": Undominated,
     "copeland": Copeland,
     "mixed": Mixed,
     "d-optimal": DOptimal,
