@@ -255,7 +255,7 @@ def test_the_undominated_pair_is_that_of_a_search(width: float) -> None:
 
 def test_a_batch_widens_what_may_be_best_when_pairs_run_out() -> None:
     """Of a, b, c, d only b and c may be the best; a is nearer to them than d, though less is known of d."""
-    draws = np.array([[-1.0, 0.0, 0.1, -9.5], [-1.1, 0.1, 0.0, -9.0]])
+    draws = np.array([[-1.0, 0.0, 0.1, -9.5], [-1.3, 0.1, 0.0, -9.0]])
     posterior = ByHand(NAMES[:4], draws)
     asked = Undominated(6)(posterior, list(itertools.combinations(ITEMS[:4], 2)), rng=np.random.default_rng(0))
     assert asked.items[0] == (ITEMS[1], ITEMS[2])

@@ -49,6 +49,7 @@ _MODULES = {
     "004-032": "pessimism",
     "004-048": "duelling",
     "004-050": "transitivity",
+    "004-051": "walks_asked",
     "004-052": "hindsight",
     "004-062": "step_labels",
     "004-068": "balpm",

@@ -3,6 +3,7 @@
 from heedful.elicitation.copeland import Copeland, CopelandRace
 from heedful.elicitation.deciding import BestPlan, Standing, plan_best, standing, stop_reason
 from heedful.elicitation.designs import design_of_pairs, greedy_design, spread_of
+from heedful.elicitation.disagreement import Disagreement
 from heedful.elicitation.diverse import Diverse
 from heedful.elicitation.dueling import Boltzmann, DoubleThompson, UpperConfidence
 from heedful.elicitation.duels import Duels
@@ -41,6 +42,7 @@ __all__ = [
     "DOptimal",
     "Design",
     "DifferenceUncertainty",
+    "Disagreement",
     "Diverse",
     "DoubleThompson",
     "Dual",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from heedful.core import AcquisitionRule
 from heedful.elicitation.copeland import Copeland
+from heedful.elicitation.disagreement import Disagreement
 from heedful.elicitation.diverse import Diverse
 from heedful.elicitation.dueling import Boltzmann, DoubleThompson, UpperConfidence
 from heedful.elicitation.mixed import Mixed
@@ -30,6 +31,7 @@ RULES: Mapping[str, type[AcquisitionRule]] = {
     "mixed": Mixed,
     "d-optimal": DOptimal,
     "difference": DifferenceUncertainty,
+    "disagreement": Disagreement,
     "diverse": Diverse,
     "margin": Margin,
     "gain per cost": GainPerCost,

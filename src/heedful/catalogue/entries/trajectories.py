@@ -12,13 +12,13 @@ from heedful.catalogue.entry import Entry
 from heedful.catalogue.games import Drawn
 from heedful.catalogue.settings import Whole
 from heedful.catalogue.verdicts import Check
+from heedful.catalogue.walking import START, SYMBOLS, Walked, expected, slippery
 from heedful.core import AcquisitionRule, Floats, Item
 from heedful.elicitation import DifferenceUncertainty, DoubleThompson, Random, Undominated
-from heedful.models import DecisionProcess
 from heedful.preference.heads import Linear, Votes
 from heedful.worlds import GridWorld
 
-_SYMBOLS, _POLICIES, _BATCH, _ROUNDS, _STEPS, _START = 5, 30, 5, 20, 60, 0
+_POLICIES, _BATCH, _ROUNDS = 30, 5, 20
 _DRAWS, _MAPS = 128, 16
 _RULES: Mapping[str, tuple[AcquisitionRule, str]] = {
     "undominated": (Undominated(_BATCH), "the least known pair of undominated policies"),
@@ -30,9 +30,9 @@ _RULES: Mapping[str, tuple[AcquisitionRule, str]] = {
 
 def miniature(seed: int, quick: bool) -> dict[str, float]:
     rng = np.random.default_rng([4200, seed])
-    world = _world(seed)
+    world = slippery(seed)
     policies, features = _policies(world, rng)
-    wanted = rng.normal(size=_SYMBOLS)
+    wanted = rng.normal(size=SYMBOLS)
     rounds = 2 if quick else _ROUNDS
     regret = {
         name: _regret(world, policies, features, wanted, rule, rounds, np.random.default_rng([4200, seed, 1]))
@@ -43,27 +43,15 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
     return {**regret, "undominated, learnt": learnt}
 
 
-def _world(seed: int) -> GridWorld:
-    """A grid of 4 × 4 whose first cell is no goal."""
-    worlds = (
-        GridWorld(size=4, symbols=_SYMBOLS, slip=0.2, discount=0.9, seed=1000 * seed + own) for own in range(1000)
-    )
-    return next(world for world in worlds if not world.ends[_START])
-
-
 def _policies(world: GridWorld, rng: np.random.Generator) -> tuple[Whole, Floats]:
     """Policies [p, s] that are each best for some reward and do different things, and their features [p, d]."""
     process = world.process()
     found: dict[bytes, Whole] = {}
     while len(found) < _POLICIES:
-        policy = process.best(rng.normal(size=_SYMBOLS))
-        found[np.round(process.successor_features(policy)[_START], 6).tobytes()] = policy
+        policy = process.best(rng.normal(size=SYMBOLS))
+        found[np.round(process.successor_features(policy)[START], 6).tobytes()] = policy
     policies = np.array(list(found.values()))
-    return policies, _expected(process, policies)
-
-
-def _expected(process: DecisionProcess, policies: Whole) -> Floats:
-    return np.array([process.successor_features(policy)[_START] for policy in policies])
+    return policies, expected(process, policies)
 
 
 def _regret(
@@ -85,36 +73,21 @@ def _regret(
     value = features @ wanted / unit
     items = tuple(Item(system=f"policy {number}") for number in range(len(policies)))
     pool, lacking = list(combinations(items, 2)), []
-    seen = (world.transitions > 0).any(axis=1, keepdims=True) * np.ones((1, 4, 1))
-    rows, won = np.zeros((0, _SYMBOLS)), np.zeros(0)
-    drawn = rng.normal(size=(_DRAWS, _SYMBOLS))
+    walked, rows, won = Walked(world), np.zeros((0, SYMBOLS)), np.zeros(0)
+    drawn = rng.normal(size=(_DRAWS, SYMBOLS))
     for turn in range(rounds):
         if turn:
             votes = Votes.of(np.arange(0, len(rows), 2), np.arange(1, len(rows), 2), won)
             drawn = Linear(1.0, pairs=_DRAWS // 2).fit(rows, votes, rng=rng).drawn
-        maps = _maps(world, policies, seen, rng) if learnt else features[None]
+        maps = np.array([expected(walked.drawn(rng), policies) for _ in range(_MAPS)]) if learnt else features[None]
         utilities = np.einsum("kpd,kd->kp", maps[np.arange(_DRAWS) % len(maps)], drawn) / unit
         asked = rule(Drawn(items, utilities), pool, rng=rng).items
         tried = np.array([items.index(item) for pair in asked for item in pair])
-        paths = world.paths(policies[tried], _START, _STEPS, rng=rng)
-        moves = np.take_along_axis(policies[tried], paths[:, :-1], axis=1)
-        np.add.at(seen, (paths[:, :-1], moves, paths[:, 1:]), 1.0)
-        gathered = world.gathered(paths) / unit
+        gathered = walked.walk(policies[tried], rng) / unit
         gap = (gathered[::2] - gathered[1::2]) @ wanted
         rows, won = np.concatenate([rows, gathered]), np.concatenate([won, rng.random(len(asked)) < expit(gap)])
         lacking += (value.max() - value[tried]).tolist()
     return float(np.mean(lacking))
-
-
-def _maps(world: GridWorld, policies: Whole, seen: Floats, rng: np.random.Generator) -> Floats:
-    """Draws [k, p, d] of the features of policies: transitions are Dirichlet, by the counts `seen` [s, a, s]."""
-    found = []
-    for _ in range(_MAPS):
-        weight = rng.gamma(seen)
-        there = weight / weight.sum(axis=2, keepdims=True)
-        given = there @ world.flags * ~world.ends[:, None, None]
-        found.append(_expected(DecisionProcess(there, given, world.discount), policies))
-    return np.array(found)
 
 
 ENTRY = Entry(
