@@ -60,6 +60,7 @@ _MODULES = {
     "004-110": "aggregation",
     "004-112": "latent_user",
     "004-120": "uncertain",
+    "004-123": "late_answers",
     "004-133": "hybrid",
     "004-150": "open_questions",
     "004-151": "paradox",

@@ -2,6 +2,7 @@
 
 from heedful.elicitation.copeland import Copeland, CopelandRace
 from heedful.elicitation.deciding import BestPlan, Standing, plan_best, standing, stop_reason
+from heedful.elicitation.delayed import HopefulSearch, PhasedExploration
 from heedful.elicitation.designs import design_of_pairs, greedy_design, spread_of
 from heedful.elicitation.disagreement import Disagreement
 from heedful.elicitation.diverse import Diverse
@@ -52,12 +53,14 @@ __all__ = [
     "GainPerCost",
     "GaussianGains",
     "Histories",
+    "HopefulSearch",
     "Lists",
     "Margin",
     "Mixed",
     "MixturePerformance",
     "OpenQuestion",
     "Perturbed",
+    "PhasedExploration",
     "Plan",
     "Pool",
     "PromptEntropy",

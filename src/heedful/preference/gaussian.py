@@ -1,0 +1,43 @@
+"""Utilities of listed items that are jointly normal, and what an observation of them changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from heedful.core import Floats, InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussian:
+    """N(`mean` [n], `covariance` [n, n]): a Gaussian process on n items, or what is left of one."""
+
+    mean: Floats
+    covariance: Floats
+
+    @classmethod
+    def prior(cls, kernel: Floats) -> Gaussian:
+        """Mean zero and this covariance [n, n]. Raises InputError where it is not square, symmetric and finite."""
+        covariance = np.asarray(kernel, dtype=np.float64)
+        if covariance.ndim != 2 or not np.isfinite(covariance).all() or not np.allclose(covariance, covariance.T):
+            raise InputError("a kernel is symmetric and finite, of shape [n, n]", where="kernel")
+        return cls(np.zeros(len(covariance)), covariance)
+
+    @property
+    def sd(self) -> Floats:
+        """The standard deviation of each item [n]."""
+        return np.asarray(np.sqrt(np.maximum(np.diag(self.covariance), 0.0)))
+
+    def given(self, along: Floats, value: float, noise: float) -> Gaussian:
+        """After `value` was seen of `along` [n] · utilities, with Gaussian noise of this standard deviation.
+
+        m + c (value − a·m) / s and C − c cᵀ / s, with c = C a and s = a·c + noise². Raises InputError where neither the
+        noise nor the belief leaves any variance, so that the value is known already.
+        """
+        shared = self.covariance @ along
+        variance = float(along @ shared) + noise**2
+        if not variance > 0:
+            raise InputError("a value without noise or doubt is known already", where="Gaussian.given", fix="noise > 0")
+        gain = shared / variance
+        return Gaussian(self.mean + gain * (value - along @ self.mean), self.covariance - np.outer(gain, shared))
