@@ -23,6 +23,16 @@ def test_observations_one_by_one_are_the_joint_normal() -> None:
     np.testing.assert_allclose(told.sd, np.sqrt(np.diag(told.covariance)))
 
 
+def test_who_is_better_by_draws() -> None:
+    rng = np.random.default_rng(1)
+    root, mean = rng.normal(size=(3, 3)), np.array([0.0, 0.5, 0.2])
+    draws = rng.multivariate_normal(mean, root @ root.T, 40_000)
+    shares = (draws[:, :, None] > draws[:, None]).mean(axis=0)
+    found = Gaussian(mean, root @ root.T).better()
+    np.testing.assert_allclose(found, np.where(np.eye(3) == 1, 0.5, shares), atol=0.01)
+    np.testing.assert_array_equal(Gaussian(mean[:2], np.zeros((2, 2))).better(), [[0.5, 0], [1, 0.5]])
+
+
 def test_what_is_known_for_sure_is_not_observed_again() -> None:
     told = Gaussian.prior(np.eye(2)).given(np.array([1.0, 0.0]), 3.0, 0.0)
     np.testing.assert_array_equal(told.mean, [3, 0])

@@ -47,6 +47,7 @@ _MODULES = {
     "004-023": "density",
     "004-029": "plural",
     "004-032": "pessimism",
+    "004-040": "skewed",
     "004-048": "duelling",
     "004-050": "transitivity",
     "004-051": "walks_asked",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtr
 
 from heedful.core import Floats, InputError
 
@@ -28,6 +29,14 @@ class Gaussian:
     def sd(self) -> Floats:
         """The standard deviation of each item [n]."""
         return np.asarray(np.sqrt(np.maximum(np.diag(self.covariance), 0.0)))
+
+    def better(self) -> Floats:
+        """P(u_row > u_column) [n, n]; 1/2 against itself and where a difference is known to be none."""
+        variance = np.diag(self.covariance)
+        spread = np.sqrt(np.maximum(variance[:, None] + variance - 2 * self.covariance, 0.0))
+        lead = self.mean[:, None] - self.mean
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.where(lead == 0, 0.5, ndtr(lead / spread)))
 
     def given(self, along: Floats, value: float, noise: float) -> Gaussian:
         """After `value` was seen of `along` [n] · utilities, with Gaussian noise of this standard deviation.
