@@ -6,6 +6,7 @@ from heedful.elicitation.designs import design_of_pairs, greedy_design, spread_o
 from heedful.elicitation.diverse import Diverse
 from heedful.elicitation.dueling import Boltzmann, DoubleThompson, UpperConfidence
 from heedful.elicitation.duels import Duels
+from heedful.elicitation.elimination import Eliminated, Elimination
 from heedful.elicitation.frank_wolfe import Design, frank_wolfe_design
 from heedful.elicitation.hybrid import MixturePerformance, fit_mixtures
 from heedful.elicitation.information import Histories, information_gain, one_sided_gain
@@ -43,6 +44,8 @@ __all__ = [
     "DoubleThompson",
     "Dual",
     "Duels",
+    "Eliminated",
+    "Elimination",
     "ExpectedInformationGain",
     "GainPerCost",
     "GaussianGains",
