@@ -59,6 +59,7 @@ _MODULES = {
     "004-112": "latent_user",
     "004-120": "uncertain",
     "004-133": "hybrid",
+    "004-149": "eliminating",
     "004-150": "open_questions",
     "004-151": "paradox",
     "004-173": "pilaf",
