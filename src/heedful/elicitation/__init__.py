@@ -28,6 +28,7 @@ from heedful.elicitation.registry import RULES
 from heedful.elicitation.respondents import Respondent, respondents
 from heedful.elicitation.routed import GaussianGains, Routed
 from heedful.elicitation.rules import ExpectedInformationGain, Random, Uncertainty
+from heedful.elicitation.skills import SkillProfiles
 from heedful.elicitation.solutions import Convincing
 
 __all__ = [
@@ -65,6 +66,7 @@ __all__ = [
     "Random",
     "Respondent",
     "Routed",
+    "SkillProfiles",
     "Standing",
     "Uncertainty",
     "UpperConfidence",

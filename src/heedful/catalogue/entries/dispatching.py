@@ -176,8 +176,8 @@ ENTRY = Entry(
         "million weights; here it is a ridge regression on n-grams and they are counts of three characters. It is "
         "compared there with language models that were asked to choose; the nearest expert stands for them. A first "
         "draft, in which the generalist had read more and was best nearly everywhere, was dropped after a quick run on "
-        "two seeds: there was nothing to route. In the full run, the losses predicted of specialists were 0.3 to 0.7 "
-        "nats too high just where they were best: a line through the features of pure and mixed prompts bends too "
-        "little. So three in four prompts went to the generalist, and a price on it lowered the loss."
+        "two seeds: there was nothing to route. In seed 0 of the full run, the losses predicted of specialists were "
+        "0.3 to 0.7 nats too high just where they were best: a line through the features of pure and mixed prompts "
+        "bends too little. So three in four prompts went to the generalist, and a price on it lowered the loss."
     ),
 )
