@@ -3,6 +3,7 @@
 from heedful.elicitation.copeland import Copeland, CopelandRace
 from heedful.elicitation.deciding import BestPlan, Standing, plan_best, standing, stop_reason
 from heedful.elicitation.designs import design_of_pairs, greedy_design, spread_of
+from heedful.elicitation.determinantal import draw_determinantal
 from heedful.elicitation.dispatch import LossRouter, fit_losses
 from heedful.elicitation.diverse import Diverse
 from heedful.elicitation.dueling import Boltzmann, DoubleThompson, UpperConfidence
@@ -77,6 +78,7 @@ __all__ = [
     "context_pairs",
     "design_effect",
     "design_of_pairs",
+    "draw_determinantal",
     "fit_losses",
     "fit_mixtures",
     "frank_wolfe_design",
