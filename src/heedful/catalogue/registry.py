@@ -52,6 +52,7 @@ _MODULES = {
     "004-048": "duelling",
     "004-050": "transitivity",
     "004-052": "hindsight",
+    "004-056": "few_labels",
     "004-062": "step_labels",
     "004-068": "balpm",
     "004-069": "indifference",
