@@ -9,6 +9,7 @@ from heedful.elicitation.diverse import Diverse
 from heedful.elicitation.dueling import Boltzmann, DoubleThompson, UpperConfidence
 from heedful.elicitation.duels import Duels
 from heedful.elicitation.elimination import Eliminated, Elimination
+from heedful.elicitation.failures import FailureSearch
 from heedful.elicitation.frank_wolfe import Design, frank_wolfe_design
 from heedful.elicitation.hybrid import MixturePerformance, fit_mixtures
 from heedful.elicitation.information import Histories, information_gain, one_sided_gain
@@ -50,6 +51,7 @@ __all__ = [
     "Eliminated",
     "Elimination",
     "ExpectedInformationGain",
+    "FailureSearch",
     "GainPerCost",
     "GaussianGains",
     "Histories",

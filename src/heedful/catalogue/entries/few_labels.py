@@ -14,7 +14,7 @@ from scipy.stats import entropy
 
 from heedful.catalogue.entry import Entry
 from heedful.catalogue.settings import Whole
-from heedful.catalogue.verdicts import SEEDS, Check
+from heedful.catalogue.verdicts import Check
 from heedful.core import Floats, Item
 from heedful.elicitation import draw_determinantal
 from heedful.models import NgramFeatures
@@ -144,7 +144,6 @@ ENTRY = Entry(
         Check("mean, both", "mean, random", above=0.0),
     ),
     miniature=miniature,
-    seeds=SEEDS,
     beyond=(
         "The work fine-tunes a sentence encoder on the labels and is compared with large language models that have "
         "seen none; here the encoder is n-grams, chosen on all texts without labels, and likeness stands for them. "
