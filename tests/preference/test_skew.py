@@ -7,7 +7,7 @@ import pytest
 from scipy.special import ndtr
 from scipy.stats import spearmanr
 
-from heedful.core import InputError
+from heedful.core import InputError, UsageError
 from heedful.preference.gaussian import Gaussian
 from heedful.preference.skew import SkewGaussian
 
@@ -123,7 +123,17 @@ def test_many_duels_of_little_noise_stay_finite() -> None:
         assert spearmanr(belief.mean, truth).statistic > 0.95
 
 
+def test_without_duels_all_is_as_before() -> None:
+    skew = SkewGaussian.of(KERNEL, [], [], noise=1.0)
+    v = skew.sampled(3, 2, rng=np.random.default_rng(0))
+    for belief in (skew.laplace(), skew.propagated(), skew.moments(v)):
+        np.testing.assert_array_equal(belief.mean, 0)
+        np.testing.assert_array_equal(belief.covariance, KERNEL)
+
+
 def test_duels_that_are_none_are_refused() -> None:
+    with pytest.raises(UsageError, match="a sweep"):
+        SkewGaussian.of(KERNEL, [0], [1], noise=1.0).sampled(1, 0, rng=np.random.default_rng(0))
     with pytest.raises(InputError, match="of 3 items"):
         SkewGaussian.of(KERNEL, [0, 3], [1, 1], noise=1.0)
     with pytest.raises(InputError, match="no item meets itself"):

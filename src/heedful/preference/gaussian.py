@@ -19,10 +19,14 @@ class Gaussian:
 
     @classmethod
     def prior(cls, kernel: Floats) -> Gaussian:
-        """Mean zero and this covariance [n, n]. Raises InputError where it is not square, symmetric and finite."""
+        """Mean zero and this covariance [n, n]. Raises InputError where it is none."""
         covariance = np.asarray(kernel, dtype=np.float64)
         if covariance.ndim != 2 or not np.isfinite(covariance).all() or not np.allclose(covariance, covariance.T):
             raise InputError("a kernel is symmetric and finite, of shape [n, n]", where="kernel")
+        values = np.linalg.eigvalsh(covariance)
+        if values[0] < -1e-8 * max(values[-1], 0.0):
+            what = f"a covariance has no eigenvalue below 0, and this has {values[0]:.3g}"
+            raise InputError(what, where="kernel", fix="take a kernel that is positive semi-definite")
         return cls(np.zeros(len(covariance)), covariance)
 
     @property

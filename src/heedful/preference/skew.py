@@ -13,10 +13,9 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import linalg
 from scipy.special import log_ndtr, ndtri_exp
 
-from heedful.core import Floats, InputError
+from heedful.core import FitError, Floats, InputError, UsageError
 from heedful.preference.backtracking import along, backtracked
 from heedful.preference.gaussian import Gaussian
 from heedful.preference.observations import Indices
@@ -59,7 +58,7 @@ class SkewGaussian:
     @cached_property
     def _precision(self) -> Floats:
         """Of v beforehand [m, m]."""
-        return np.asarray(linalg.inv(self._differences + self.noise**2 * np.eye(len(self.winner))))
+        return np.asarray(np.linalg.inv(self._differences + self.noise**2 * np.eye(len(self.winner))))
 
     def sampled(self, chains: int, sweeps: int, *, rng: np.random.Generator) -> Floats:
         """Draws of v [chains, m], one of each chain after so many sweeps, which draw each v_i given the others (Gibbs).
@@ -68,6 +67,8 @@ class SkewGaussian:
         the noise's width to move in, and it takes of the order of (sd / noise)² sweeps until a chain has forgotten its
         start: 60 noiseless duels of 12 items with noise 0.02 had not after 3,000.
         """
+        if chains < 1 or sweeps < 1:
+            raise UsageError(f"a chain and a sweep or more are needed, not {chains}, {sweeps}", where="SkewGaussian")
         precision, m = self._precision, len(self.winner)
         sd = 1 / np.sqrt(np.diag(precision))
         v = np.abs(rng.normal(size=(chains, m))) * np.sqrt(np.diag(self._differences) + self.noise**2)
@@ -104,14 +105,14 @@ class SkewGaussian:
     def laplace(self) -> Gaussian:
         """The normal at the mode of the utilities, by Newton's method."""
         weight, curvature = self._mode()
-        shrunk = self._shared @ linalg.inv(np.diag(1 / curvature) + self._differences)
+        shrunk = self._shared @ np.linalg.inv(np.diag(1 / curvature) + self._differences)
         return Gaussian(self._shared @ weight, self.prior.covariance - shrunk @ self._shared.T)
 
     def propagated(self) -> Gaussian:
         """The normal of expectation propagation: each v_i > 0 in turn is replaced by a normal factor that gives v_i the
         same mean and variance (Minka 2001). With one duel its moments are exact."""
         m = len(self.winner)
-        before = linalg.inv(self._precision)
+        before = np.linalg.inv(self._precision)
         precision, shift, mean, covariance = np.zeros(m), np.zeros(m), np.zeros(m), before
         for _ in range(_SWEEPS):
             last = mean
@@ -128,6 +129,8 @@ class SkewGaussian:
                 mean = covariance @ shift
             if np.abs(mean - last).max(initial=0.0) < _TOLERANCE:
                 break
+        else:
+            raise FitError(f"expectation propagation did not settle in {_SWEEPS} sweeps", fix="use draws")
         weights = self._shared @ self._precision
         return Gaussian(weights @ mean, self.prior.covariance - weights @ (before - covariance) @ weights.T)
 
@@ -146,14 +149,14 @@ class SkewGaussian:
             z = difference / self.noise
             ratio = _hazard(z)
             slope, curvature = ratio / self.noise, np.maximum(ratio * (z + ratio), 1e-12) / self.noise**2
-            target = linalg.solve(np.eye(len(z)) + curvature[:, None] * prior, curvature * difference + slope)
+            target = np.linalg.solve(np.eye(len(z)) + curvature[:, None] * prior, curvature * difference + slope)
             step = target - weight
             rise = float((prior @ (slope - weight)) @ step)
             found = backtracked(along(height, weight, step), value, rise)
             if rise < _TOLERANCE or found is None:
-                break
+                return weight, curvature
             value, weight = found
-        return weight, curvature
+        raise FitError(f"no mode was found in {_STEPS} steps of Newton's method", fix="use draws")
 
 
 def _hazard(z: Floats) -> Floats:

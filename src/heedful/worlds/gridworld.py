@@ -93,7 +93,7 @@ class GridWorld:
         for _ in range(length):
             edge = edges[cells[-1], policies[rows, cells[-1]]]
             # Rounding may leave the last edge below one.
-            cells.append(np.argmax(edge >= np.minimum(rng.random((len(policies), 1)), edge[:, -1:]), axis=1))
+            cells.append(np.argmax(edge > rng.random((len(policies), 1)) * edge[:, -1:], axis=1))
         return np.stack(cells, axis=1)
 
     def gathered(self, paths: NDArray[np.intp]) -> Floats:
