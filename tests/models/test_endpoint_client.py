@@ -236,6 +236,26 @@ def test_an_interrupt_ends_the_calls_and_leaves_them_charged() -> None:
         assert made.spending().reserved["calls"] == 12
 
 
+def test_closing_gives_up_the_calls_of_other_threads() -> None:
+    with ChatServer(echo, latency=2.0) as server:
+        made, ended = endpoint(server), []
+
+        def ask() -> None:
+            try:
+                made.complete(ASKED)
+            except BaseException as error:
+                ended.append(type(error).__name__)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        while server.under_way < 12:
+            time.sleep(0.01)
+        made.close()
+        thread.join(5.0)
+        assert ended == ["CancelledError"]
+        assert made.spending().outcomes == {"given up": 12}
+
+
 def test_more_at_once_than_the_server_takes() -> None:
     with ChatServer(echo, latency=0.02, most=3) as server, endpoint(server, concurrency=12, backoff=0.05) as made:
         answers = made.complete([Request.of(f"question {number}") for number in range(90)])

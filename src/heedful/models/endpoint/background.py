@@ -52,7 +52,7 @@ class BackgroundLoop:
             raise
 
     def close(self) -> None:
-        """End the thread, if it runs; it must be idle."""
+        """End the thread, if it runs. What it still does is cancelled."""
         with self._one_at_a_time:
             loop, thread, closers = self._loop, self._thread, self.closers
             self._loop, self._thread, self.closers = None, None, []
@@ -69,5 +69,9 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 
 
 async def _end(loop: asyncio.AbstractEventLoop, closers: Sequence[Closer]) -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
     await asyncio.gather(*(closer() for closer in closers), return_exceptions=True)
     loop.stop()

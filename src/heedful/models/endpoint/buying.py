@@ -88,8 +88,8 @@ class Buyer:
             try:
                 reply = await self.send(order.body)
                 reading = read_reply(reply)
-                answer = self._answer(reading, reserved)
-                outcome, spent = reading.outcome, self._spent(reading, reserved)
+                outcome, spent = reading.outcome, self._spent(reading)
+                answer = _answer(reading, (spent or reserved)["money"])
             except EndpointError:
                 outcome, spent = "refused", dict.fromkeys(UNITS, 0.0)
                 raise
@@ -127,18 +127,12 @@ class Buyer:
         money = self.prices.of(tokens_in, tokens_out) if self.prices else 0.0
         return {"calls": 1.0, "tokens": float(tokens_in + tokens_out), "money": money}
 
-    def _spent(self, reading: Reading, reserved: Mapping[str, float]) -> dict[str, float] | None:
+    def _spent(self, reading: Reading) -> dict[str, float] | None:
         if reading.fate == "refused":
             return dict.fromkeys(UNITS, 0.0)
         if reading.tokens_in is None or reading.tokens_out is None:
             return None
         return self._amounts(reading.tokens_in, reading.tokens_out)
-
-    def _answer(self, reading: Reading, reserved: Mapping[str, float]) -> Answer:
-        spent = self._spent(reading, reserved)
-        cost = (reserved if spent is None else spent)["money"]
-        counts = reading.tokens_in, reading.tokens_out
-        return Answer(reading.text, *counts, cost, reading.finish_reason, fault=reading.fault)
 
     def _check(self, reserved: Mapping[str, float], spent: Mapping[str, float] | None) -> None:
         """Caps hold only while no call costs more than was reserved for it."""
@@ -149,3 +143,8 @@ class Buyer:
                 f"a call cost {spent[unit]:g} {unit}, more than the {reserved[unit]:g} reserved: caps cannot hold",
                 fix="raise the endpoint's hidden_tokens (the answer is recorded)",
             )
+
+
+def _answer(reading: Reading, cost: float) -> Answer:
+    counts = reading.tokens_in, reading.tokens_out
+    return Answer(reading.text, *counts, cost, reading.finish_reason, fault=reading.fault)

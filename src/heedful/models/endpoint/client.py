@@ -111,7 +111,7 @@ class Endpoint:
         return self.journal.spending()
 
     def close(self) -> None:
-        """Close connections and end the thread; the journal stays open."""
+        """Close connections and end the thread; calls under way are given up. The journal stays open."""
         self._loop.close()
         self.__dict__.pop("_buyer", None)
         self.__dict__.pop("_send", None)

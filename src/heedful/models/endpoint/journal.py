@@ -3,7 +3,7 @@
 SQLite with a write-ahead log: each change is there whole or not at all once its commit returned, so a killed process
 loses nothing that it had recorded, and a torn end is found by its checksum and left out. Lines of JSON would need all
 of that written again, and be read whole at each start. Commits are not forced to the disk: the machine losing power may
-lose the last of them, never the file.
+lose the last of them, and what they cost, never the file.
 """
 
 from __future__ import annotations
