@@ -122,7 +122,9 @@ def test_other_files_are_left_alone(tmp_path) -> None:
     with sqlite3.connect(other) as file:
         file.execute("CREATE TABLE mine (a)")
     file.close()
+    before = other.read_bytes()
     with pytest.raises(InputError, match="no journal"):
         Journal(other)
+    assert other.read_bytes() == before
     with pytest.raises(UsageError, match="cannot be opened"):
         Journal(tmp_path / "nowhere" / "j")

@@ -148,15 +148,16 @@ def _opened(path: str) -> sqlite3.Connection:
     file = None
     try:
         file = sqlite3.connect(path, timeout=0, check_same_thread=False)
-        # Exclusive before the first read: the lock is then taken at once, and the log needs no shared memory.
-        file.executescript("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
-        file.executescript("BEGIN EXCLUSIVE; COMMIT;")
+        # Exclusive before the first read: the lock is then kept from it on, and the log needs no shared memory.
+        file.executescript("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT;")
         known = [file.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
-        if known == [0, 0] and not file.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        new = known == [0, 0] and not file.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if not new and known != [_APPLICATION, _VERSION]:
+            raise sqlite3.DatabaseError(f"its marks are {known}")
+        file.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
+        if new:
             marks = f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {_VERSION};"
             file.executescript(f"BEGIN; {_SCHEMA} {marks} COMMIT;")
-        elif known != [_APPLICATION, _VERSION]:
-            raise sqlite3.DatabaseError(f"marks {known}")
         return file
     except sqlite3.OperationalError as error:
         if file is not None:
