@@ -1,4 +1,4 @@
-"""What is improved and what judges: encoders of items, and base distributions small enough to list."""
+"""What is improved and what judges: encoders of items, models that write token by token, bases small enough to list."""
 
 from heedful.models.decisions import DecisionProcess
 from heedful.models.defaults import default_encoder
@@ -9,10 +9,13 @@ from heedful.models.sentences import SentenceEncoder
 from heedful.models.stepwise import StepModel
 from heedful.models.style import StyleFeatures
 from heedful.models.tables import END, SequenceTable, TableModel
+from heedful.models.token_models import WAIT, Continuations, TokenModel, Tokens, complete, drawn
 
 __all__ = [
     "END",
+    "WAIT",
     "Blocked",
+    "Continuations",
     "DecisionProcess",
     "Encoder",
     "LogLinearSteps",
@@ -25,8 +28,12 @@ __all__ = [
     "StepModel",
     "StyleFeatures",
     "TableModel",
+    "TokenModel",
+    "Tokens",
     "blocks_of",
+    "complete",
     "default_encoder",
+    "drawn",
     "load_encoder",
     "standardised",
 ]
