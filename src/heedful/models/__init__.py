@@ -1,8 +1,10 @@
 """What is improved and what judges: encoders of items, models that write token by token, bases small enough to list."""
 
 from heedful.models.decisions import DecisionProcess
+from heedful.models.decoding import Decoding
 from heedful.models.defaults import default_encoder
 from heedful.models.encoders import Blocked, Encoder, Stacked, Standardised, blocks_of, load_encoder, standardised
+from heedful.models.local import LocalModel
 from heedful.models.log_linear import LogLinearSteps, StepChoices
 from heedful.models.ngrams import NgramFeatures
 from heedful.models.sentences import SentenceEncoder
@@ -17,7 +19,9 @@ __all__ = [
     "Blocked",
     "Continuations",
     "DecisionProcess",
+    "Decoding",
     "Encoder",
+    "LocalModel",
     "LogLinearSteps",
     "NgramFeatures",
     "SentenceEncoder",

@@ -19,6 +19,9 @@ class TokenModelContract(BaseContract):
     tolerance = 1e-12
     """How far (nats) the same number may be from itself in another batch."""
 
+    waits = True
+    """Whether rows can wait for others; a model whose rows cannot refuses it."""
+
     def contexts(self) -> Sequence[Parts]:
         """Two contexts or more; those of different lengths try most."""
         return (self.context(), self.context())
@@ -62,7 +65,9 @@ class TokenModelContract(BaseContract):
         state = self._begun()
         for step in range(min(made.max_tokens, 6)):
             tokens = drawn(state.logprobs, rng)
-            state.append(np.where(rng.random(len(state)) < 0.3, WAIT, tokens))
+            if self.waits:
+                tokens = np.where(rng.random(len(state)) < 0.3, WAIT, tokens)
+            state.append(tokens)
             if step % 2:
                 before = self._told(state)
                 rows = rng.integers(len(state), size=len(state))

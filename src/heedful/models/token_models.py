@@ -61,7 +61,8 @@ class Continuations(Protocol):
     def append(self, tokens: Tokens) -> None:
         """Write one token [rows] on each row, in place, but on rows given `WAIT`.
 
-        Raises UsageError where a token is unknown, or a finished row gets anything but the end or `WAIT`.
+        Raises UsageError where a token is unknown, a finished row gets anything but the end or `WAIT`, or another gets
+        `WAIT` from a model that cannot wait (networks with sliding windows or recurrent layers).
         """
         ...
 
@@ -115,7 +116,9 @@ def drawn(logprobs: Floats, rng: np.random.Generator) -> Tokens:
             where=f"logprobs[{row}]",
             fix="a row needs a token that may follow, and no NaN",
         )
-    below = np.cumsum(np.exp(logprobs - top), axis=1)
+    below = logprobs - top
+    np.exp(below, out=below)
+    np.cumsum(below, axis=1, out=below)
     total = below[:, -1]
     # Rounding must not reach the total: the token found is then always one of positive probability.
     sought = np.minimum(rng.random(len(total)) * total, np.nextafter(total, 0.0))
