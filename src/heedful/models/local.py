@@ -117,8 +117,7 @@ class LocalModel:
 
     def token_logprobs(self, items: Sequence[Item]) -> tuple[Floats, ...]:
         """Log-probability of each token of each output, in the order and number of `encode`."""
-        prompts = [self._prompt(item.context)[1] for item in items]
-        return scored(self, prompts, self.encode(items), self.batch_size)
+        return scored(self, [numbers for _, numbers in self._prompts(items)], self.encode(items), self.batch_size)
 
     def encode(self, items: Sequence[Item]) -> tuple[Tokens, ...]:
         """Numbers of each output's tokens, its end included but at `max_tokens`.
@@ -142,7 +141,11 @@ class LocalModel:
         return tuple(Item(own, text_parts(text, "system"), system) for own, text in zip(contexts, texts, strict=True))
 
     def _encoded(self, items: Sequence[Item]) -> list[tuple[int, ...] | None]:
-        return self.loaded.answers([self._prompt(item.context) for item in items], output_texts(items))
+        return self.loaded.answers(self._prompts(items), output_texts(items))
+
+    def _prompts(self, items: Sequence[Item]) -> list[tuple[str, tuple[int, ...]]]:
+        known = {context: self._prompt(context) for context in {item.context for item in items}}
+        return [known[item.context] for item in items]
 
     def _prompt(self, context: Parts) -> tuple[str, tuple[int, ...]]:
         """Text and tokens of a context. Raises InputError where an output might not fit behind it."""

@@ -82,11 +82,10 @@ class LoadedModel:
 
     def texts(self, tokens: Sequence[Sequence[int]]) -> list[str]:
         """The text that each row of tokens reads as in the middle of a text."""
-        if not tokens:
-            return []
-        lead = list(self._anchor)
-        whole = self.tokenizer.batch_decode([lead + list(own) for own in tokens], **_AS_WRITTEN)
-        return [text[len(self.tokenizer.decode(lead, **_AS_WRITTEN)) :] for text in whole]
+        lead, *whole = self.tokenizer.batch_decode(
+            [self._anchor, *((*self._anchor, *own) for own in tokens)], **_AS_WRITTEN
+        )
+        return [text[len(lead) :] for text in whole]
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
@@ -134,7 +133,7 @@ class LoadedModel:
         if not texts:
             return []
         made = self.tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True)
-        return [_encoded(*own) for own in zip(texts, made["input_ids"], made["offset_mapping"], strict=True)]
+        return [_with_gaps(*own) for own in zip(texts, made["input_ids"], made["offset_mapping"], strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +145,7 @@ class _Encoded:
     dropped: str
 
 
-def _encoded(text: str, numbers: Sequence[int], spans: Sequence[tuple[int, int]]) -> _Encoded:
+def _with_gaps(text: str, numbers: Sequence[int], spans: Sequence[tuple[int, int]]) -> _Encoded:
     ends = [0, *(stop for _, stop in spans)]
     starts = [*(start for start, _ in spans), len(text)]
     gaps = (text[end:start].strip() for end, start in zip(ends, starts, strict=True))
