@@ -283,7 +283,7 @@ def test_what_cannot_be_written_has_probability_zero_and_what_cannot_be_read_is_
             model.encode([Item.of("rain", "suns and rain")])
     with pytest.raises(InputError, match="no token for 'Q'"):
         LocalModel(folder("llama", letters=True), max_tokens=8, device="cpu").begin([Item.of("rain Q").context])
-    with pytest.raises(InputError, match="part of the kind 'media'"):
+    with pytest.raises(InputError, match="of the kind 'media' cannot be read"):
         model.begin([(Part("", kind="media", uri="a.png"),)])
 
 

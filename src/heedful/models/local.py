@@ -12,8 +12,9 @@ import numpy as np
 
 from heedful.core import Floats, InputError, Item, Parts, UsageError
 from heedful.core.items import text_parts
+from heedful.models.chat import Template
 from heedful.models.decoding import Decoding
-from heedful.models.local_folder import LoadedModel, Template, check_folder, load
+from heedful.models.local_folder import LoadedModel, check_folder, load
 from heedful.models.local_scoring import scored
 from heedful.models.local_state import LocalContinuations
 from heedful.models.reading import Reading
@@ -117,8 +118,7 @@ class LocalModel:
 
     def token_logprobs(self, items: Sequence[Item]) -> tuple[Floats, ...]:
         """Log-probability of each token of each output, in the order and number of `encode`."""
-        prompts = [self._prompt(item.context)[1] for item in items]
-        return scored(self, prompts, self.encode(items), self.batch_size)
+        return scored(self, [numbers for _, numbers in self.prompts(items)], self.encode(items), self.batch_size)
 
     def encode(self, items: Sequence[Item]) -> tuple[Tokens, ...]:
         """Numbers of each output's tokens, its end included but at `max_tokens`.
@@ -134,6 +134,11 @@ class LocalModel:
             encoded.append(np.array(own if len(own) == self.max_tokens else (*own, self.end), dtype=np.intp))
         return tuple(encoded)
 
+    def prompts(self, items: Sequence[Item]) -> list[tuple[str, tuple[int, ...]]]:
+        """Text and tokens that the context of each item becomes. Raises InputError where one is too long."""
+        known = {context: self._prompt(context) for context in {item.context for item in items}}
+        return [known[item.context] for item in items]
+
     def write(self, contexts: Sequence[Parts], tokens: Sequence[Tokens]) -> tuple[Item, ...]:
         """Outputs of these tokens, up to an end."""
         ended = [own[:-1] if len(own) and own[-1] == self.end else own for own in tokens]
@@ -142,7 +147,7 @@ class LocalModel:
         return tuple(Item(own, text_parts(text, "system"), system) for own, text in zip(contexts, texts, strict=True))
 
     def _encoded(self, items: Sequence[Item]) -> list[tuple[int, ...] | None]:
-        return self.loaded.answers([self._prompt(item.context) for item in items], output_texts(items))
+        return self.loaded.answers(self.prompts(items), output_texts(items))
 
     def _prompt(self, context: Parts) -> tuple[str, tuple[int, ...]]:
         """Text and tokens of a context. Raises InputError where an output might not fit behind it."""

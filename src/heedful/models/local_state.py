@@ -55,6 +55,7 @@ class LocalContinuations:
             self._law[self.finished, self.model.end] = 0.0
             if self.ahead is not None:
                 self._law[~self.finished] = self.ahead.cpu().numpy()
+            self._law.flags.writeable = False
         return self._law
 
     def append(self, tokens: Tokens) -> None:
