@@ -1,5 +1,6 @@
 """Reaching a target by sampling: nothing changes, every answer is paid for."""
 
+from heedful.sampling.batches import one_each
 from heedful.sampling.best_of_n import BestOfN, BestOfNLaw, best_of_n_kl_bound, best_of_n_law
 from heedful.sampling.enumeration import Exact, exact
 from heedful.sampling.guides import Guide, Guiding, TokenGuide, ValueGuide
@@ -30,6 +31,7 @@ __all__ = [
     "exact",
     "expected_costs",
     "minimum_bayes_risk",
+    "one_each",
     "pick",
     "voted",
 ]

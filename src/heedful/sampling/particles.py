@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from heedful.core import Budget, Estimate, Floats, Honesty, Parts, Potential, Samples, UsageError
-from heedful.sampling.batches import refuse_no_contexts
+from heedful.models import TokenModel
+from heedful.sampling.batches import joined, portions, refuse_no_contexts
 from heedful.sampling.guides import Guide
 from heedful.sampling.resampling import RESAMPLING, Resampling, effective_size
 from heedful.sampling.scoring import Scoring
 from heedful.sampling.twists import Twist
-from heedful.sampling.writing import Writing, token_base
+from heedful.sampling.writing import Writing, refuse_beyond, token_base, writing_plan
 from heedful.target import Target
 
 
@@ -62,19 +63,31 @@ class Particles:
     def __call__(
         self, target: Target, contexts: Sequence[Parts], *, budget: Budget, rng: np.random.Generator
     ) -> Samples:
-        """Raises BudgetExceededError before anything is written, UsageError where the base is no token model."""
+        """Raises BudgetExceededError before anything is written (what reading the contexts takes is known when they are
+        read), UsageError where the base is no token model."""
         refuse_no_contexts(contexts)
         base, twist = token_base(target, "Particles"), self._twist(target)
-        rows = [context for context in contexts for _ in range(self.n)]
-        writing = Writing.begun(base, rows, self.guides, budget)
-        swarm = _Swarm(Scoring(target), twist, self.n, writing)
+        refuse_beyond(budget, self.plan(base, contexts))
+        pieces = []
+        for portion in portions(base, contexts, self.n):
+            rows = [context for context in portion for _ in range(self.n)]
+            swarm = _Swarm(Scoring(target), twist, self.n, Writing.begun(base, rows, self.guides, budget))
+            self._run(swarm, rng)
+            pieces.append(swarm.samples(budget))
+        return joined(pieces)
+
+    def plan(self, base: TokenModel, contexts: Sequence[Parts]) -> dict[str, float]:
+        """The most that writing can cost; reading the contexts comes on top, each different one once."""
+        return writing_plan(base, self.n * len(contexts))
+
+    def _run(self, swarm: _Swarm, rng: np.random.Generator) -> None:
+        writing = swarm.writing
         while not writing.state.finished.all():
             for _ in range(self.every):
                 swarm.log_weight += writing.write(rng)
             swarm.weigh()
-            if twist is not None:
+            if swarm.twist is not None:
                 swarm.resample(self._chosen, rng)
-        return swarm.samples(budget)
 
     def _twist(self, target: Target) -> Twist | None:
         found = Twist.of(target.expression if self.twist is None else self.twist)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from heedful.core import Budget, Floats, Parts, UsageError
-from heedful.models import Continuations, TokenModel, drawn
+from heedful.core import Base, Budget, Floats, InputError, Item, Parts, UsageError
+from heedful.models import Continuations, TokenModel, complete, drawn
+from heedful.sampling.batches import portions
 from heedful.sampling.guides import Guide, Guiding
 from heedful.target import Target
 
@@ -26,6 +28,17 @@ def token_base(target: Target, engine: str) -> TokenModel:
     return target.base
 
 
+def writing_plan(base: TokenModel, rows: int) -> dict[str, float]:
+    """The most that so many outputs can cost to write, their contexts not counted."""
+    return {"samples": float(rows), "tokens": float(rows * base.max_tokens)}
+
+
+def refuse_beyond(budget: Budget, plan: dict[str, float]) -> None:
+    """Raises BudgetExceededError where a plan does not fit; reserves nothing."""
+    budget.reserve(**plan)
+    budget.release(**plan)
+
+
 @dataclass(slots=True, eq=False)
 class Writing:
     """Outputs being written, one a row, with the guides beside them."""
@@ -37,11 +50,11 @@ class Writing:
     @classmethod
     def begun(cls, base: TokenModel, contexts: Sequence[Parts], guides: Sequence[Guide], budget: Budget) -> Writing:
         """Empty outputs. The most tokens they can take are reserved before any is written."""
-        most = float(base.max_tokens * len(contexts))
-        budget.reserve(samples=float(len(contexts)), tokens=most)
+        plan = writing_plan(base, len(contexts))
+        budget.reserve(**plan)
         state = base.begin(contexts)
         budget.reserve(tokens=float(state.positions))
-        return cls(state, tuple(guide.begin(base, contexts) for guide in guides), most + state.positions)
+        return cls(state, tuple(guide.begin(base, contexts) for guide in guides), plan["tokens"] + state.positions)
 
     def settle(self, budget: Budget) -> dict[str, float]:
         """What was spent, the rest of what was reserved given back."""
@@ -80,3 +93,36 @@ class Writing:
         self.state.append(tokens)
         for guide in self.guides:
             guide.append(tokens)
+
+
+def base_draws(
+    base: Base, contexts: Sequence[Parts], n: int, budget: Budget, rng: np.random.Generator
+) -> tuple[list[Item], dict[str, float]]:
+    """n draws from the base for each context, in order, and their cost, reserved before they are drawn.
+
+    A base that writes token by token writes many outputs at once, and its tokens are counted. Raises InputError where a
+    base gives another number of samples than it was asked for.
+    """
+    total = n * len(contexts)
+    if isinstance(base, TokenModel):
+        return _written(base, contexts, n, budget, rng)
+    cost = {"samples": float(total)}
+    budget.reserve(**cost)
+    drawn = [item for context in contexts for item in base.sample(context, n, rng=rng)]
+    if len(drawn) != total:
+        raise InputError(f"the base gave {len(drawn)} samples, not the {total} asked for", where="base.sample")
+    return drawn, cost
+
+
+def _written(
+    base: TokenModel, contexts: Sequence[Parts], n: int, budget: Budget, rng: np.random.Generator
+) -> tuple[list[Item], dict[str, float]]:
+    refuse_beyond(budget, writing_plan(base, n * len(contexts)))
+    cost: Counter[str] = Counter()
+    drawn: list[Item] = []
+    for portion in portions(base, contexts, n):
+        writing = Writing.begun(base, [context for context in portion for _ in range(n)], (), budget)
+        complete(writing.state, rng)
+        drawn += writing.state.items()
+        cost.update(writing.settle(budget))
+    return drawn, dict(cost)
