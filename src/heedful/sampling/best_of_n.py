@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from heedful.core import Bound, Budget, Floats, Honesty, Item, Parts, Samples, UsageError
+from heedful.core import Base, Bound, Budget, Floats, Honesty, Item, Parts, Samples, UsageError
 from heedful.evidence import lowered
+from heedful.models import TokenModel
 from heedful.sampling.batches import refuse_no_contexts, selected
 from heedful.sampling.writing import base_draws
 from heedful.target import Target, support
@@ -72,6 +73,12 @@ class BestOfN:
             cost={**cost, "scores": total},
             kl=(bound,) * len(contexts),
         )
+
+    def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
+        """The most it can cost; of a base that writes token by token, reading the contexts comes on top."""
+        total = float(self.n * len(contexts))
+        tokens = {"tokens": total * base.max_tokens} if isinstance(base, TokenModel) else {}
+        return {"samples": total, "scores": total, **tokens}
 
     def _choose(self, value: Floats, rng: np.random.Generator) -> NDArray[np.intp]:
         """A column of each row of value [c, n]."""
