@@ -34,7 +34,7 @@ def sample(
 ) -> None:
     """Draw answers from a model, tilted by what people want."""
     from heedful.cli import text
-    from heedful.cli.printing import show
+    from heedful.cli.printing import printed
     from heedful.loops import Sampling, evidence_of, planned_cost
     from heedful.loops import sample as draw
     from heedful.models import Decoding, LocalModel
@@ -43,13 +43,14 @@ def sample(
     base = LocalModel(model, max_tokens=max_tokens, decoding=Decoding(temperature=temperature))
     if plan:
         cost = planned_cost(base, contexts, how)
-        return show(as_json, {"plan": cost}, lambda: text.cost("At most", cost))
+        printed(as_json, {"plan": cost}, lambda: text.cost("At most", cost))
+        return
     if out is not None:
         _refuse_place(out, [prompts, *evidence])
     result = draw(base, contexts, evidence_of(evidence), how)
     if out is not None:
         _write(result["samples"], Path(out))
-    return show(as_json, result, lambda: text.sampled(result, out))
+    printed(as_json, result, lambda: text.sampled(result, out))
 
 
 def _contexts(prompt: list[str], prompts: str | None) -> tuple[Any, ...]:

@@ -94,7 +94,7 @@ def evidence_of(folders: Sequence[str]) -> Expression:
     """
     if not folders:
         raise UsageError("there is no evidence", where="evidence", fix="give a posterior: heedful fit ... --out FOLDER")
-    total = [strength * _of_texts(folder) for folder, strength in map(_strength, folders)]
+    total: list[Expression] = [strength * _of_texts(folder) for folder, strength in map(_strength, folders)]
     return sum(total[1:], start=total[0])
 
 

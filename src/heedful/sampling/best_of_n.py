@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from heedful.core import Base, Bound, Budget, Floats, Honesty, Item, Parts, Samples, UsageError
 from heedful.evidence import lowered
-from heedful.models import TokenModel
 from heedful.sampling.batches import refuse_no_contexts, selected
-from heedful.sampling.writing import base_draws
+from heedful.sampling.writing import base_draws, writing_plan
 from heedful.target import Target, support
 
 
@@ -76,9 +75,8 @@ class BestOfN:
 
     def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
         """The most it can cost; of a base that writes token by token, reading the contexts comes on top."""
-        total = float(self.n * len(contexts))
-        tokens = {"tokens": total * base.max_tokens} if isinstance(base, TokenModel) else {}
-        return {"samples": total, "scores": total, **tokens}
+        total = self.n * len(contexts)
+        return {**writing_plan(base, total), "scores": float(total)}
 
     def _choose(self, value: Floats, rng: np.random.Generator) -> NDArray[np.intp]:
         """A column of each row of value [c, n]."""

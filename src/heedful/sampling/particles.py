@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from heedful.core import Budget, Estimate, Floats, Honesty, Parts, Potential, Samples, UsageError
-from heedful.models import TokenModel
+from heedful.core import Base, Budget, Estimate, Floats, Honesty, Parts, Potential, Samples, UsageError
 from heedful.sampling.batches import joined, portions, refuse_no_contexts
 from heedful.sampling.guides import Guide
 from heedful.sampling.resampling import RESAMPLING, Resampling, effective_size
@@ -76,7 +75,7 @@ class Particles:
             pieces.append(swarm.samples(budget))
         return joined(pieces)
 
-    def plan(self, base: TokenModel, contexts: Sequence[Parts]) -> dict[str, float]:
+    def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
         """The most that writing can cost; reading the contexts comes on top, each different one once."""
         return writing_plan(base, self.n * len(contexts))
 

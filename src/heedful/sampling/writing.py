@@ -28,9 +28,10 @@ def token_base(target: Target, engine: str) -> TokenModel:
     return target.base
 
 
-def writing_plan(base: TokenModel, rows: int) -> dict[str, float]:
-    """The most that so many outputs can cost to write, their contexts not counted."""
-    return {"samples": float(rows), "tokens": float(rows * base.max_tokens)}
+def writing_plan(base: Base, rows: int) -> dict[str, float]:
+    """The most that so many outputs can cost to write, their contexts not counted; tokens where the base has such."""
+    tokens = {"tokens": float(rows * base.max_tokens)} if isinstance(base, TokenModel) else {}
+    return {"samples": float(rows), **tokens}
 
 
 def refuse_beyond(budget: Budget, plan: dict[str, float]) -> None:
