@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
-from test_cli import invoke
 
 from heedful.core import Item
 from heedful.feedback import Candidate, Record, Table, Value
 from heedful.loops import Sampling, evidence_of, sample
 from heedful.models import LocalModel, StyleFeatures
 from heedful.preference import fit, load
+
+from .test_cli import invoke
 
 pytest.importorskip("transformers")
 
