@@ -77,8 +77,10 @@ class TestSlidingWindow(OfNetwork):
 
     def test_rows_that_would_wait_are_refused(self):
         state = self.make().begin(self.contexts())
+        told = self._told(state)
         with pytest.raises(UsageError, match="cannot wait"):
             state.append(np.array([20, WAIT]))
+        self._same(told, self._told(state))
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -329,7 +331,7 @@ def test_a_prompt_beyond_the_window_is_refused_before_it_is_read(folder):
 
 
 def test_arguments_that_mean_nothing_are_refused(folder):
-    for wrong in ({"max_tokens": 0}, {"batch_size": 0}):
+    for wrong in ({"max_tokens": 0}, {"batch_size": 0}, {"dtype": "int8"}, {"template": "none"}):
         with pytest.raises(UsageError):
             LocalModel(folder("llama"), **wrong)
     for wrong in ({"temperature": -1.0}, {"temperature": math.nan}, {"top_k": 0}, {"top_p": 0.0}, {"top_p": 1.1}):

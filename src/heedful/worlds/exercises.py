@@ -144,7 +144,10 @@ def _drawn(kind: Kind, rng: np.random.Generator) -> Exercise:
     if kind != "calc":
         return Exercise(kind, "".join(rng.choice(list(LETTERS), rng.integers(4, 10))))
     size = int(rng.integers(2, 5))
-    digits, signs = rng.integers(1, 10, size), [*rng.choice(list(_OPERATIONS), size - 1), ""]
+    digits, signs = rng.integers(1, 10, size), rng.choice(["+", "-"], size)
+    signs[-1] = ""
+    if rng.random() < 0.5:
+        signs[rng.integers(size - 1)] = "*"
     return Exercise(kind, "".join(f"{digit}{sign}" for digit, sign in zip(digits, signs, strict=True)))
 
 
