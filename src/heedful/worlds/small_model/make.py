@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from heedful.models import complete
 from heedful.worlds.exercises import KINDS, LETTERS, Kind, exercises, right_answer, slips
 from heedful.worlds.small_model import FOLDER, small_model
 
@@ -58,11 +59,12 @@ def make(folder: Path, *, steps: int = STEPS, seed: int = 0) -> None:
 def accuracy(n: int = 200, *, seed: int = 1) -> dict[str, float]:
     """The share of right answers, one sampled to each of `n` exercises of a kind that were not trained on."""
     model, rng = small_model(), np.random.default_rng(seed)
-    return {kind: _share([e.context for e in exercises(n, seed=seed, kinds=(kind,))], model, rng) for kind in KINDS}
-
-
-def _share(contexts: Sequence[Any], model: Any, rng: np.random.Generator) -> float:
-    return float(np.mean([right_answer(model.sample(context, 1, rng=rng)[0]) for context in contexts]))
+    shares: dict[str, float] = {}
+    for kind in KINDS:
+        state = model.begin([own.context for own in exercises(n, seed=seed, kinds=(kind,))])
+        complete(state, rng)
+        shares[kind] = float(np.mean([right_answer(item) for item in state.items()]))
+    return shares
 
 
 def _tokenizer() -> Any:
