@@ -1,4 +1,4 @@
-"""Make the weights of the small model: `python -m heedful.worlds.small_model.make [FOLDER]`, minutes on one core."""
+"""Make the weights of the small model: `python -m heedful.worlds.small_model.make [FOLDER]`, about eight minutes on one core."""
 
 from __future__ import annotations
 
@@ -56,9 +56,12 @@ def make(folder: Path, *, steps: int = STEPS, seed: int = 0) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def accuracy(n: int = 200, *, seed: int = 1) -> dict[str, float]:
-    """The share of right answers, one sampled to each of `n` exercises of a kind that were not trained on."""
-    model, rng = small_model(), np.random.default_rng(seed)
+def accuracy(n: int = 200, *, seed: int = 1, **options: Any) -> dict[str, float]:
+    """The share of right answers, one sampled to each of `n` exercises of a kind that were not trained on.
+
+    options: those of `small_model`.
+    """
+    model, rng = small_model(**options), np.random.default_rng(seed)
     shares: dict[str, float] = {}
     for kind in KINDS:
         state = model.begin([own.context for own in exercises(n, seed=seed, kinds=(kind,))])
