@@ -1,4 +1,4 @@
-"""Make the weights of the small model: `python -m heedful.worlds.small_model.make [FOLDER]`, about eight minutes on one core."""
+"""Make the weights of the small model: `python -m heedful.worlds.small_model.make [FOLDER]`, eight minutes of CPU."""
 
 from __future__ import annotations
 
