@@ -21,6 +21,8 @@ from heedful.models.reading import Reading
 from heedful.models.texts import joined, output_texts
 from heedful.models.token_models import Tokens, complete
 
+_NUMBERS = ("float32", "bfloat16", "float16", "float64")
+
 
 @dataclass(frozen=True, eq=False)
 class LocalModel:
@@ -56,6 +58,9 @@ class LocalModel:
         if self.max_tokens < 1 or self.batch_size < 1:
             what = f"max_tokens {self.max_tokens} and batch_size {self.batch_size} must be 1 or more"
             raise UsageError(what, where="LocalModel")
+        if self.template not in ("chat", "plain", None) or self.dtype not in _NUMBERS:
+            what = f"no template {self.template!r} or no numbers {self.dtype!r}"
+            raise UsageError(what, where="LocalModel", fix=f"'chat', 'plain' or None; {', '.join(_NUMBERS)}")
         check_folder(Path(self.path), None if self.adapter is None else Path(self.adapter))
 
     @cached_property

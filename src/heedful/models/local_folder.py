@@ -102,14 +102,13 @@ class LoadedModel:
         return tuple(own for own in self.tokenizer("")["input_ids"][:1] if own == self.tokenizer.bos_token_id)
 
     def _alone(self, text: str) -> Numbers:
-        numbers = self._encoded([text])[0].numbers
-        if self.texts([numbers])[0] != text:
-            raise InputError(
-                f"the answer {text[:60]!r} has no tokens of its own after its context",
-                where=_WHAT,
-                fix="let contexts end in a line break, or answers begin with a space",
-            )
-        return numbers
+        """Tokens that read as a text in the middle of another: after a line break, or by themselves."""
+        for lead, encoded in zip(_LEADS, self._encoded([lead + text for lead in _LEADS]), strict=True):
+            numbers = encoded.numbers[sum(start < len(lead) for start in encoded.starts) :]
+            if self.texts([numbers])[0] == text:
+                return numbers
+        what = f"the answer {text[:60]!r} has no tokens of its own after its context"
+        raise InputError(what, where=_WHAT, fix="let contexts end in a line break, or answers begin with a space")
 
     def _encoded(self, texts: Sequence[str]) -> list[_Encoded]:
         if not texts:
@@ -134,6 +133,7 @@ def _with_gaps(text: str, numbers: Sequence[int], spans: Sequence[tuple[int, int
     return _Encoded(tuple(numbers), tuple(starts[:-1]), next(filter(None, gaps), ""))
 
 
+_LEADS = "\n", ""
 _AS_WRITTEN = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -11,6 +12,7 @@ import numpy as np
 
 from heedful.core import InputError, Item, Parts
 from heedful.core.items import text_parts
+from heedful.models.texts import joined
 
 Kind = Literal["calc", "copy", "reverse", "sort"]
 KINDS: tuple[Kind, ...] = ("calc", "copy", "reverse", "sort")
@@ -25,6 +27,7 @@ _OPERATIONS: Mapping[str, Callable[[int, int], int]] = {
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,
 }
+_SUM = r"[1-9]([-+*][1-9])+"
 _HELD_OUT = 10
 """One exercise in so many is never trained on."""
 
@@ -40,15 +43,16 @@ class Exercise:
     kind: Kind
     given: str
 
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS or not re.fullmatch(_SUM if self.kind == "calc" else f"[{LETTERS}]+", self.given):
+            what = f"{f'{self.kind} {self.given}='[:60]!r} is no exercise"
+            raise InputError(what, where="Exercise", fix='write them as "calc 3+4*2=" or "sort hbca="')
+
     @classmethod
     def read(cls, context: Parts) -> Self:
         """The exercise that a context holds. Raises InputError where it holds none."""
-        text = context[0].text if len(context) == 1 else ""
-        kind, _, given = text.removesuffix("=").partition(" ")
-        known = set("123456789+-*") if kind == "calc" else set(LETTERS)
-        if kind not in KINDS or not given or not text.endswith("=") or not set(given) <= known:
-            raise InputError(f"{text[:60]!r} is no exercise", where="Exercise.read", fix="give contexts of exercises()")
-        return cls(kind, given)
+        kind, _, given = joined(context).partition(" ")
+        return cls(kind, given[:-1] if given.endswith("=") else "")  # type: ignore[arg-type]
 
     @property
     def context(self) -> Parts:
@@ -104,7 +108,7 @@ class Exercise:
 def exercises(n: int, *, seed: int, held_out: bool = True, kinds: tuple[Kind, ...] = KINDS) -> tuple[Exercise, ...]:
     """`n` exercises, of each kind alike often on average: those never trained on, or (held_out False) the others.
 
-    Sums have two to four numbers of one digit; strings four to nine letters of eight.
+    Sums have two to four numbers of one digit and at most one product; strings four to nine letters of eight.
     """
     rng = np.random.default_rng((seed, held_out))
     found: list[Exercise] = []
@@ -117,7 +121,7 @@ def exercises(n: int, *, seed: int, held_out: bool = True, kinds: tuple[Kind, ..
 
 def right_answer(item: Item) -> bool:
     """Whether an output answers the exercise in its context."""
-    return Exercise.read(item.context).right("".join(part.text for part in item.output))
+    return Exercise.read(item.context).right(joined(item.output))
 
 
 def slips(rng: np.random.Generator, rate: float) -> Callable[[str], str]:
@@ -144,7 +148,10 @@ def _drawn(kind: Kind, rng: np.random.Generator) -> Exercise:
     if kind != "calc":
         return Exercise(kind, "".join(rng.choice(list(LETTERS), rng.integers(4, 10))))
     size = int(rng.integers(2, 5))
-    digits, signs = rng.integers(1, 10, size), [*rng.choice(list(_OPERATIONS), size - 1), ""]
+    digits, signs = rng.integers(1, 10, size), rng.choice(["+", "-"], size)
+    signs[-1] = ""
+    if rng.random() < 0.5:
+        signs[rng.integers(size - 1)] = "*"
     return Exercise(kind, "".join(f"{digit}{sign}" for digit, sign in zip(digits, signs, strict=True)))
 
 
