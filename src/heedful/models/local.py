@@ -40,8 +40,9 @@ class LocalModel:
     system      what the items that it writes are said to be written by; by default the folder's name
 
     Only weights as safetensors are read, no code of the folder is run but its chat template, and nothing is
-    downloaded. The log-probability of an output is that of the tokens that its text is encoded as, and its end; other
-    tokens that happen to read the same are not counted. Several tokens that end an output count as the first of them.
+    downloaded. Of the folder's settings for generation only its ends are used: `decoding` says the rest. The
+    log-probability of an output is that of the tokens that its text is encoded as, and its end; other tokens that
+    happen to read the same are not counted. Several tokens that end an output count as the first of them.
     """
 
     path: str

@@ -70,12 +70,14 @@ class LoadedModel:
         InputError where those do not read as the answer does.
         """
         whole = self._encoded([prompt + text for (prompt, _), text in zip(prompts, texts, strict=True)])
-        found = []
+        found: list[Numbers | None] = []
         for (prompt, numbers), text, both in zip(prompts, texts, whole, strict=True):
             inside = sum(start < len(prompt) for start in both.starts)
             before, after = both.numbers[:inside], both.numbers[inside:]
-            own = after if before == numbers[len(numbers) - inside :] else self._alone(text)
-            found.append(None if both.dropped or self.tokenizer.unk_token_id in own else own)
+            if both.dropped or self.tokenizer.unk_token_id in after:
+                found.append(None)
+            else:
+                found.append(after if before == numbers[len(numbers) - inside :] else self._alone(text))
         return found
 
     def texts(self, tokens: Sequence[Sequence[int]]) -> list[str]:
