@@ -86,6 +86,11 @@ def test_python_of_the_guide_to_asking_runs() -> None:
     assert run("elicitation.md", scope, by_section=True) >= 8
 
 
+def test_python_of_the_guide_to_language_models_runs() -> None:
+    pytest.importorskip("transformers", reason="the extra `lm` is not installed")
+    assert run("language_models.md", {}) == 4
+
+
 def test_python_of_the_guide_to_endpoints_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("openai", reason="the extra `endpoint` is not installed")
     monkeypatch.setenv("MY_API_KEY", "a key")

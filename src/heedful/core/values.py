@@ -204,3 +204,12 @@ class Budget:
     def _add(self, amounts: Mapping[str, float], sign: int) -> None:
         for unit, amount in amounts.items():
             self.spent[unit] = self.spent.get(unit, 0.0) + sign * amount
+
+    def release(self, **amounts: float) -> None:
+        """Give back what was reserved and not needed. Raises InputError for more than is reserved."""
+        with self._one_at_a_time:
+            for unit, amount in amounts.items():
+                if not 0 <= amount <= self.spent.get(unit, 0.0):
+                    what = f"{amount:g} {unit} cannot be given back, {self.spent.get(unit, 0.0):g} are reserved"
+                    raise InputError(what, where=f"release({unit}=...)")
+            self._add(amounts, -1)

@@ -1,7 +1,9 @@
-"""What is improved and what judges: encoders of items, base distributions small enough to list, and
-chat models behind a server."""
+"""What is improved and what judges: encoders of items, models that write token by token, models behind a server, and
+bases small enough to list."""
 
+from heedful.models.classifiers import SequenceClassifier
 from heedful.models.decisions import DecisionProcess
+from heedful.models.decoding import Decoding
 from heedful.models.defaults import default_encoder
 from heedful.models.encoders import Blocked, Encoder, Stacked, Standardised, blocks_of, load_encoder, standardised
 from heedful.models.endpoint import (
@@ -14,27 +16,36 @@ from heedful.models.endpoint import (
     Spending,
     chat_messages,
 )
+from heedful.models.hidden_states import HiddenStates
+from heedful.models.local import LocalModel
 from heedful.models.log_linear import LogLinearSteps, StepChoices
 from heedful.models.ngrams import NgramFeatures
 from heedful.models.sentences import SentenceEncoder
 from heedful.models.stepwise import StepModel
 from heedful.models.style import StyleFeatures
 from heedful.models.tables import END, SequenceTable, TableModel
+from heedful.models.token_models import WAIT, Continuations, TokenModel, Tokens, complete, drawn
 
 __all__ = [
     "END",
+    "WAIT",
     "Answer",
     "Blocked",
+    "Continuations",
     "DecisionProcess",
+    "Decoding",
     "Encoder",
     "Endpoint",
+    "HiddenStates",
     "Journal",
+    "LocalModel",
     "LogLinearSteps",
     "NgramFeatures",
     "Prices",
     "Request",
     "Sampling",
     "SentenceEncoder",
+    "SequenceClassifier",
     "SequenceTable",
     "Spending",
     "Stacked",
@@ -43,9 +54,13 @@ __all__ = [
     "StepModel",
     "StyleFeatures",
     "TableModel",
+    "TokenModel",
+    "Tokens",
     "blocks_of",
     "chat_messages",
+    "complete",
     "default_encoder",
+    "drawn",
     "load_encoder",
     "standardised",
 ]

@@ -1,10 +1,11 @@
-"""Worlds with known truth: an arena of systems, an enumerable language, a grid, raters with known faults,
-and any of them behind HTTP."""
+"""Worlds with known truth: an arena of systems, an enumerable language, a grid, exercises, raters with known faults;
+and a server of any function."""
 
 from heedful.worlds.arena import ArenaWorld
 from heedful.worlds.chains import CHAIN_FEATURES, ChainWorld
 from heedful.worlds.collect import Judged, Questions, World, answer, collect, judge
 from heedful.worlds.effects import normal_effect
+from heedful.worlds.exercises import Exercise, exercises, right_answer
 from heedful.worlds.fidelity import STATISTICS, Fidelity, Likeness, fidelity
 from heedful.worlds.gridworld import GridWorld
 from heedful.worlds.language import CRITERIA, LanguageWorld, TrueUtility
@@ -20,6 +21,7 @@ __all__ = [
     "ArenaWorld",
     "ChainWorld",
     "ChatServer",
+    "Exercise",
     "Fidelity",
     "GridWorld",
     "Judged",
@@ -37,10 +39,12 @@ __all__ = [
     "collect",
     "completion_marks",
     "davidson_limit",
+    "exercises",
     "fidelity",
     "judge",
     "marks",
     "normal_effect",
     "outcomes",
+    "right_answer",
     "tie_probabilities",
 ]
