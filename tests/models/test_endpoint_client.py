@@ -6,19 +6,22 @@ import asyncio
 import gc
 import json
 import os
+import sys
 import threading
 import time
 import traceback
+from collections import Counter
 
 import numpy as np
 import pytest
 
-from heedful.core import Budget, BudgetExceededError, EndpointError, Scores, UsageError, text_parts
+from heedful.core import Budget, BudgetExceededError, EndpointError, MissingExtraError, Scores, UsageError, text_parts
 from heedful.core.contracts import BaseContract
-from heedful.models import Endpoint, Journal, Prices, Request, Sampling
+from heedful.models import END, Endpoint, Journal, Prices, Request, Sampling, SequenceTable
 from heedful.sampling import BestOfN
 from heedful.target import Target
-from heedful.worlds import ChatServer, Trouble
+from heedful.worlds import ChatServer, Trouble, answering, exercises
+from heedful.worlds.small_model import small_model
 
 pytest.importorskip("openai", reason="the extra `endpoint` is not installed")
 KEY = "sk-never-to-be-seen"
@@ -306,6 +309,12 @@ def test_the_key_is_sent_and_never_told(tmp_path, monkeypatch) -> None:
     assert KEY.encode() not in written
 
 
+def test_without_the_extra_it_says_what_to_install(server, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "openai", None)
+    with endpoint(server) as made, pytest.raises(MissingExtraError, match=r"pip install 'heedful\[endpoint\]'"):
+        made.complete(ASKED)
+
+
 def test_a_key_that_is_not_there_or_is_given_itself(server, monkeypatch) -> None:
     monkeypatch.delenv("MY_KEY", raising=False)
     with endpoint(server, api_key="MY_KEY") as made, pytest.raises(UsageError, match="is not set"):
@@ -414,6 +423,27 @@ class Longest:
 
     def __call__(self, items):
         return Scores(np.array([float(len(item.output[0].text)) for item in items]))
+
+
+def test_a_served_table_is_drawn_from_as_the_table_itself() -> None:
+    """What the endpoint draws is what the table draws by the seeds sent: all that lies between loses nothing."""
+    table = SequenceTable({(): {"a": 0.5, "b": 0.3, END: 0.2}, ("b",): {"a": 0.9, END: 0.1}}, max_tokens=4)
+    with ChatServer(answering(table)) as server, endpoint(server) as made:
+        drawn = made.sample(CONTEXT, 200, rng=np.random.default_rng(0))
+        seeds = [call.parameters["seed"] for call in server.calls]
+        direct = Counter(table.sample(CONTEXT, 1, rng=np.random.default_rng(seed))[0].output for seed in seeds)
+        assert Counter(item.output for item in drawn) == direct
+        assert np.isfinite(table.log_prob(drawn)).all()
+
+
+def test_the_small_model_is_served() -> None:
+    pytest.importorskip("transformers", reason="the extra `lm` is not installed")
+    model, exercise = small_model(), exercises(1, seed=0, kinds=("calc",))[0]
+    with ChatServer(answering(model)) as server, endpoint(server) as made:
+        drawn = made.sample(exercise.context, 2, rng=np.random.default_rng(0))
+        seeds = [call.parameters["seed"] for call in server.calls]
+    direct = [model.sample(exercise.context, 1, rng=np.random.default_rng(seed))[0].output for seed in seeds]
+    assert Counter(item.output for item in drawn) == Counter(direct)
 
 
 def test_a_draw_without_an_answer_is_an_error_and_the_others_are_kept() -> None:

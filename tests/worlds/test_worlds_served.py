@@ -47,6 +47,13 @@ def test_wrong_keys_and_paths_are_refused() -> None:
         assert ask(server, key="right")[0] == 200
 
 
+def test_an_answer_that_fails_is_told() -> None:
+    with ChatServer(lambda messages, parameters: parameters["unknown"]) as server:
+        status, body, _ = ask(server)
+        assert (status, json.loads(body)["error"]["message"]) == (500, "KeyError: 'unknown'")
+        assert (server.calls[0].status, server.calls[0].tokens_out, server.under_way) == (500, 0, 0)
+
+
 def test_troubles_come_by_script() -> None:
     script = [Trouble(429, b"{}", {"retry-after": "3"}), Trouble(body=b"half", cut=True), None]
     with ChatServer(upper, trouble=lambda number, _: script[number]) as server:

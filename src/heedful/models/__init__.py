@@ -14,11 +14,11 @@ from heedful.models.endpoint import (
     Request,
     Sampling,
     Spending,
-    chat_messages,
 )
 from heedful.models.hidden_states import HiddenStates
 from heedful.models.local import LocalModel
 from heedful.models.log_linear import LogLinearSteps, StepChoices
+from heedful.models.messages import chat_messages
 from heedful.models.ngrams import NgramFeatures
 from heedful.models.sentences import SentenceEncoder
 from heedful.models.stepwise import StepModel

@@ -12,7 +12,7 @@ from heedful.worlds.language import CRITERIA, LanguageWorld, TrueUtility
 from heedful.worlds.limit import davidson_limit
 from heedful.worlds.marking import completion_marks, marks, outcomes
 from heedful.worlds.raters import Shown, SimulatedRaters, TieLaw, tie_probabilities
-from heedful.worlds.served import ChatServer, ServedCall, Trouble
+from heedful.worlds.served import ChatServer, ServedCall, Trouble, answering
 
 __all__ = [
     "CHAIN_FEATURES",
@@ -36,6 +36,7 @@ __all__ = [
     "TrueUtility",
     "World",
     "answer",
+    "answering",
     "collect",
     "completion_marks",
     "davidson_limit",

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
-from heedful.core import UsageError
+import numpy as np
+
+from heedful.core import Base, Part, UsageError
 
 Messages = Sequence[Mapping[str, Any]]
 Answering = Callable[[Messages, Mapping[str, Any]], str]
@@ -45,7 +47,9 @@ class ChatServer:
 
     A token is a word: the server counts those of all messages and of the answer, and cuts the answer at max_tokens.
     `trouble(number, parameters)` may replace the answer to the request of that number, from 0. Each takes `latency`
-    seconds; beyond `most` at once it answers 429. `key` is asked for, where given. `calls` holds every request.
+    seconds; beyond `most` at once it answers 429, and 500 where `answer` fails. `key` is asked for, where given. `calls` holds every request.
+
+    `answering(base)` is an answer by any base.
 
     >>> with ChatServer(lambda messages, parameters: messages[-1]["content"].upper()) as server:  # doctest: +SKIP
     ...     Endpoint(server.url, "loud").complete([Request.of("hello")])
@@ -109,8 +113,30 @@ class ChatServer:
         time.sleep(self._latency if trouble is None else trouble.delay)
         if trouble is not None:
             return trouble, (0, 0)
-        body, tokens = _completion(self._answer(request["messages"], request), request)
+        try:
+            body, tokens = _completion(self._answer(request["messages"], request), request)
+        except Exception as error:  # whatever is served may fail in its own way
+            return _refusal(500, f"{type(error).__name__}: {error}"), (0, 0)
         return Trouble(200, body), tokens
+
+
+def answering(base: Base) -> Answering:
+    """A draw of `base` in the context of the messages, by the seed of the request; one at a time."""
+    one_at_a_time = threading.Lock()
+
+    def answer(messages: Messages, parameters: Mapping[str, Any]) -> str:
+        with one_at_a_time:
+            (item,) = base.sample(tuple(map(_part, messages)), 1, rng=np.random.default_rng(parameters.get("seed")))
+        return "\n\n".join(part.text for part in item.output)
+
+    return answer
+
+
+def _part(message: Mapping[str, Any]) -> Part:
+    """The inverse of `chat_messages`, for texts."""
+    role = message["role"]
+    named = None if role in ("user", "assistant") else role
+    return Part(message["content"], by="system" if role == "assistant" else "world", role=named)
 
 
 def _completion(text: str, request: Mapping[str, Any]) -> tuple[bytes, tuple[int, int]]:

@@ -2,7 +2,6 @@
 
 from heedful.models.endpoint.client import Endpoint
 from heedful.models.endpoint.journal import Journal, Spending
-from heedful.models.endpoint.messages import chat_messages
 from heedful.models.endpoint.requests import Answer, Prices, Request, Sampling
 
-__all__ = ["Answer", "Endpoint", "Journal", "Prices", "Request", "Sampling", "Spending", "chat_messages"]
+__all__ = ["Answer", "Endpoint", "Journal", "Prices", "Request", "Sampling", "Spending"]

@@ -19,10 +19,10 @@ from heedful.core import EndpointError, Floats, HeedfulError, Item, Parts, Usage
 from heedful.models.endpoint.background import BackgroundLoop
 from heedful.models.endpoint.buying import Buyer, Order
 from heedful.models.endpoint.journal import Journal, Spending
-from heedful.models.endpoint.messages import chat_messages
 from heedful.models.endpoint.pace import Pace
 from heedful.models.endpoint.requests import Answer, Prices, Request, Sampling, canonical
 from heedful.models.endpoint.transport import OpenAITransport
+from heedful.models.messages import chat_messages
 
 _TOKENS_A_MESSAGE = 16  # role and marks of a chat template
 _SAMPLES = 2**53  # numbers of samples that JSON holds exactly
