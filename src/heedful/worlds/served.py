@@ -47,7 +47,8 @@ class ChatServer:
 
     A token is a word: the server counts those of all messages and of the answer, and cuts the answer at max_tokens.
     `trouble(number, parameters)` may replace the answer to the request of that number, from 0. Each takes `latency`
-    seconds; beyond `most` at once it answers 429, and 500 where `answer` fails. `key` is asked for, where given. `calls` holds every request.
+    seconds; beyond `most` at once it answers 429, and 500 where `answer` fails. `key` is asked for, where given.
+    `calls` holds every request.
 
     `answering(base)` is an answer by any base.
 
