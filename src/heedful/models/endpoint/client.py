@@ -90,13 +90,21 @@ class Endpoint:
 
         Raises as `complete` does, and EndpointError where a draw got no answer: the others are on record.
         """
-        messages = chat_messages(context)
-        answers = self.complete([Request(messages, int(number)) for number in rng.integers(_SAMPLES, size=n)])
+        return self.sample_each([context], n, rng=rng)
+
+    def sample_each(self, contexts: Sequence[Parts], n: int, *, rng: np.random.Generator) -> tuple[Item, ...]:
+        """`n` draws for each context, one context after the other, all asked for at once; raises as `sample`."""
+        asked = [(context, messages) for context in contexts for messages in [chat_messages(context)] * n]
+        numbers = rng.integers(_SAMPLES, size=len(asked))
+        answers = self.complete([Request(own, int(number)) for (_, own), number in zip(asked, numbers, strict=True)])
         faults = [answer.fault for answer in answers if answer.text is None]
         if faults:
-            what = f"{len(faults)} of {n} draws got no answer ({', '.join(sorted(set(map(str, faults))))})"
+            what = f"{len(faults)} of {len(asked)} draws got no answer ({', '.join(sorted(set(map(str, faults))))})"
             raise EndpointError(what, fix="draw again with the same rng: those answered are on record")
-        return tuple(Item(context, text_parts(answer.text or "", "system"), self.model) for answer in answers)
+        return tuple(
+            Item(context, text_parts(answer.text or "", "system"), self.model)
+            for (context, _), answer in zip(asked, answers, strict=True)
+        )
 
     def log_prob(self, items: Sequence[Item]) -> Floats:
         """Raises UsageError: the chat protocol does not tell how likely a given output is."""
