@@ -202,6 +202,14 @@ def test_a_divided_crowd_is_said_to_be_one() -> None:
     assert "raters.divided" in {finding.code for finding in fit_raters(table).findings}
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_two_votes_divide_no_crowd(seed: int) -> None:
+    table, _, _ = crowd(np.full(2, 0.8), votes=1, items=2, seed=seed)
+    codes = {finding.code for finding in fit_raters(table).findings}
+    assert "raters.untold" in codes
+    assert "raters.divided" not in codes
+
+
 def test_no_one_is_called_adversarial_in_an_honest_crowd() -> None:
     wrong = 0
     for seed in range(10):
