@@ -254,7 +254,7 @@ def _unconverged(mode: Mode) -> list[Finding]:
     if mode.converged:
         return []
     message = f"The raters' fit did not converge in {mode.evaluations} evaluations: take its numbers as approximate."
-    return [Finding("fit.not_converged", "problem", message, "Report this with the data, if you can.")]
+    return [Finding("fit.not_converged", "problem", message, "Collect more votes of each rater.")]
 
 
 def _without_intervals(votes: RaterVotes) -> list[Finding]:
