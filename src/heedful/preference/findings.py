@@ -14,7 +14,7 @@ from heedful.preference.instruments import Grades, Observations, distinct, is_we
 from heedful.preference.likelihoods import Likelihood
 from heedful.preference.observations import FITTED_KINDS
 from heedful.preference.own_scales import FEWEST, told_apart, too_many
-from heedful.preference.prediction import Reading
+from heedful.preference.reading import Reading
 from heedful.preference.signals import sort_without_position
 
 OWN_SCALES = "fit.own_scales"
