@@ -302,11 +302,14 @@ def ask(
     as_json: Json = False,
 ) -> None:
     """Say which comparisons would teach the most, and write them as a file to be answered: read it back with run."""
+    from heedful.core import UsageError
     from heedful.feedback import read_raters, write_questions
     from heedful.feedback.sheets import check_place
     from heedful.loops import Wanted, fit_to_ask
     from heedful.loops import ask as choose
 
+    if out is None and (to or systems):
+        raise UsageError("--to and --systems are of the file that --out names", where="heedful ask", fix="give --out")
     place = None if out is None else check_place(out, to)
     hired = () if raters is None else read_raters(raters)
     wanted = Wanted(rule, questions, budget, hired, least, seed)
