@@ -277,7 +277,7 @@ def ask(
     rule: Annotated[
         str,
         typer.Option(
-            help="Rule that chooses: information (auto, about systems), random (auto, about texts), uncertainty, ..."
+            help="Rule that chooses: auto (information about systems, random about texts) or one of docs/elicitation.md."
         ),
     ] = "auto",
     least: Annotated[
