@@ -277,7 +277,7 @@ def ask(
     rule: Annotated[
         str,
         typer.Option(
-            help="Rule that chooses: auto (information about systems, random about texts) or one of docs/elicitation.md."
+            help="Rule that chooses: auto (information on systems, random on texts) or one of docs/elicitation.md."
         ),
     ] = "auto",
     least: Annotated[
