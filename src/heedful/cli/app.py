@@ -184,7 +184,8 @@ def check(
 ) -> None:
     """Read feedback and say what is in it and what is wrong with it."""
     from heedful.feedback import refuse_overwriting, write_rejects
-    from heedful.feedback.check import findings_of, summary_of
+    from heedful.feedback.check import findings_of
+    from heedful.feedback.counts import summary_of
     from heedful.feedback.questions import Facts
 
     found = _read(feedback, texts, mapping, input_format, strict)
