@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
 
 from heedful.core import Item
 from heedful.elicitation import RULES
@@ -83,6 +84,11 @@ def test_python_of_the_guide_to_asking_runs() -> None:
         "propensity": rng.uniform(0.1, 1.0, 500),
     }
     assert run("elicitation.md", scope, by_section=True) >= 8
+
+
+def test_python_of_the_guide_to_language_models_runs() -> None:
+    pytest.importorskip("transformers", reason="the extra `lm` is not installed")
+    assert run("language_models.md", {}) == 4
 
 
 def run(page: str, scope: dict[str, object], *, by_section: bool = False) -> int:

@@ -185,3 +185,12 @@ class Budget:
                 )
         for unit, amount in amounts.items():
             self.spent[unit] = self.spent.get(unit, 0.0) + amount
+
+    def release(self, **amounts: float) -> None:
+        """Give back what was reserved and not needed. Raises InputError for more than is reserved."""
+        for unit, amount in amounts.items():
+            if not 0 <= amount <= self.spent.get(unit, 0.0):
+                what = f"{amount:g} {unit} cannot be given back, {self.spent.get(unit, 0.0):g} are reserved"
+                raise InputError(what, where=f"release({unit}=...)")
+        for unit, amount in amounts.items():
+            self.spent[unit] -= amount

@@ -1,7 +1,7 @@
 """Judgements as records and tables, and the ways in and out."""
 
 from heedful.feedback.asked import Question
-from heedful.feedback.candidates import read_candidates
+from heedful.feedback.candidates import read_candidates, read_contexts
 from heedful.feedback.check import check
 from heedful.feedback.counts import summarise
 from heedful.feedback.hired import HiredRater, read_raters
@@ -38,6 +38,7 @@ __all__ = [
     "prefix_labels",
     "read",
     "read_candidates",
+    "read_contexts",
     "read_raters",
     "refuse_overwriting",
     "summarise",

@@ -1,23 +1,34 @@
-"""What is improved and what judges: encoders of items, and base distributions small enough to list."""
+"""What is improved and what judges: encoders of items, models that write token by token, bases small enough to list."""
 
+from heedful.models.classifiers import SequenceClassifier
 from heedful.models.decisions import DecisionProcess
+from heedful.models.decoding import Decoding
 from heedful.models.defaults import default_encoder
 from heedful.models.encoders import Blocked, Encoder, Stacked, Standardised, blocks_of, load_encoder, standardised
+from heedful.models.hidden_states import HiddenStates
+from heedful.models.local import LocalModel
 from heedful.models.log_linear import LogLinearSteps, StepChoices
 from heedful.models.ngrams import NgramFeatures
 from heedful.models.sentences import SentenceEncoder
 from heedful.models.stepwise import StepModel
 from heedful.models.style import StyleFeatures
 from heedful.models.tables import END, SequenceTable, TableModel
+from heedful.models.token_models import WAIT, Continuations, TokenModel, Tokens, complete, drawn
 
 __all__ = [
     "END",
+    "WAIT",
     "Blocked",
+    "Continuations",
     "DecisionProcess",
+    "Decoding",
     "Encoder",
+    "HiddenStates",
+    "LocalModel",
     "LogLinearSteps",
     "NgramFeatures",
     "SentenceEncoder",
+    "SequenceClassifier",
     "SequenceTable",
     "Stacked",
     "Standardised",
@@ -25,8 +36,12 @@ __all__ = [
     "StepModel",
     "StyleFeatures",
     "TableModel",
+    "TokenModel",
+    "Tokens",
     "blocks_of",
+    "complete",
     "default_encoder",
+    "drawn",
     "load_encoder",
     "standardised",
 ]

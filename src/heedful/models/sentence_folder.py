@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from heedful.core import InputError
+from heedful.models.folders import read_config, read_json
 
 Pooling = Literal["mean", "cls", "max"]
+_WHAT = "sentence encoder"
 _DIGESTED = (".safetensors", ".json", ".txt", ".model")
 _SUPPORTED = ("Transformer", "Pooling", "Normalize")
 
@@ -33,17 +34,9 @@ class Layout:
 
 def read_layout(folder: Path) -> Layout:
     """Read the JSON files of a sentence-transformers or transformers folder. Raises InputError where it is neither."""
-    if not folder.is_dir():
-        raise InputError("there is no such folder", where=str(folder), fix="give the folder of a sentence encoder")
-    config = _read(folder / "config.json")
+    config = read_config(folder, _WHAT)
     if "hidden_size" not in config:
         raise InputError("config.json names no hidden_size", where=str(folder), fix="give a transformers text encoder")
-    if not any(folder.glob("*.safetensors")):
-        raise InputError(
-            "there are no weights in the safetensors format, and no other is read (they can run code when loaded)",
-            where=str(folder),
-            fix="convert the weights with model.save_pretrained(folder, safe_serialization=True)",
-        )
     modules = _modules(folder)
     pooling: Pooling = "mean"
     if "Pooling" in modules:
@@ -100,16 +93,4 @@ def _pooling(path: Path) -> Pooling:
 
 
 def _read(path: Path, *, required: bool = True) -> Any:
-    """The JSON of a file; {} where it is missing and not required."""
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        if not required:
-            return {}
-        raise InputError(
-            f"{path.name} is missing, so this is not the folder of a sentence encoder",
-            where=str(path.parent),
-            fix="give a folder in the layout of sentence-transformers or transformers",
-        ) from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot be read as JSON ({error})", where=str(path)) from error
+    return read_json(path, _WHAT, required=required)

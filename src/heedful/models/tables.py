@@ -12,8 +12,10 @@ import numpy as np
 
 from heedful.core import Floats, InputError, Item, Parts
 from heedful.core.items import text_parts
+from heedful.models.table_tokens import TableContinuations
+from heedful.models.token_models import Tokens
 
-Tokens = tuple[str, ...]
+Words = tuple[str, ...]
 
 END = ""
 """The token that ends a sequence, in the tables of `SequenceTable`."""
@@ -77,14 +79,17 @@ class SequenceTable:
     `following` maps a history (a tuple of tokens, possibly empty) to the probabilities of the next token, where `END`
     ends the output. The row used is that of the longest ending of context and output so far that has one, so `()`
     needs a row. At `max_tokens` the output ends. Outputs are tokens joined by a space; contexts are split into tokens
-    at white space, and tokens of theirs that no row knows simply match none. An enumerable base.
+    at white space, and tokens of theirs that no row knows simply match none. An enumerable base, and a token model
+    whose vocabulary is `END` and then the other tokens in the order of the alphabet.
     """
 
-    following: Mapping[Tokens, Mapping[str, float]]
+    following: Mapping[Words, Mapping[str, float]]
     max_tokens: int
     system: str | None = None
     most_outputs: int = 1_000_000
     order: int = field(init=False)
+    vocabulary: tuple[str, ...] = field(init=False)
+    _laws: dict[Words | None, Floats] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.max_tokens < 1 or () not in self.following:
@@ -97,6 +102,38 @@ class SequenceTable:
             _probabilities(row, where)
             if any(token.split() != [token] for token in row if token != END):
                 raise InputError("a token is a text without white space", where=where)
+        known = {END, *(token for row in self.following.values() for token in row)}
+        object.__setattr__(self, "vocabulary", tuple(sorted(known)))
+
+    @property
+    def end(self) -> int:
+        return self.vocabulary.index(END)
+
+    def begin(self, contexts: Sequence[Parts]) -> TableContinuations:
+        """Empty outputs, one a row, to be written token by token."""
+        return TableContinuations.empty(self, contexts)
+
+    def encode(self, items: Sequence[Item]) -> tuple[Tokens, ...]:
+        """Numbers of each output's tokens, its end included but at `max_tokens`.
+
+        Raises InputError where an output is longer or has a token that the language lacks.
+        """
+        number = {token: place for place, token in enumerate(self.vocabulary)}
+        encoded = []
+        for item in items:
+            words = _tokens(item.output)
+            if item.output != text_parts(" ".join(words), "system") or not number.keys() >= set(words):
+                raise InputError(f"the language cannot write {_shown(item.output)!r}", where="SequenceTable.encode")
+            if len(words) > self.max_tokens:
+                what = f"{_shown(item.output)!r} has {len(words)} tokens, more than {self.max_tokens}"
+                raise InputError(what, where="SequenceTable.encode")
+            whole = words if len(words) == self.max_tokens else (*words, END)
+            encoded.append(np.array([number[word] for word in whole], dtype=np.intp))
+        return tuple(encoded)
+
+    def write(self, context: Parts, words: Words) -> Item:
+        """An output of these tokens."""
+        return Item(context, text_parts(" ".join(words), "system"), self.system)
 
     @classmethod
     def from_texts(
@@ -107,7 +144,7 @@ class SequenceTable:
         `smoothing` is added to the count of every token known, and of the end, after every history met (Lidstone).
         Texts longer than `max_tokens` are counted whole.
         """
-        counts: dict[Tokens, Counter[str]] = {}
+        counts: dict[Words, Counter[str]] = {}
         for text in texts:
             tokens = (*text.split(), END)
             for place, token in enumerate(tokens):
@@ -119,21 +156,33 @@ class SequenceTable:
         weighed = {h: {token: row[token] + smoothing for token in known} for h, row in counts.items()}
         return cls({h: _normalised(row, repr(h)) for h, row in weighed.items()}, max_tokens, system)
 
-    def next_tokens(self, context: Parts, output: Tokens) -> dict[str, float]:
+    def next_tokens(self, context: Parts, output: Words) -> dict[str, float]:
         """Probabilities of the token that follows, those of 0 left out; certainly the end at `max_tokens`."""
+        history = self._history(context, output)
+        row = {END: 1.0} if history is None else self.following[history]
+        return {token: probability for token, probability in row.items() if probability > 0}
+
+    def law(self, context: Parts, output: Words) -> Floats:
+        """Log-probabilities of the token that follows, in the order of the vocabulary."""
+        history = self._history(context, output)
+        if history not in self._laws:
+            following = self.next_tokens(context, output)
+            with np.errstate(divide="ignore"):
+                self._laws[history] = np.log([following.get(token, 0.0) for token in self.vocabulary])
+        return self._laws[history]
+
+    def _history(self, context: Parts, output: Words) -> Words | None:
+        """The longest ending of context and output that has a row; None where the output is full."""
         if len(output) >= self.max_tokens:
-            return {END: 1.0}
-        history = (*_tokens(context), *output)
-        for length in range(min(self.order, len(history)), -1, -1):
-            row = self.following.get(history[len(history) - length :])
-            if row is not None:
-                return {token: probability for token, probability in row.items() if probability > 0}
-        raise AssertionError("the empty history has a row")
+            return None
+        words = (*_tokens(context), *output)
+        endings = (words[len(words) - length :] for length in range(min(self.order, len(words)), -1, -1))
+        return next(ending for ending in endings if ending in self.following)
 
     def support(self, context: Parts) -> tuple[Item, ...]:
         """Every output of positive probability. Raises InputError where there are more than `most_outputs`."""
-        found: list[Tokens] = []
-        open_prefixes: list[Tokens] = [()]
+        found: list[Words] = []
+        open_prefixes: list[Words] = [()]
         while open_prefixes:
             prefix = open_prefixes.pop()
             for token in reversed(self.next_tokens(context, prefix)):
@@ -147,19 +196,19 @@ class SequenceTable:
                     where="SequenceTable.support",
                     fix="lower max_tokens, use fewer tokens, or raise most_outputs",
                 )
-        return tuple(self._item(context, tokens) for tokens in found)
+        return tuple(self.write(context, tokens) for tokens in found)
 
     def sample(self, context: Parts, n: int, *, rng: np.random.Generator) -> tuple[Item, ...]:
         """`n` independent draws, token by token: draws that share a prefix are split among its next tokens together."""
         drawn: list[Item] = []
-        open_prefixes: list[tuple[Tokens, int]] = [((), n)]
+        open_prefixes: list[tuple[Words, int]] = [((), n)]
         while open_prefixes:
             prefix, count = open_prefixes.pop()
             row = self.next_tokens(context, prefix)
             share = np.array(list(row.values()))
             for token, part in zip(row, rng.multinomial(count, share / share.sum()).tolist(), strict=True):
                 if token == END:
-                    drawn += [self._item(context, prefix)] * part
+                    drawn += [self.write(context, prefix)] * part
                 elif part:
                     open_prefixes.append(((*prefix, token), part))
         return tuple(drawn[row] for row in rng.permutation(n))
@@ -180,11 +229,8 @@ class SequenceTable:
             total += math.log(probability)
         return total
 
-    def _item(self, context: Parts, tokens: Tokens) -> Item:
-        return Item(context, text_parts(" ".join(tokens), "system"), self.system)
 
-
-def _tokens(parts: Parts) -> Tokens:
+def _tokens(parts: Parts) -> Words:
     return tuple(token for part in parts for token in part.text.split())
 
 

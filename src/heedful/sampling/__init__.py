@@ -1,24 +1,37 @@
 """Reaching a target by sampling: nothing changes, every answer is paid for."""
 
+from heedful.sampling.batches import one_each
 from heedful.sampling.best_of_n import BestOfN, BestOfNLaw, best_of_n_kl_bound, best_of_n_law
 from heedful.sampling.enumeration import Exact, exact
+from heedful.sampling.guides import Guide, Guiding, TokenGuide, ValueGuide
+from heedful.sampling.particles import Particles
 from heedful.sampling.picking import Pick, pick
+from heedful.sampling.resampling import RESAMPLING, Resampling, effective_size
 from heedful.sampling.risk import expected_costs, minimum_bayes_risk
 from heedful.sampling.step_beam import StepBase, StepBeam
 from heedful.sampling.voting import voted
 
 __all__ = [
+    "RESAMPLING",
     "BestOfN",
     "BestOfNLaw",
     "Exact",
+    "Guide",
+    "Guiding",
+    "Particles",
     "Pick",
+    "Resampling",
     "StepBase",
     "StepBeam",
+    "TokenGuide",
+    "ValueGuide",
     "best_of_n_kl_bound",
     "best_of_n_law",
+    "effective_size",
     "exact",
     "expected_costs",
     "minimum_bayes_risk",
+    "one_each",
     "pick",
     "voted",
 ]

@@ -1,0 +1,173 @@
+"""Particles: outputs written side by side, weighed while they are written, and multiplied where they promise most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from heedful.core import Base, Budget, Estimate, Floats, Honesty, Parts, Potential, Samples, UsageError
+from heedful.sampling.batches import joined, portions, refuse_no_contexts
+from heedful.sampling.guides import Guide
+from heedful.sampling.resampling import RESAMPLING, Resampling, effective_size
+from heedful.sampling.scoring import Scoring
+from heedful.sampling.twists import Twist
+from heedful.sampling.writing import Writing, refuse_beyond, token_base, writing_plan
+from heedful.target import Target
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Particles:
+    """n weighted outputs per context by sequential Monte Carlo over tokens.
+
+    twist       what unfinished outputs are weighed by: None for the terms of the target that score prefixes. Where
+                there are none, outputs are weighed at their end alone, which is importance sampling
+    guides      what the next token is drawn by, beside the base; weights take it out again
+    every       tokens between two weighings
+    threshold   particles of a context are drawn anew by their weights once they tell as much as fewer than
+                threshold · n of equal weight do; 0 never, 1 at every weighing
+    resampling  how they are drawn anew
+
+    `log_weights` w are proper: E[Σ e^w f(item)] over the rows of a context is Z · E[f] under the target, for every f
+    (with f = 1: exp(log_normalizer) has expectation Z), whatever n, twist, guides and resampling. Only a twist or guide
+    that rules out (−inf) what the target allows breaks this. To draw outputs, take rows in proportion to e^w
+    (`one_each`): as n grows their law tends to the target's. `kl` is of the target, estimated from the particles.
+
+    Costs model tokens: each context once, each token written once, a fork nothing. What guides cost is not in it.
+    Source: Zhao et al. 2024, "Probabilistic inference in language models via twisted sequential Monte Carlo",
+    algorithm 1, with resampling where the effective size asks for it.
+    """
+
+    n: int
+    twist: Potential | None = None
+    guides: tuple[Guide, ...] = ()
+    every: int = 1
+    threshold: float = 0.5
+    resampling: Resampling = "systematic"
+    honesty: Honesty = "proper"
+
+    def __post_init__(self) -> None:
+        if self.n < 1 or self.every < 1:
+            raise UsageError(f"{self.n} particles, weighed every {self.every} tokens", where="Particles")
+        if not 0 <= self.threshold <= 1:
+            raise UsageError(f"a threshold is a share of n, not {self.threshold}", where="Particles")
+        if self.resampling not in RESAMPLING:
+            raise UsageError(
+                f"no resampling {self.resampling!r}", where="Particles", fix=f"one of {', '.join(RESAMPLING)}"
+            )
+
+    def __call__(
+        self, target: Target, contexts: Sequence[Parts], *, budget: Budget, rng: np.random.Generator
+    ) -> Samples:
+        """Raises BudgetExceededError before anything is written (what reading the contexts takes is known when they are
+        read), UsageError where the base is no token model."""
+        refuse_no_contexts(contexts)
+        base, twist = token_base(target, "Particles"), self._twist(target)
+        refuse_beyond(budget, self.plan(base, contexts))
+        pieces = []
+        for portion in portions(base, contexts, self.n):
+            rows = [context for context in portion for _ in range(self.n)]
+            swarm = _Swarm(Scoring(target), twist, self.n, Writing.begun(base, rows, self.guides, budget))
+            self._run(swarm, rng)
+            pieces.append(swarm.samples(budget))
+        return joined(pieces)
+
+    def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
+        """The most that writing can cost; reading the contexts comes on top, each different one once."""
+        return writing_plan(base, self.n * len(contexts))
+
+    def _run(self, swarm: _Swarm, rng: np.random.Generator) -> None:
+        writing = swarm.writing
+        while not writing.state.finished.all():
+            for _ in range(self.every):
+                swarm.log_weight += writing.write(rng)
+            swarm.weigh()
+            if swarm.twist is not None:
+                swarm.resample(self._chosen, rng)
+
+    def _twist(self, target: Target) -> Twist | None:
+        found = Twist.of(target.expression if self.twist is None else self.twist)
+        if found is None and self.twist is not None:
+            raise UsageError("nothing in it scores unfinished outputs", where="Particles(twist=...)")
+        return found
+
+    def _chosen(self, weight: Floats, rng: np.random.Generator) -> NDArray[np.intp] | None:
+        """Which particles go on, None where all do."""
+        enough = effective_size(weight) >= self.threshold * len(weight) * (1 - 1e-9)
+        return None if enough else RESAMPLING[self.resampling](weight, rng)
+
+
+class _Swarm:
+    """Rows of all contexts, n after n, with what their weights already tell."""
+
+    def __init__(self, scoring: Scoring, twist: Twist | None, n: int, writing: Writing) -> None:
+        size = len(writing.state)
+        self.scoring, self.twist, self.n, self.writing = scoring, twist, n, writing
+        self.log_weight, self.told = np.zeros(size), np.zeros(size)
+        self.scored = np.zeros(size, dtype=bool)
+        self.log_normalizer = np.zeros(size // n)
+
+    def weigh(self) -> None:
+        """Put into the weights what is known now, in place of what was guessed: scores at the end, before it twists."""
+        done = self.writing.state.finished
+        if self.twist is None and not done.all():
+            return
+        items, value = self.writing.state.items(), self.told.copy()
+        ended, open_rows = np.flatnonzero(done & ~self.scored), np.flatnonzero(~done)
+        value[ended] = self.scoring.mean([items[row] for row in ended])
+        if self.twist is not None and len(open_rows):
+            value[open_rows] = self.twist([items[row] for row in open_rows])
+        self.scored |= done
+        alive = np.isfinite(self.told)
+        self.log_weight += np.where(alive, value - np.where(alive, self.told, 0.0), -np.inf)
+        self.told = value
+
+    def resample(
+        self, chosen: Callable[[Floats, np.random.Generator], NDArray[np.intp] | None], rng: np.random.Generator
+    ) -> None:
+        """Each context by itself, but those that are finished or ruled out whole."""
+        n, done = self.n, self.writing.state.finished
+        rows = np.arange(len(done))
+        for context in range(len(rows) // n):
+            own = slice(context * n, (context + 1) * n)
+            total = logsumexp(self.log_weight[own])
+            if done[own].all() or total == -np.inf:
+                continue
+            ancestors = chosen(np.exp(self.log_weight[own] - total), rng)
+            if ancestors is not None:
+                rows[own] = context * n + ancestors
+                self.log_normalizer[context] += total - np.log(n)
+                self.log_weight[own] = 0.0
+        if (rows != np.arange(len(rows))).any():
+            self.writing.keep(rows)
+            self.told, self.scored = self.told[rows], self.scored[rows]
+
+    def samples(self, budget: Budget) -> Samples:
+        n, items = self.n, self.writing.state.items()
+        log_weight = np.repeat(self.log_normalizer, n) + self.log_weight - np.log(n)
+        by_context = log_weight.reshape(-1, n)
+        log_normalizer = logsumexp(by_context, axis=1)
+        scores = self.scoring(items)
+        return Samples(
+            items=items,
+            context_index=np.repeat(np.arange(len(by_context)), n),
+            log_weights=log_weight,
+            scores=scores,
+            cost={**self.writing.settle(budget), "scores": float(len(self.scoring))},
+            kl=tuple(map(_divergence, by_context, scores.mean.reshape(-1, n), log_normalizer)),
+            log_normalizer=log_normalizer,
+        )
+
+
+def _divergence(log_weight: Floats, score: Floats, log_normalizer: float) -> Estimate:
+    """KL(target ‖ base) = E[score] − log Z under the target, of one context's particles."""
+    n = len(score)
+    if log_normalizer == -np.inf:
+        return Estimate(np.inf, n, note="every particle was ruled out")
+    weight = np.exp(log_weight - log_normalizer)
+    value = float(weight[weight > 0] @ score[weight > 0]) - float(log_normalizer)
+    note = "of the target, from weighted particles"
+    return Estimate(max(value, 0.0), n, note=note if value >= 0 else f"{note}; {value:.3g} before it was cut at 0")

@@ -1,0 +1,62 @@
+"""Resampling: which particles go on, and how often. Whatever the scheme, particle i is expected n · weight_i times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heedful.core import Floats
+
+Resampling = Literal["systematic", "stratified", "multinomial", "residual"]
+Ancestors = NDArray[np.intp]
+
+
+def multinomial(weight: Floats, rng: np.random.Generator) -> Ancestors:
+    """n independent draws."""
+    return _inverted(weight, np.sort(rng.random(len(weight))))
+
+
+def stratified(weight: Floats, rng: np.random.Generator) -> Ancestors:
+    """One draw in each n-th of the distribution (Kitagawa 1996)."""
+    n = len(weight)
+    return _inverted(weight, (np.arange(n) + rng.random(n)) / n)
+
+
+def systematic(weight: Floats, rng: np.random.Generator) -> Ancestors:
+    """The same place in each n-th: particle i goes on n · weight_i times, rounded down or up."""
+    n = len(weight)
+    return _inverted(weight, (np.arange(n) + rng.random()) / n)
+
+
+def residual(weight: Floats, rng: np.random.Generator) -> Ancestors:
+    """The whole part of n · weight_i for certain, independent draws for the rest (Liu and Chen 1998)."""
+    n = len(weight)
+    # What is a whole number but for rounding is one.
+    expected = weight * n
+    sure = np.floor(expected + 1e-9).astype(np.intp)
+    left, rest = n - int(sure.sum()), np.maximum(expected - sure, 0.0)
+    drawn = _inverted(rest / rest.sum(), np.sort(rng.random(left))) if left else np.zeros(0, np.intp)
+    return np.sort(np.concatenate([np.repeat(np.arange(n), sure), drawn]))
+
+
+RESAMPLING: Mapping[Resampling, Callable[[Floats, np.random.Generator], Ancestors]] = {
+    "systematic": systematic,
+    "stratified": stratified,
+    "multinomial": multinomial,
+    "residual": residual,
+}
+
+
+def effective_size(weight: Floats) -> float:
+    """1 / Σ weight²: how many particles of equal weight tell as much."""
+    return float(1 / (weight @ weight))
+
+
+def _inverted(weight: Floats, places: Floats) -> Ancestors:
+    """Where each of `places` in [0, 1), ascending, falls among particles as wide as their weights; none of weight 0."""
+    edges = np.cumsum(weight)
+    sought = np.minimum(places * edges[-1], np.nextafter(edges[-1], 0.0))
+    return np.asarray(edges.searchsorted(sought, "right"), dtype=np.intp)
