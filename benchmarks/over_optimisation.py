@@ -163,8 +163,8 @@ def drawn(rows: Sequence[dict[str, Any]]) -> list[Any]:
     ]
     found = [[row for row in rows if (row["engine"], row["reward"]) == one] for one in shown]
     every = [row for own in found for row in own]
-    x = spanning([0.0, *(row["kl"] for row in every)])
-    y = spanning([0.0, *(value for row in every for value in row["gain"])])
+    x = spanning([0.0, *(row["kl"] for row in every)], margin=0.02)
+    y = spanning([0.0, *(value for row in every for value in row["gain"])], margin=0.05)
     charts = []
     for number, (own, (engine, reward)) in enumerate(zip(found, shown, strict=True)):
         title = f"{engine}, {reward} reward"
@@ -174,12 +174,8 @@ def drawn(rows: Sequence[dict[str, Any]]) -> list[Any]:
             straight(frame, (even[0], 0.0), (even[1], 0.0), "the base"),
             points(frame, [Point(row["kl"], *row["gain"]) for row in own], joined=True),
         )
-        words = {
-            "title": title,
-            "description": told,
-            "x_title": "KL to the base, nats at most",
-            "y_title": f"True reward gained, {engine} of {reward}",
-        }
+        y_title = " ".join(["Gained by the", *engine.split(", ")[1:], reward, "reward"])
+        words = {"title": title, "description": told, "x_title": "KL to the base, nats at most", "y_title": y_title}
         charts.append(chart(f"reward-{number}", frame, *layers, **words))
     return charts
 
