@@ -47,7 +47,7 @@ HARD = np.array([0.8, 0.8, 0.2, 0.0, -0.8, -1.0])
 ITEMS = len(HARD)
 FIRST, SECOND = np.triu_indices(ITEMS, 1)
 HORIZON, FEWEST, LOOKS = 240, 40, 5
-EXPLORE = 0.2
+EXPLORE, DRAWS = 0.2, 256
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
 
 
@@ -92,15 +92,16 @@ def uncertainty(beliefs: Beliefs, rng: np.random.Generator) -> Any:
 
 
 def thompson(beliefs: Beliefs, rng: np.random.Generator) -> Any:
-    """The best of one draw against the best other item of another (double Thompson sampling: Wu and Liu 2016)."""
-    rows = np.arange(len(beliefs.mean))
+    """The best of a draw against the best of another in which it differs (`elicitation.DoubleThompson`), of as many
+    draws as a fit makes; where no draw has another best, any other item."""
+    sets, rows = len(beliefs.mean), np.arange(len(beliefs.mean))
     factor = np.linalg.cholesky(beliefs.covariance)
-    one, other = (
-        beliefs.mean + np.einsum("sij,sj->si", factor, rng.standard_normal(beliefs.mean.shape)) for _ in range(2)
-    )
-    best = one.argmax(axis=1)
-    other[rows, best] = -np.inf
-    second = other.argmax(axis=1)
+    noise = rng.standard_normal((sets, DRAWS, ITEMS)) @ factor.transpose(0, 2, 1)
+    leader = (beliefs.mean[:, None] + noise).argmax(axis=2)
+    best = leader[rows, rng.integers(DRAWS, size=sets)]
+    other = leader != best[:, None]
+    second = leader[rows, np.where(other, rng.random(other.shape), -1.0).argmax(axis=1)]
+    second = np.where(other.any(axis=1), second, (best + rng.integers(1, ITEMS, size=sets)) % ITEMS)
     numbers = np.zeros((ITEMS, ITEMS), np.intp)
     numbers[FIRST, SECOND] = numbers[SECOND, FIRST] = np.arange(len(FIRST))
     return numbers[best, second]

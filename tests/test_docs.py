@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from heedful.core import Item
+from heedful.elicitation import RULES
 from heedful.feedback import Table
 from heedful.models import StyleFeatures
 from heedful.preference import fit
@@ -120,3 +121,8 @@ def test_links_between_documents_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_guide_to_asking_names_every_rule() -> None:
+    guide = (DOCS / "elicitation.md").read_text()
+    assert [name for name in RULES if f"`{name}`" not in guide] == []

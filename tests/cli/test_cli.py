@@ -354,6 +354,8 @@ def test_nothing_left_to_ask_is_an_answer(votes: Path, tmp_path: Path) -> None:
         (("--budget", "-1"), "budget"),
         (("--raters", "absent.csv"), "absent.csv"),
         (("--out", "questions.xlsx"), ".csv"),
+        (("--to", "argilla"), "give --out"),
+        (("--systems",), "give --out"),
         (("--least", "-1"), "--least"),
         (("--candidates", "absent.jsonl"), "absent.jsonl"),
     ],

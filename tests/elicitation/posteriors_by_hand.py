@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from heedful.core import Item, Scores
 from heedful.preference.pairs import PairModel
-from heedful.preference.prediction import Reading
+from heedful.preference.reading import Reading
 
 
 @dataclass

@@ -47,7 +47,7 @@ def test_a_phase_ends_with_what_came_in_time() -> None:
     assert (after.size, after.begun, after.turn, after.late) == (32, 13, 14, 0)
     assert after.tell(9, 0.0).late == 1
     assert not after.tell(9, 0.0).told
-    assert after.tell(13, 0.5).told == ((after.asked[0], 0.5),)
+    assert after.tell(13, 0.5).told == {13: 0.5}
 
 
 def test_the_best_point_stays_under_the_prior() -> None:
@@ -96,3 +96,6 @@ def test_false_uses_are_refused() -> None:
         search.ask()[1].tell(0, float("nan"))
     with pytest.raises(UsageError, match="noise 0"):
         PhasedExploration.start(KERNEL, noise=0.0, horizon=10)
+    for begun in (search, HopefulSearch(Gaussian.prior(KERNEL), 0.3)):
+        with pytest.raises(InputError, match="try 0 was answered before"):
+            begun.ask()[1].tell(0, 1.0).tell(0, 1.0)

@@ -81,3 +81,17 @@ def test_false_uses_are_refused() -> None:
         router.route(features[:, 0])
     with pytest.raises(UsageError, match=r"no price 'age'.*\['size'\]"):
         router.route(features, {"age": 1.0})
+    with pytest.raises(InputError, match="finite numbers"):
+        router.route(features * np.nan)
+    with pytest.raises(UsageError, match="weights are finite"):
+        router.route(features, {"size": np.nan})
+
+
+def test_a_column_varies_or_not_whatever_its_unit() -> None:
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=9)
+    y = 2 * x + rng.normal(size=9) / 10
+    _, [told], _ = ridge(x[:, None], y)
+    _, [small, constant], _ = ridge(np.column_stack([x * 1e-15, np.full(9, 1e9 / 3)]), y)
+    assert small * 1e-15 == pytest.approx(told)
+    assert constant == 0

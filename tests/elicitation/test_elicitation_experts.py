@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from heedful.core import InputError
+from heedful.core import InputError, UsageError
 from heedful.elicitation import rank_experts
 
 WAYS = ("halving", "passes", "each task")
@@ -88,5 +88,7 @@ def test_what_is_no_score_is_refused() -> None:
     for faulty in (lambda expert, tasks: np.full(len(tasks), 1.5), lambda expert, tasks: np.zeros(1)):
         with pytest.raises(InputError, match="as many scores"):
             rank_experts(faulty, 2, 4, rng=rng)
+    with pytest.raises(UsageError, match="choose of halving, passes, each task"):
+        rank_experts(lambda expert, tasks: np.zeros(len(tasks)), 2, 3, rng=np.random.default_rng(0), way="best")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="two experts"):
         rank_experts(passed(np.zeros((2, 2)), rng), 1, 2, rng=rng)

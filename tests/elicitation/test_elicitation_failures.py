@@ -27,6 +27,7 @@ def test_similarity_is_a_gaussian_of_the_distance() -> None:
     for i in range(7):
         for j in range(7):
             assert search.similarity[i, j] == pytest.approx(np.exp(-((points[i] - points[j]) ** 2).sum() / 1.28))
+    np.testing.assert_allclose(FailureSearch.of(points + 1e8, 0.8).similarity, search.similarity, atol=1e-6)
     told = search.tell([1, 4], [1, 0])
     near = search.similarity
     expected = (0.1 + near[:, 1]) / (1 + near[:, 1] + near[:, 4])
@@ -57,6 +58,11 @@ def test_false_uses_are_refused() -> None:
         FailureSearch.of(np.zeros((2, 1)), 1.0, share=0.0)
     with pytest.raises(InputError, match="between 0 and 1"):
         FailureSearch(-np.eye(3), np.zeros(0, np.intp), np.zeros(0))
+    with pytest.raises(InputError, match="between 0 and 1"):
+        FailureSearch(np.full((2, 2), np.nan), np.zeros(0, np.intp), np.zeros(0))
+    with pytest.raises(InputError, match="each once"):
+        search.tell([1.5], [1])
+    assert search.tell([], []).tell([1], [1]).asked.tolist() == [1]
     with pytest.raises(InputError, match="a scale above 0"):
         FailureSearch.of(np.zeros((2, 1)), 0.0)
     with pytest.raises(InputError, match="rank 2 gives no set of 3"):

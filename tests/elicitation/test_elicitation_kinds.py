@@ -16,7 +16,7 @@ from heedful.core import InputError, Item, UsageError
 from heedful.elicitation import answer_law, information_gain, subsets
 from heedful.preference.choices import ChoiceModel
 from heedful.preference.grades import GradeModel
-from heedful.preference.prediction import Reading
+from heedful.preference.reading import Reading
 
 RNG = np.random.default_rng(5)
 

@@ -13,7 +13,8 @@ import pytest
 from scipy import stats
 
 from heedful.feedback import Feedback, Record, Reject, Source, Table, chance
-from heedful.feedback.check import check, summarise
+from heedful.feedback.check import check
+from heedful.feedback.counts import summarise
 from heedful.feedback.questions import asked
 
 Rng = np.random.Generator

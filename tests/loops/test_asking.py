@@ -79,6 +79,16 @@ def test_a_random_rule_tells_its_propensity_and_the_others_none() -> None:
     assert {question.propensity for question in ask(fitted, table).questions} == {None}
 
 
+@pytest.mark.parametrize("rule", ["random", "mixed"])
+def test_there_is_no_propensity_where_some_pairs_could_not_be_asked_about(rule: str) -> None:
+    table = arena()
+    fitted = heedful.fit(table)
+    gains = sorted(one.expected_gain for one in ask(fitted, table, wanted=Wanted(rule, 10, least=0)).questions)
+    whole, part = (ask(fitted, table, wanted=Wanted(rule, 4, least=least)).questions for least in (0, gains[2]))
+    assert all(question.propensity for question in whole)
+    assert {question.propensity for question in part} == {None}
+
+
 def test_the_propensity_is_how_often_a_pair_is_asked() -> None:
     table = arena(items=4)
     fitted = heedful.fit(table)
@@ -114,7 +124,7 @@ def test_the_cheapest_are_asked_first_while_they_can_be_paid(
     assert wanted.slots(20) == slots
 
 
-@pytest.mark.parametrize("rule", [name for name in RULES if name != "copeland"])  # which takes counts of duels
+@pytest.mark.parametrize("rule", list(RULES))
 def test_every_rule_can_be_asked_by_name(rule: str) -> None:
     table, hired = arena(), (HiredRater("a", 2.0, 1), HiredRater("b", 3.0, 2))
     asked = ask(fit_to_ask(table), table, wanted=Wanted(rule, budget=9.0, raters=hired))
@@ -123,6 +133,17 @@ def test_every_rule_can_be_asked_by_name(rule: str) -> None:
     assert sum(question.cost for question in asked.questions) <= 9.0
     costs = {"a": 2.0, "b": 3.0}
     assert all(question.rater and question.cost == costs[question.rater] for question in asked.questions)
+
+
+def test_a_rule_that_has_no_question_left_is_said_to() -> None:
+    """One system beat both others a hundred times: the winner is known, however little is known of the others."""
+    rows = [{"model_a": "a", "model_b": other, "winner": "model_a"} for other in "bc" for _ in range(100)]
+    table = read([{"question": "q", **row} for row in [*rows, {"model_a": "b", "model_b": "c", "winner": "tie"}]]).table
+    asked = ask(fit_to_ask(table), table, wanted=Wanted("copeland", 3))
+    assert (asked.questions, asked.reason) == ((), "The rule 'copeland' asks nothing.")
+    texts = heedful.fit(spoken(), utility="features", features=StyleFeatures())
+    with pytest.raises(UsageError, match="counts of duels are of systems"):
+        ask(texts, spoken(), wanted=Wanted("copeland", least=0))
 
 
 def test_texts_are_asked_about_at_random_by_default_and_systems_by_information() -> None:

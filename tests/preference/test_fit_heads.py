@@ -139,3 +139,11 @@ def test_votes_that_no_head_can_read_are_nothing_to_fit() -> None:
     table = Table.of([Record(kind="ranking", candidates=[Candidate(output=t) for t in TEXTS[:2]], value=ranks)])
     with pytest.raises(FitError, match="has a likelihood"):
         fit(table, utility="features", features=StyleFeatures(), head=Linear(prior_sd=1.0))
+
+
+def test_who_gives_names_alone_is_asked_for_texts() -> None:
+    named = [Candidate(system="a"), Candidate(system="b")]
+    table = Table.of([Record(kind="comparison", candidates=named, value=Value(choice="first"))])
+    with pytest.raises(FitError, match="the output is not known") as raised:
+        fit(table, utility="features", features=StyleFeatures())
+    assert "--texts" in str(raised.value.fix)

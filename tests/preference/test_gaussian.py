@@ -40,5 +40,8 @@ def test_what_is_known_for_sure_is_not_observed_again() -> None:
         told.given(np.array([1.0, 0.0]), 2.0, 0.0)
     with pytest.raises(InputError, match="symmetric"):
         Gaussian.prior(np.array([[1.0, 0.5], [0.2, 1.0]]))
+    for none in (np.ones((2, 3)), np.ones((0, 0))):
+        with pytest.raises(InputError, match="symmetric"):
+            Gaussian.prior(none)
     with pytest.raises(InputError, match="no eigenvalue below 0"):
         Gaussian.prior(np.array([[1.0, 2.0], [2.0, 1.0]]))

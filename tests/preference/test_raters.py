@@ -197,9 +197,27 @@ def test_the_majority_is_right() -> None:
         assert found.count == 10
 
 
+@pytest.mark.filterwarnings("error")
+def test_answers_that_are_all_but_impossible_have_a_logarithm() -> None:
+    types = Types.grid("sharpness", 5, 1)
+    far = 3000 * types.sharpness
+    for log_tie in (-np.inf, 0.3):
+        found = answers(types, np.array([1.0, -1.0]), np.zeros(2), np.full(2, 3000.0), (0.0, log_tie, -np.inf)).log_p
+        middle = -np.logaddexp(np.log(2.0), log_tie)
+        np.testing.assert_allclose(found, np.where(far == 0, middle, np.minimum([far, -far], 0)), atol=1e-12)
+
+
 def test_a_divided_crowd_is_said_to_be_one() -> None:
     table, _, _ = crowd(np.concatenate([np.full(21, 0.9), np.full(19, -0.9)]))
     assert "raters.divided" in {finding.code for finding in fit_raters(table).findings}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_two_votes_divide_no_crowd(seed: int) -> None:
+    table, _, _ = crowd(np.full(2, 0.8), votes=1, items=2, seed=seed)
+    codes = {finding.code for finding in fit_raters(table).findings}
+    assert "raters.untold" in codes
+    assert "raters.divided" not in codes
 
 
 def test_no_one_is_called_adversarial_in_an_honest_crowd() -> None:

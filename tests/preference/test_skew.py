@@ -136,6 +136,8 @@ def test_duels_that_are_none_are_refused() -> None:
         SkewGaussian.of(KERNEL, [0], [1], noise=1.0).sampled(1, 0, rng=np.random.default_rng(0))
     with pytest.raises(InputError, match="of 3 items"):
         SkewGaussian.of(KERNEL, [0, 3], [1, 1], noise=1.0)
+    with pytest.raises(InputError, match="of 3 items"):
+        SkewGaussian.of(np.eye(3), [0.7], [1], noise=1.0)
     with pytest.raises(InputError, match="no item meets itself"):
         SkewGaussian.of(KERNEL, [0], [0], noise=1.0)
     with pytest.raises(InputError, match="noise is above 0"):

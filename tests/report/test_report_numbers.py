@@ -20,8 +20,8 @@ from heedful.report.numerals import (
     p_value,
     with_interval,
 )
+from heedful.report.parts import IntervalPart
 from heedful.report.scales import counts, fractions_around, round_ticks, spanning
-from heedful.report.summary import IntervalPart
 
 MINUS = "\u2212"
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from heedful.report.summary import IntervalPart, Summary
+from heedful.report.parts import IntervalPart
+from heedful.report.summary import Summary
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "summary.md"
 

@@ -186,7 +186,8 @@ def check(
 ) -> None:
     """Read feedback and say what is in it and what is wrong with it."""
     from heedful.feedback import refuse_overwriting, write_rejects
-    from heedful.feedback.check import findings_of, summary_of
+    from heedful.feedback.check import findings_of
+    from heedful.feedback.counts import summary_of
     from heedful.feedback.questions import Facts
 
     found = _read(feedback, texts, mapping, input_format, strict)
@@ -279,7 +280,7 @@ def ask(
     rule: Annotated[
         str,
         typer.Option(
-            help="Rule that chooses: information (auto, about systems), random (auto, about texts), uncertainty, ..."
+            help="Rule that chooses: auto (information on systems, random on texts) or one of docs/elicitation.md."
         ),
     ] = "auto",
     least: Annotated[
@@ -304,11 +305,14 @@ def ask(
     as_json: Json = False,
 ) -> None:
     """Say which comparisons would teach the most, and write them as a file to be answered: read it back with run."""
+    from heedful.core import UsageError
     from heedful.feedback import read_raters, write_questions
     from heedful.feedback.sheets import check_place
     from heedful.loops import Wanted, fit_to_ask
     from heedful.loops import ask as choose
 
+    if out is None and (to or systems):
+        raise UsageError("--to and --systems are of the file that --out names", where="heedful ask", fix="give --out")
     place = None if out is None else check_place(out, to)
     hired = () if raters is None else read_raters(raters)
     wanted = Wanted(rule, questions, budget, hired, least, seed)

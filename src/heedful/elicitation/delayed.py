@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ class PhasedExploration:
 
     left     who may still be the best [n]
     turn     how many tries there were; the number by which an answer is told
+    told     the answers of this phase that came, by try
     """
 
     prior: Gaussian
@@ -37,7 +39,7 @@ class PhasedExploration:
     begun: int
     belief: Gaussian
     asked: tuple[int, ...] = ()
-    told: tuple[tuple[int, float], ...] = ()
+    told: Mapping[int, float] = field(default_factory=dict)
     late: int = 0
 
     @classmethod
@@ -68,17 +70,18 @@ class PhasedExploration:
         return point, replace(now, belief=belief, asked=(*now.asked, point))
 
     def tell(self, turn: int, value: float) -> PhasedExploration:
-        """The search after the answer to a try. Raises InputError for a try that was not made or no finite answer."""
-        _check(turn, self.turn, value)
+        """The search after the answer to a try. Raises InputError for a try that was not made, or that was answered
+        before in this phase, and for no finite answer."""
+        _check(turn, self.turn, value, self.told)
         if turn < self.begun:
             return replace(self, late=self.late + 1)
-        return replace(self, told=(*self.told, (self.asked[turn - self.begun], float(value))))
+        return replace(self, told={**self.told, turn: float(value)})
 
     def known(self) -> Gaussian:
         """What the answers of this phase tell of all points."""
         known = self.prior
-        for point, value in self.told:
-            known = known.given(_at(point, known), value, self.noise)
+        for turn, value in self.told.items():
+            known = known.given(_at(self.asked[turn - self.begun], known), value, self.noise)
         return known
 
     def _next_phase(self) -> PhasedExploration:
@@ -91,7 +94,7 @@ class PhasedExploration:
             begun=self.turn,
             belief=self.prior,
             asked=(),
-            told=(),
+            told={},
         )
 
 
@@ -110,6 +113,7 @@ class HopefulSearch:
     wait: bool = False
     asked: tuple[int, ...] = ()
     awaited: int | None = None
+    told: frozenset[int] = frozenset()
 
     def ask(self) -> tuple[int, HopefulSearch]:
         """The next point to try, and the search that follows."""
@@ -119,10 +123,12 @@ class HopefulSearch:
         return point, replace(self, asked=(*self.asked, point), awaited=len(self.asked))
 
     def tell(self, turn: int, value: float) -> HopefulSearch:
-        """The search after the answer to a try. Raises InputError for a try that was not made or no finite answer."""
-        _check(turn, len(self.asked), value)
+        """The search after the answer to a try. Raises InputError for a try that was not made or was answered before,
+        and for no finite answer."""
+        _check(turn, len(self.asked), value, self.told)
         belief = self.belief.given(_at(self.asked[turn], self.belief), value, self.noise)
-        return replace(self, belief=belief, awaited=None if turn == self.awaited else self.awaited)
+        awaited = None if turn == self.awaited else self.awaited
+        return replace(self, belief=belief, awaited=awaited, told=self.told | {turn})
 
 
 def _at(point: int, belief: Gaussian) -> Floats:
@@ -131,6 +137,8 @@ def _at(point: int, belief: Gaussian) -> Floats:
     return along
 
 
-def _check(turn: int, turns: int, value: float) -> None:
+def _check(turn: int, turns: int, value: float, told: Container[int]) -> None:
     if not 0 <= turn < turns or not np.isfinite(value):
         raise InputError(f"answer {value} to try {turn} of {turns}", where="tell")
+    if turn in told:
+        raise InputError(f"try {turn} was answered before", where="tell", fix="tell each answer once")

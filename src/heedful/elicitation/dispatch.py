@@ -28,22 +28,26 @@ class LossRouter:
     prices: Mapping[str, Floats]
 
     def predict(self, features: Floats) -> Floats:
-        """The loss expected of each on each instance [n, m]. Raises InputError where features are not [n, d]."""
+        """The loss expected of each on each instance [n, m]. Raises InputError unless features are finite, [n, d]."""
         if features.ndim != 2 or features.shape[1] != len(self.slope):
             what = f"features have the shape [n, {len(self.slope)}], not {list(features.shape)}"
             raise InputError(what, where="LossRouter")
+        if not np.isfinite(features).all():
+            raise InputError("features are finite numbers", where="LossRouter", fix="leave out instances without them")
         return np.asarray(self.level + features @ self.slope)
 
     def route(self, features: Floats, weights: Mapping[str, float] | None = None) -> Indices:
         """To which each instance goes [n]; `weights` say how much loss a unit of each price is worth (others: none).
 
         As a weight grows from 0, the routes of least predicted loss at each mean price are passed through that lie on
-        the convex hull of all. Raises UsageError for a price that there is not.
+        the convex hull of all. Raises UsageError for a price that there is not, or a weight that is not finite.
         """
         unknown = sorted(set(weights or {}) - set(self.prices))
         if unknown:
             fix = f"one of {sorted(self.prices)}, as given to fit_losses"
             raise UsageError(f"no price {unknown[0]!r}", where="LossRouter.route", fix=fix)
+        if not np.isfinite(list((weights or {}).values())).all():
+            raise UsageError(f"weights are finite numbers, not {dict(weights or {})}", where="LossRouter.route")
         cost = sum((weight * self.prices[name] for name, weight in (weights or {}).items()), np.zeros(len(self.level)))
         return np.asarray((self.predict(features) + cost).argmin(axis=1))
 

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from scipy.special import logsumexp
 
-from heedful.core import Floats, InputError
+from heedful.core import Floats, InputError, UsageError
 from heedful.elicitation.beliefs import Indices
 from heedful.stats import Capital
 
@@ -53,11 +53,13 @@ def rank_experts(
            ours). "passes": all in turn, in one test. "each task": all in turn, with a test of each (their mean).
 
     Where the assumption fails, "passes" goes by the mean over tasks, the others by whichever task they meet. Raises
-    InputError for fewer than two experts or one task, and for scores that are not such.
+    InputError for fewer than two experts or one task, and for scores that are not such; UsageError for an unknown way.
     """
     if experts < 2 or tasks < 1 or not 0 < alpha < 1:
         what = f"two experts, one task and an error in (0, 1) are needed, not {experts}, {tasks} and {alpha}"
         raise InputError(what, where="rank_experts")
+    if way not in _WAYS:
+        raise UsageError(f"{way!r} is no way", where="rank_experts", fix=f"choose of {', '.join(_WAYS)}")
     bar = np.log(sum(int(known).bit_length() for known in range(1, experts)) / alpha)
     order, spent = [0], 0
     for new in range(1, experts):

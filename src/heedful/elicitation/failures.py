@@ -38,7 +38,7 @@ class FailureSearch:
             what = f"a share of {self.share} of strength {self.strength}"
             raise UsageError(what, where="FailureSearch", fix="a share between 0 and 1, a strength above 0")
         n = len(self.similarity)
-        if self.similarity.shape != (n, n) or ((self.similarity < 0) | (self.similarity > 1)).any():
+        if self.similarity.shape != (n, n) or not ((self.similarity >= 0) & (self.similarity <= 1)).all():
             raise InputError("similarities are numbers [n, n] between 0 and 1", where="FailureSearch")
 
     @classmethod
@@ -46,8 +46,9 @@ class FailureSearch:
         """Nothing asked yet; similarity exp(−|x − y|² / (2 scale²)) of points [n, d]."""
         if points.ndim != 2 or not np.isfinite(points).all() or not 0 < scale < np.inf:
             raise InputError("finite points [n, d] and a scale above 0 are needed", where="FailureSearch.of")
-        norm = (points**2).sum(axis=1)
-        away = np.maximum(norm[:, None] + norm - 2 * points @ points.T, 0.0)
+        middle = points - points.mean(axis=0) if len(points) else points  # far from 0 the difference below would cancel
+        norm = (middle**2).sum(axis=1)
+        away = np.maximum(norm[:, None] + norm - 2 * middle @ middle.T, 0.0)
         np.fill_diagonal(away, 0.0)
         return cls(np.exp(-away / (2 * scale**2)), np.zeros(0, np.intp), np.zeros(0), share, strength)
 
@@ -72,10 +73,10 @@ class FailureSearch:
 
     def tell(self, instances: ArrayLike, failed: ArrayLike) -> FailureSearch:
         """The search after these [k] were checked. Raises InputError where one is unknown or was checked before."""
-        numbers, found = np.asarray(instances, dtype=np.intp), np.asarray(failed, dtype=np.float64)
+        numbers, found = np.asarray(instances), np.asarray(failed, dtype=np.float64)
         if numbers.ndim != 1 or numbers.shape != found.shape or not np.isin(found, (0, 1)).all():
             what = f"{numbers.shape} instances and {found.shape} outcomes"
             raise InputError(what, where="FailureSearch.tell", fix="give for each whether it failed (1) or not (0)")
         if len(np.unique(numbers)) < len(numbers) or not np.isin(numbers, self.left).all():
             raise InputError("only instances that are left are checked, each once", where="FailureSearch.tell")
-        return replace(self, asked=np.append(self.asked, numbers), failed=np.append(self.failed, found))
+        return replace(self, asked=np.append(self.asked, numbers.astype(np.intp)), failed=np.append(self.failed, found))

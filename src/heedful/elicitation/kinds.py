@@ -19,7 +19,7 @@ from heedful.preference.choices import ChoiceModel
 from heedful.preference.grades import GradeModel
 from heedful.preference.instruments import sort_of
 from heedful.preference.pairs import PairModel
-from heedful.preference.prediction import Reading
+from heedful.preference.reading import Reading
 
 AnswerLaw = Callable[[Floats], Floats]
 

@@ -15,7 +15,7 @@ def ridge(columns: Floats, y: Floats) -> tuple[float, Floats, float]:
     out, which the penalty makes least (leave one out, in closed form). Columns are penalised as if of variance 1; one
     that does not vary has the weight 0."""
     centre, scale = columns.mean(axis=0), columns.std(axis=0)
-    scale[scale < 1e-12] = np.inf
+    scale[scale <= 1e-12 * np.abs(columns).max(axis=0)] = np.inf  # what rounding leaves of a column that does not vary
     middle = y.mean()
     u, singular, vt = np.linalg.svd((columns - centre) / scale, full_matrices=False)
     explained, found = u.T @ (y - middle), []

@@ -10,7 +10,7 @@ from scipy.special import log_expit
 from heedful.core import Item, Scale, Scores, UsageError
 from heedful.core.algebra import Expressible
 from heedful.preference import FittedPosterior
-from heedful.preference.prediction import Reading
+from heedful.preference.reading import Reading
 
 _LABEL = "label"
 

@@ -2,7 +2,8 @@
 
 from heedful.feedback.asked import Question
 from heedful.feedback.candidates import read_candidates, read_contexts
-from heedful.feedback.check import check, summarise
+from heedful.feedback.check import check
+from heedful.feedback.counts import summarise
 from heedful.feedback.hired import HiredRater, read_raters
 from heedful.feedback.prefixes import agreeing, prefix_labels, until_first_error
 from heedful.feedback.read import iter_parts, iter_tables, read

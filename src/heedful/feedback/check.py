@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import polars as pl
 
 from heedful.core import Finding
+from heedful.feedback.counts import percent, reasons, records
 from heedful.feedback.exposure import unknown_exposure
 from heedful.feedback.judges import own_family
 from heedful.feedback.leans import LEANS
@@ -20,7 +19,6 @@ _FAST_SECONDS = 1.0
 # Silent reading is about 25 characters a second (Brysbaert 2019, 238 words a minute); at four times that nobody skims.
 _FAST_CHARACTERS = 100.0
 _FEW = 10
-_LISTED = 50  # reasons told one by one in the summary
 _SHOWN = 5  # examples in a finding
 
 
@@ -40,59 +38,6 @@ def findings_of(facts: Facts) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda finding: order.index(finding.severity)))
 
 
-def summarise(feedback: Feedback) -> dict[str, Any]:
-    """Counts for the part "feedback" of a summary. `replicates`: records that ask a question asked before."""
-    return summary_of(Facts(feedback))
-
-
-def summary_of(facts: Facts) -> dict[str, Any]:
-    """As `summarise`, of facts that others may use too."""
-    feedback, table = facts.feedback, facts.table
-    raters = pl.DataFrame([table.column("rater"), table.column("rater_kind")]).drop_nulls("rater").unique("rater")
-    return {
-        "read": feedback.read,
-        "accepted": len(table),
-        "rejected": len(feedback.rejects),
-        "by_kind": _counts(table.column("kind")),
-        "by_criterion": _counts(table.column("criterion")),
-        "raters": raters.height,
-        "rater_kinds": _counts(raters["rater_kind"].fill_null("person")),
-        "replicates": len(table) - facts.asked["question"].n_unique(),
-        "contexts": table.column("context").drop_nulls().n_unique(),
-        "systems": table.column("systems").explode(empty_as_null=False).drop_nulls().n_unique(),
-        "sources": [
-            {"path": one.path, "format": one.format, "read": one.read, "accepted": one.accepted}
-            for one in feedback.sources
-        ],
-        "reject_reasons": _reasons(feedback),
-    }
-
-
-def _counts(column: pl.Series) -> dict[str, int]:
-    counted = column.drop_nulls().value_counts(sort=True)
-    return dict(counted.iter_rows())
-
-
-def _reasons(feedback: Feedback) -> list[dict[str, Any]]:
-    """Why records were rejected, most frequent first, each with its first place; rare ones past 50 together."""
-    counts = Counter(reject.reason for reject in feedback.rejects)
-    first = {reject.reason: reject for reject in reversed(feedback.rejects)}
-    listed: list[dict[str, Any]] = [
-        {"reason": reason, "count": count, "source": first[reason].source, "line": first[reason].line}
-        for reason, count in counts.most_common(_LISTED)
-    ]
-    rest = len(feedback.rejects) - sum(one["count"] for one in listed)
-    return listed + ([{"reason": "other reasons", "count": rest, "source": None, "line": None}] if rest else [])
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f}%"
-
-
-def _records(count: int) -> str:
-    return f"{count:,} record{'' if count == 1 else 's'}"
-
-
 # Rejects, identities, consent
 
 
@@ -105,13 +50,13 @@ def _rejected(facts: Facts) -> Iterator[Finding]:
     told = [
         f"{one['count']} x {one['reason']}"
         + (f" (first: {one['source']}, line {one['line']})" if one["source"] else "")
-        for one in _reasons(facts.feedback)[:_SHOWN]
+        for one in reasons(facts.feedback)[:_SHOWN]
     ]
     share = len(rejects) / facts.feedback.read
     yield Finding(
         "feedback.rejected",
         "problem" if share > 0.5 else "warning" if share > 0.01 else "note",
-        f"{len(rejects):,} of {facts.feedback.read:,} judgements could not be read ({_percent(share)}); "
+        f"{len(rejects):,} of {facts.feedback.read:,} judgements could not be read ({percent(share)}); "
         f"{accepted:,} were.",
         "Look at the reasons; `heedful run` and `heedful check --rejects FILE` keep each with its line.",
         len(rejects),
@@ -128,7 +73,7 @@ def _repeated_ids(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "feedback.repeated_ids",
             "problem",
-            f"{_records(count)} share their id with another one.",
+            f"{records(count)} share their id with another one.",
             "Give every record its own id.",
             count,
             _some(ids.filter(ids.is_duplicated()).unique(maintain_order=True)),
@@ -145,7 +90,7 @@ def _personal(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "feedback.personal",
             "note",
-            f"{_records(marked)} are marked as holding personal data.",
+            f"{records(marked)} are marked as holding personal data.",
             "Share models and reports made from them with care.",
             marked,
         )
@@ -154,7 +99,7 @@ def _personal(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "feedback.no_consent",
             "warning",
-            f"{_records(refused)} are marked as given without consent to their use.",
+            f"{records(refused)} are marked as given without consent to their use.",
             "Leave them out, or ask the people concerned.",
             refused,
         )
@@ -179,7 +124,7 @@ def _raters(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "feedback.some_raters_unknown",
             "note",
-            f"{_records(unknown)} of {facts.n:,} do not say who judged.",
+            f"{records(unknown)} of {facts.n:,} do not say who judged.",
             "Record an id for each rater.",
             unknown,
         )
@@ -187,7 +132,7 @@ def _raters(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "feedback.one_rater",
             "warning",
-            f"All {_records(facts.n)} are by one rater: what is learned is this rater's taste, not that of others.",
+            f"All {records(facts.n)} are by one rater: what is learned is this rater's taste, not that of others.",
             "Ask further raters some of the same questions.",
             facts.n,
             _some(raters.head(1)),
@@ -209,7 +154,7 @@ def _repeats(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "feedback.duplicates",
             "warning" if same > 0.1 * facts.n else "note",
-            f"{_records(same)} repeat an answer that the same rater had already given to the same question.",
+            f"{records(same)} repeat an answer that the same rater had already given to the same question.",
             "If the file holds them by mistake, remove them; if the rater was asked again, all is well.",
             same,
             _some(again.filter(pl.col("answers") == 1)["rater"].unique(maintain_order=True)),
@@ -221,7 +166,7 @@ def _repeats(facts: Facts) -> Iterator[Finding]:
             "feedback.contradictions",
             "warning" if share > 0.2 else "note",
             f"Asked the same question again, raters gave another answer in {contrary.height:,} of {again.height:,} "
-            f"cases ({_percent(share)}).",
+            f"cases ({percent(share)}).",
             "This is how far raters agree with themselves; no model can agree with them more.",
             contrary.height,
             _some(contrary["rater"].unique(maintain_order=True)),
@@ -238,7 +183,7 @@ def _fast(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "feedback.fast",
             "warning",
-            f"{fast.height:,} of {timed.height:,} timed judgements ({_percent(fast.height / timed.height)}) took less "
+            f"{fast.height:,} of {timed.height:,} timed judgements ({percent(fast.height / timed.height)}) took less "
             f"than {_FAST_SECONDS:g} second, or than one for each {_FAST_CHARACTERS:g} characters shown: too short to "
             "read them.",
             "Look at these raters' votes, or check that times are in seconds; fit(pace='apart') lets hasty votes tell "
@@ -268,7 +213,7 @@ def _ties(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "feedback.many_ties",
             "note",
-            f"{undecided:,} of {total:,} comparisons were not decided ({_percent(undecided / total)}).",
+            f"{undecided:,} of {total:,} comparisons were not decided ({percent(undecided / total)}).",
             "Outputs may be too alike, or the question unclear.",
             undecided,
         )

@@ -46,7 +46,8 @@ def check_place(path: str | os.PathLike[str], to: str | None) -> Path:
     name = to or _SUFFIXES.get(place.suffix.lower(), "")
     if name not in _FORMS or place.suffix.lower() != _FORMS[name][0]:
         endings = ", ".join(f"{suffix} for {form}" for form, (suffix, _) in _FORMS.items())
-        raise UsageError(f"no question file of form {to or 'any'} has this ending", where=str(path), fix=endings)
+        what = f"no question file{f' of form {to!r}' if to else ''} has this ending"
+        raise UsageError(what, where=str(path), fix=endings)
     if place.exists():
         raise UsageError("this file is there already and may hold answers", where=str(path), fix="name another file")
     if not place.parent.is_dir():

@@ -6,23 +6,30 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
-from heedful.core import AcquisitionRule, Finding, Floats, Item, Queries, UsageError, decode_parts, encode_parts
-from heedful.elicitation import RULES, ExpectedInformationGain, Respondent, context_pairs, item_pairs
+from heedful.core import AcquisitionRule, Finding, Floats, Item, Queries, UsageError, encode_parts
+from heedful.elicitation import (
+    RULES,
+    Copeland,
+    Duels,
+    ExpectedInformationGain,
+    Respondent,
+    context_pairs,
+    item_pairs,
+)
 from heedful.evaluation.rows import report
 from heedful.feedback.asked import Question
 from heedful.feedback.hired import HiredRater
 from heedful.feedback.source import digest_of_frame
 from heedful.feedback.table import PROVENANCE
+from heedful.loops.showing import shown
 from heedful.loops.wording import texts_of
 from heedful.preference import FittedPosterior
-from heedful.stats.hashing import unit_hash
 
 if TYPE_CHECKING:
     from heedful.feedback import Table
@@ -115,7 +122,8 @@ def ask(
     """Choose questions by a rule, from those of which an answer is expected to tell at least `wanted.least` nats.
 
     Where systems are compared, each question shows outputs of both in one context, from `candidates` or the table,
-    where there are such.
+    where there are such. Questions have a propensity where the rule says it and no pair tells less than `least`:
+    inference that weighs by it needs every pair to be open.
     """
     rng = np.random.default_rng(wanted.seed)
     pool, gains = _by_gain(fitted, _pool(fitted, table, candidates, rng), rng)
@@ -130,10 +138,15 @@ def ask(
     if not slots:
         return Asked((), "The budget and the raters' capacities pay for no question.", most)
     name = wanted.rule if wanted.rule != "auto" else "information" if _of_systems(fitted) else "random"
-    chosen = _rule(name, wanted, len(slots))(fitted, worth, rng=rng)
+    rule = _rule(name, wanted, len(slots))
+    chosen = rule(_counted(fitted, table, worth) if isinstance(rule, Copeland) else fitted, worth, rng=rng)
     about = {"criterion": fitted.criterion, "rule": name, "posterior": posterior_id(fitted, table)}
-    pairs = _shown(chosen.items, table, candidates, about["posterior"])
+    pairs = shown(chosen.items, table, candidates, about["posterior"])
+    if len(worth) < len(pool):  # pairs that could not be asked about
+        chosen = replace(chosen, propensity=None)
     questions = tuple(_questions(chosen, pairs, slots, about))
+    if len(questions) < len(slots):
+        return Asked(questions, f"The rule {name!r} asks nothing{' more' * bool(questions)}.", most)
     return Asked(questions, _why_fewer(len(questions), len(worth), wanted), most)
 
 
@@ -149,6 +162,13 @@ def _rule(name: str, wanted: Wanted, batch: int) -> AcquisitionRule:
         return rule(batch=batch)  # type: ignore[no-any-return]
     raters = tuple(Respondent(one.id, one.cost, one.capacity) for one in wanted.raters)
     return rule(batch=batch, raters=raters, budget=wanted.budget or math.inf)  # type: ignore[no-any-return]
+
+
+def _counted(fitted: FittedPosterior | HeadPosterior, table: Table, pool: Sequence[tuple[Item, ...]]) -> Duels:
+    """Counts of duels, for a rule that goes by them. Raises UsageError where texts are asked about, which are many."""
+    if not _of_systems(fitted):
+        raise UsageError("counts of duels are of systems, and texts are asked about", where="rule", fix="another rule")
+    return Duels.of(table, list(dict.fromkeys(item for pair in pool for item in pair)), criterion=fitted.criterion)
 
 
 def _by_gain(
@@ -259,45 +279,3 @@ def known_items(fitted: FittedPosterior, table: Table) -> list[Item]:
     if unnamed:
         outputs = {item.key: item for record in table.records() for item in record.items() if item.key in unnamed}
     return [outputs.get(name) or Item(system=name) for name in fitted.names]
-
-
-# What raters are shown of systems
-
-
-def _shown(
-    pairs: Sequence[tuple[Item, ...]], table: Table, candidates: Sequence[Sequence[Item]], seed: str
-) -> list[tuple[Item, Item]]:
-    """The pairs, those of systems with outputs of both in a context that a hash chooses; as they are where none has."""
-    bare = {item.system for pair in pairs for item in pair if item.system and not item.output}
-    written = _outputs(bare, table, candidates) if bare else {}
-    return [_in_context(pair[0], pair[1], written, seed) for pair in pairs]
-
-
-def _in_context(first: Item, second: Item, written: Mapping[str, Mapping[Any, Item]], seed: str) -> tuple[Item, Item]:
-    a, b = (written.get(item.system or "", {}) for item in (first, second))
-    both = sorted((context for context in a if context in b and a[context].output != b[context].output), key=repr)
-    if not both:
-        return first, second
-    chance = unit_hash([json.dumps(sorted((str(first.system), str(second.system)))).encode()], int(seed, 16), "context")
-    context = both[int(chance[0] * len(both))]
-    return a[context], b[context]
-
-
-def _outputs(systems: set[str], table: Table, candidates: Sequence[Sequence[Item]]) -> dict[str, dict[Any, Item]]:
-    """An output of each of these systems by context: from the candidates where they name systems, else the table."""
-    found: dict[str, dict[Any, Item]] = {}
-    listed = [item for group in candidates for item in group if item.system in systems and item.output]
-    for item in listed or _written(systems, table):
-        found.setdefault(item.system or "", {}).setdefault(item.context, item)
-    return found
-
-
-def _written(systems: set[str], table: Table) -> Iterator[Item]:
-    if not table.has("outputs"):
-        return
-    columns = pl.DataFrame([table.column(name) for name in ("context", "outputs", "systems")])
-    each = columns.explode("outputs", "systems").filter(
-        pl.col("systems").is_in(list(systems)), pl.col("outputs").is_not_null()
-    )
-    for context, output, system in each.unique(["context", "systems"], keep="first", maintain_order=True).iter_rows():
-        yield Item(decode_parts(context or "", "world"), decode_parts(output, "system"), system)

@@ -16,7 +16,8 @@ import polars as pl
 from heedful.core import Finding, FitError, Item
 from heedful.evaluation import agreement, controls, describe_split, held_out, hold_out, learning_curve
 from heedful.evaluation.learning import FRACTIONS
-from heedful.feedback.check import findings_of, summary_of
+from heedful.feedback.check import findings_of
+from heedful.feedback.counts import summary_of
 from heedful.feedback.questions import Facts
 from heedful.loops.asking import next_questions
 from heedful.loops.fitting import (

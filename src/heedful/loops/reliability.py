@@ -11,9 +11,9 @@ from heedful.core import Finding, FitError
 from heedful.feedback import Table
 from heedful.loops.fitting import choose_criterion
 from heedful.preference import fit
-from heedful.preference.prediction import RaterScale
 from heedful.preference.raters import fit_raters
 from heedful.preference.raters_estimates import RaterEstimate
+from heedful.preference.reading import RaterScale
 
 # What the fit says of items, which a ranking has its own fit for.
 _OF_ITEMS = ("intervals.raters_fit", "fit.not_used")

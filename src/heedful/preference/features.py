@@ -20,7 +20,7 @@ from heedful.preference.instruments import Indices
 from heedful.preference.likelihoods import Likelihood
 from heedful.preference.noise import Dense as Noise
 from heedful.preference.noise import mirrored
-from heedful.preference.prediction import Reading, readings
+from heedful.preference.reading import Reading, readings
 from heedful.preference.sandwich import Clusters, Covariance, penalised_covariance
 from heedful.preference.widths import climb, held_out_width, penalised
 

@@ -12,9 +12,9 @@ from heedful.preference.effects import widths_of
 from heedful.preference.identification import ALONE, ISLAND, SEPARATED, UNDEFEATED, UNSETTLED, WINLESS
 from heedful.preference.instruments import Grades, Observations, distinct, is_weighted, sort_of
 from heedful.preference.likelihoods import Likelihood
-from heedful.preference.observations import FITTED_KINDS
+from heedful.preference.observations import FITTED_KINDS, UNKNOWN_OUTPUT
 from heedful.preference.own_scales import FEWEST, told_apart, too_many
-from heedful.preference.prediction import Reading
+from heedful.preference.reading import Reading
 from heedful.preference.signals import sort_without_position
 
 OWN_SCALES = "fit.own_scales"
@@ -66,9 +66,11 @@ _CASES = {
 def nothing_to_fit(observations: Observations, criterion: str) -> FitError:
     """That no judgement can be fitted, and what was left out why."""
     counted = "; ".join(f"{count} {reason}" for reason, count in observations.excluded.items())
+    fix = f"give feedback of one of these kinds: {', '.join(FITTED_KINDS)}; critiques are read beside them"
+    if any(UNKNOWN_OUTPUT in reason for reason in observations.excluded):
+        fix = "give the outputs that were judged (--texts), or fit the systems that wrote them (--utility items)"
     return FitError(
-        f"no judgement on the criterion {criterion!r} has a likelihood ({counted or 'the table is empty'})",
-        fix=f"give feedback of one of these kinds: {', '.join(FITTED_KINDS)}; critiques are read beside them",
+        f"no judgement on the criterion {criterion!r} has a likelihood ({counted or 'the table is empty'})", fix=fix
     )
 
 
@@ -135,8 +137,8 @@ def chosen(rules: Mapping[str, int], promise: Promise | None) -> list[Finding]:
         message = f"{asked}; intervals hold on average over utilities drawn from the prior all the same."
         return [Finding("fit.chosen_by_answers", "note", message, count=sum(rules.values()))]
     message = f"{asked}, and no interval of a fit without a prior holds then: none is given."
-    fix = "Fit with a prior that you mean, such as prior_sd=1.0. A fit to comparisons makes no use of propensities: "
-    fix += "docs/elicitation.md says what does, and what else holds."
+    fix = "In Python, heedful.fit(votes, prior_sd=1.0) has intervals under a prior that you mean. A fit to comparisons "
+    fix += "makes no use of propensities: docs/elicitation.md says what does, and what else holds."
     return [Finding("intervals.chosen_by_answers", "warning", message, fix, sum(rules.values()))]
 
 

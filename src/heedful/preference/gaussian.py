@@ -21,8 +21,9 @@ class Gaussian:
     def prior(cls, kernel: Floats) -> Gaussian:
         """Mean zero and this covariance [n, n]. Raises InputError where it is none."""
         covariance = np.asarray(kernel, dtype=np.float64)
-        if covariance.ndim != 2 or not np.isfinite(covariance).all() or not np.allclose(covariance, covariance.T):
-            raise InputError("a kernel is symmetric and finite, of shape [n, n]", where="kernel")
+        square = covariance.ndim == 2 and covariance.shape[0] == covariance.shape[1] > 0
+        if not square or not np.isfinite(covariance).all() or not np.allclose(covariance, covariance.T):
+            raise InputError("a kernel is symmetric and finite, of shape [n, n], n > 0", where="kernel")
         values = np.linalg.eigvalsh(covariance)
         if values[0] < -1e-8 * max(values[-1], 0.0):
             what = f"a covariance has no eigenvalue below 0, and this has {values[0]:.3g}"

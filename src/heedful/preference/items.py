@@ -26,7 +26,7 @@ from heedful.preference.information import Singular
 from heedful.preference.likelihoods import Likelihood
 from heedful.preference.noise import Dense, Independent, Noise, heavy_tailed, mirrored
 from heedful.preference.observations import Indices
-from heedful.preference.prediction import Reading, readings
+from heedful.preference.reading import Reading, readings
 from heedful.preference.sandwich import Clusters, covariance, laplace
 
 # The prior under which items that the votes cannot place are scored, so that they can be asked about: utilities N(0,

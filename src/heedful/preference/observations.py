@@ -60,6 +60,7 @@ OTHER_JUDGES, UNNAMED_JUDGE = "other judges", "judges without a name"
 SEVERAL_SORTS = "by a judge of whom more judgements of another sort are used"
 NO_LIKELIHOOD = "of kind {}, which has no likelihood of its own"
 TOO_MANY_DEGREES = f"more than {MAX_DEGREES} distinct degrees"
+UNKNOWN_OUTPUT = "the output is not known"
 MISSING_DEGREES = "other votes under the same protocol have none"
 
 
@@ -223,7 +224,7 @@ class _Compilation:
         lengths = frame["systems"].list.len().to_numpy()
         owner = np.repeat(np.arange(frame.height), lengths)
         known = np.bincount(owner[codes < 0], minlength=frame.height) == 0
-        what = "neither system nor output is known" if self.identity == "system" else "the output is not known"
+        what = "neither system nor output is known" if self.identity == "system" else UNKNOWN_OUTPUT
         self._count(f"a candidate of which {what}", int((~known).sum()))
         return frame.filter(pl.Series(known)), codes[known[owner]]
 

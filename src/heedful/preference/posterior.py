@@ -13,7 +13,8 @@ from heedful.core import Finding, Floats, InputError, Item, Parts, Scores
 from heedful.preference.pairs import PairModel
 from heedful.preference.persistence import Saved
 from heedful.preference.potential import Potentials
-from heedful.preference.prediction import Prediction, RaterScale, Reading, predict, rater_scales
+from heedful.preference.prediction import Prediction, predict
+from heedful.preference.reading import RaterScale, Reading, rater_scales
 from heedful.preference.utilities import FreeItems, Utility
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from heedful.preference.choices import ChoiceModel
 from heedful.preference.grades import GradeModel
 from heedful.preference.pairs import PairModel
 from heedful.preference.posterior import FittedPosterior
-from heedful.preference.prediction import Reading
+from heedful.preference.reading import Reading
 from heedful.preference.utilities import FreeItems, Linear, Utility
 
 _READ = ("nuisance", "draws", "discrimination", "deviation")

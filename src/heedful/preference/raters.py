@@ -23,13 +23,13 @@ from heedful.preference.noise import mirrored
 from heedful.preference.options import check_choices, check_numbers, check_table
 from heedful.preference.pairs import PairModel
 from heedful.preference.posterior import FittedPosterior
-from heedful.preference.prediction import Reading
 from heedful.preference.raters_estimates import estimates, findings, known, majority
 from heedful.preference.raters_inference import Mode, maximise
 from heedful.preference.raters_likelihood import LEAN_PRIOR, STYLE_SD, TIE_PRIOR, Marginal
 from heedful.preference.raters_posterior import RaterPosterior
 from heedful.preference.raters_types import RaterModel, Types
 from heedful.preference.raters_votes import RaterVotes, rater_votes
+from heedful.preference.reading import Reading
 from heedful.preference.sandwich import Clusters
 from heedful.preference.utilities import FreeItems
 from heedful.stats import clustered_meat
@@ -254,7 +254,7 @@ def _unconverged(mode: Mode) -> list[Finding]:
     if mode.converged:
         return []
     message = f"The raters' fit did not converge in {mode.evaluations} evaluations: take its numbers as approximate."
-    return [Finding("fit.not_converged", "problem", message, "Report this with the data, if you can.")]
+    return [Finding("fit.not_converged", "problem", message, "Collect more votes of each rater.")]
 
 
 def _without_intervals(votes: RaterVotes) -> list[Finding]:

@@ -19,6 +19,9 @@ CARELESS_EDGE, ADVERSARIAL_EDGE = 0.2, 0.1
 # The expected share of wrongly named raters among those named.
 ERROR_RATE = 0.05
 _LEVEL = 0.95
+# Below this mean of |2 P(adversarial) − 1| the votes do not tell who is on which side: it was 0.7 and more for crowds
+# that were divided, 0.1 for two votes in all.
+_SIDED = 0.5
 # Half of the draws of utilities and of the distribution of types over which a rater's type is averaged.
 _DRAWN = 12
 _BINS = 1000
@@ -219,10 +222,17 @@ def findings(raters: tuple[RaterEstimate, ...]) -> list[Finding]:
 
 
 def majority(raters: tuple[RaterEstimate, ...]) -> list[Finding]:
-    """A warning where the votes hardly tell the better from the worse: which side is right is then a convention."""
-    against = float(np.mean([rater.adversarial for rater in raters])) if raters else 0.0
+    """A warning where the votes hardly tell the better from the worse: which side is right is then a convention, or
+    they do not even tell who is on which side (probabilities that differ little from one half)."""
+    probability = np.array([rater.adversarial for rater in raters])
+    against = float(probability.mean()) if raters else 0.0
     if against < 0.4:
         return []
+    if np.abs(2 * probability - 1).mean() < _SIDED:
+        message = "The votes do not tell which raters answer with the others and which against them."
+        return [
+            Finding("raters.untold", "warning", message, "Ask each of them more about the same items.", len(raters))
+        ]
     message = (
         f"About {against:.0%} of the raters answer against the others, so which of the two sides is right is taken "
         "from the slight majority."

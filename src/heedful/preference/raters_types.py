@@ -143,13 +143,14 @@ def answers(
     side, tied = shown[:, None], outcome[:, None]
     # Types share few ways of seeing a question; blind answers depend on the lean and on whether the order is known.
     seeing, own = np.unique(np.stack([types.sharpness, types.lean]), axis=1, return_inverse=True)
-    sharp = _Davidson.at(seeing[0] * difference[:, None] + side * (mu + seeing[1]), tied, log_tie)
+    seen = seeing[0] * difference[:, None] + side * (mu + seeing[1])
+    sharp = _Davidson.at(seen, tied, log_tie)
     slope, bent = seeing[0] * sharp.slope, seeing[0] ** 2 * (sharp.slope**2 - sharp.variance / 4)
     ties, ordered = log_tie > -np.inf, bool(shown.any())
     if (types.attention == 1).all():
         every = slope[:, own]
         return Answers(
-            np.log(sharp.p)[:, own],
+            _log_davidson(seen, tied, log_tie)[:, own],
             every,
             (side * sharp.slope)[:, own] if ordered else None,
             sharp.tie[:, own] if ties else None,
@@ -191,3 +192,10 @@ class _Davidson:
         p = np.where(outcome == 0, ties, weight) / total
         mean, drawn = np.sign(eta) * (1 - square) / total, ties / total
         return cls(p, (outcome - mean) / 2, (outcome == 0) - drawn, 1 - drawn - mean * mean)
+
+
+def _log_davidson(eta: Floats, outcome: Floats, log_tie: float) -> Floats:
+    """log P of the outcome, also where P is no number above 0."""
+    far = np.abs(eta)
+    log_weight = np.where(outcome == 0, log_tie - far / 2, np.where(outcome * eta > 0, 0.0, -far))
+    return np.asarray(log_weight - np.log1p(np.exp(-far) + np.exp(log_tie - far / 2)))

@@ -37,13 +37,13 @@ class SkewGaussian:
     @classmethod
     def of(cls, kernel: Floats, winner: ArrayLike, loser: ArrayLike, *, noise: float) -> SkewGaussian:
         """kernel [n, n]. Raises InputError for a kernel, items or a noise (above 0) that are none."""
-        prior, won, lost = Gaussian.prior(kernel), np.asarray(winner, np.intp), np.asarray(loser, np.intp)
+        prior, won, lost = Gaussian.prior(kernel), np.asarray(winner), np.asarray(loser)
         n = len(prior.mean)
-        if won.shape != lost.shape or won.ndim != 1 or ((won < 0) | (won >= n) | (lost < 0) | (lost >= n)).any():
+        if won.shape != lost.shape or won.ndim != 1 or not np.isin([won, lost], np.arange(n)).all():
             raise InputError(f"winners and losers are as many of {n} items, numbered from 0", where="SkewGaussian")
-        if not noise > 0 or (won == lost).any():
-            raise InputError("noise is above 0, and no item meets itself", where="SkewGaussian")
-        return cls(prior, won, lost, noise)
+        if not 0 < noise < np.inf or (won == lost).any():
+            raise InputError("noise is above 0 and finite, and no item meets itself", where="SkewGaussian")
+        return cls(prior, won.astype(np.intp), lost.astype(np.intp), noise)
 
     @cached_property
     def _shared(self) -> Floats:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from statistics import median
 
-from heedful.report.summary import IntervalPart
+from heedful.report.parts import IntervalPart
 
 MINUS = "\u2212"
 _MOST_DECIMALS = 6

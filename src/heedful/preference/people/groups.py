@@ -32,7 +32,7 @@ from heedful.preference.people.em import Mode, fit_mixture
 from heedful.preference.people.votes import KIND, PairVotes, pair_votes, parameter_names, votes_like
 from heedful.preference.persistence import Saved
 from heedful.preference.posterior import FittedPosterior
-from heedful.preference.prediction import Reading
+from heedful.preference.reading import Reading
 
 # Fewer raters than this in the smallest group, and the interval of a share is not printed: see benchmarks/people.py.
 MIN_RATERS = 5.0

@@ -25,7 +25,7 @@ from heedful.preference.people.persons_em import LOADING_SD, fit_population
 from heedful.preference.people.votes import KIND, PairVotes, pair_votes, parameter_names, votes_like
 from heedful.preference.persistence import Saved
 from heedful.preference.posterior import FittedPosterior
-from heedful.preference.prediction import Reading
+from heedful.preference.reading import Reading
 
 _FEWEST_DRAWS = 100
 

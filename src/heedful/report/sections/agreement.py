@@ -5,18 +5,11 @@ from __future__ import annotations
 from heedful.report.lanes import LaneTable, Row
 from heedful.report.markup import Markup, join, name_of, tag
 from heedful.report.numerals import PERCENT, SCORE, count, counted, with_interval
+from heedful.report.parts import BetweenRaters, IntervalPart, RaterAgreement, Reliability, ReliabilityPart, WithModel
 from heedful.report.scales import fractions, spanning
 from heedful.report.sections.common import dot, estimate_cell, missing, paragraph, promise_legend, reach, section
 from heedful.report.sections.verdicts import alpha_words
-from heedful.report.summary import (
-    BetweenRaters,
-    IntervalPart,
-    RaterAgreement,
-    Reliability,
-    ReliabilityPart,
-    Summary,
-    WithModel,
-)
+from heedful.report.summary import Summary
 
 
 def agreement(summary: Summary) -> Markup:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from heedful.report.markup import Child, Markup, join, name_of, sentence, tag
 from heedful.report.numerals import PERCENT, POINTS, SCORE, SIGNED_POINTS, count, counted, with_interval
+from heedful.report.parts import FindingPart, HeldOut, Ranked
 from heedful.report.sections.common import ended, finding_link, names, paragraph, section
 from heedful.report.sections.ranking import rank_range
 from heedful.report.sections.verdicts import against, alpha_words, calibration, could_be_best, noun, versus
-from heedful.report.summary import FindingPart, HeldOut, Ranked, Summary
+from heedful.report.summary import Summary
 
 _MOST_STEPS = 4
 

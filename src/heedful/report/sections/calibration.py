@@ -6,10 +6,10 @@ from heedful.report.charts import Frame, Point, chart, points, straight
 from heedful.report.lanes import LaneTable, Mark, Row, table
 from heedful.report.markup import Markup, join, tag
 from heedful.report.numerals import PERCENT, count, counted
+from heedful.report.parts import HeldOut, ReliabilityBin
 from heedful.report.scales import Scale, fractions, spanning
 from heedful.report.sections.common import estimate_cell, fold, paragraph
 from heedful.report.sections.verdicts import calibration
-from heedful.report.summary import HeldOut, ReliabilityBin
 
 
 def calibration_part(held_out: HeldOut) -> Markup:

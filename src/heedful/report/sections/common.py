@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from heedful.report.lanes import Mark
 from heedful.report.markup import Child, Markup, join, listed, name_of, tag
 from heedful.report.numerals import PERCENT, Unit, counted, level
-from heedful.report.summary import FindingPart, IntervalPart, Summary
+from heedful.report.parts import FindingPart, IntervalPart
+from heedful.report.summary import Summary
 
 _FOLD_BEYOND = 420
 _FOLD_LINES = 7

@@ -5,10 +5,11 @@ from __future__ import annotations
 from heedful.report.lanes import LaneTable, Row
 from heedful.report.markup import Markup, join, sentence, tag
 from heedful.report.numerals import PERCENT, POINTS, SIGNED_POINTS, count, p_value, with_interval
+from heedful.report.parts import Control, HeldOut
 from heedful.report.scales import Scale, fractions_around, signed, spanning
 from heedful.report.sections.common import dot, estimate_cell, missing, paragraph, promise_legend, reach
 from heedful.report.sections.verdicts import versus
-from heedful.report.summary import Control, HeldOut, Summary
+from heedful.report.summary import Summary
 
 _Named = tuple[str, Control]
 

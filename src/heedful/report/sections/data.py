@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from heedful.report.lanes import LaneTable, Mark, Row, table
 from heedful.report.markup import Child, Markup, join, listed, name_of, tag
 from heedful.report.numerals import capitalised, count, counted
+from heedful.report.parts import FeedbackPart, RejectReason
 from heedful.report.scales import spanning
 from heedful.report.sections.common import missing, paragraph, section, share
-from heedful.report.summary import FeedbackPart, RejectReason, Summary
+from heedful.report.summary import Summary
 
 
 def data(summary: Summary) -> Markup:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from heedful.report.markup import Markup, name_of, separated, tag
 from heedful.report.numerals import capitalised, count, counted
+from heedful.report.parts import FindingPart
 from heedful.report.sections.common import ended, finding_id, fold, paragraph, section
-from heedful.report.summary import FindingPart, Summary
+from heedful.report.summary import Summary
 
 _NOTES_OPEN = 4
 _EXAMPLES_OPEN = 5

@@ -6,9 +6,10 @@ from heedful.report.charts import Frame, Point, chart, points, straight
 from heedful.report.lanes import table
 from heedful.report.markup import Markup, join, tag
 from heedful.report.numerals import PERCENT, count, counted, number
+from heedful.report.parts import HeldOut, LearningPoint
 from heedful.report.scales import counts, fractions_around
 from heedful.report.sections.common import estimate_cell, fold, missing, paragraph
-from heedful.report.summary import HeldOut, LearningPoint, Summary
+from heedful.report.summary import Summary
 
 
 def learning_part(summary: Summary, held_out: HeldOut) -> Markup:

@@ -8,9 +8,10 @@ from typing import Any
 from heedful.report.lanes import LaneTable, Mark, Row, table
 from heedful.report.markup import Child, Markup, join, listed, name_of, tag
 from heedful.report.numerals import count, counted, duration, number
+from heedful.report.parts import ModelPart
 from heedful.report.scales import Scale, spanning
 from heedful.report.sections.common import missing, paragraph, section
-from heedful.report.summary import ModelPart, Summary
+from heedful.report.summary import Summary
 
 _MOST_LISTED = 12
 _COVARIANCE = {

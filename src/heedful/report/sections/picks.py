@@ -5,6 +5,7 @@ from __future__ import annotations
 from heedful.report.lanes import LaneTable, Row
 from heedful.report.markup import Markup, join, tag
 from heedful.report.numerals import PERCENT, SCORE, Unit, counted
+from heedful.report.parts import Pick, PickCandidate
 from heedful.report.scales import Scale, signed, spanning
 from heedful.report.sections.common import (
     dot,
@@ -17,7 +18,7 @@ from heedful.report.sections.common import (
     reach,
     section,
 )
-from heedful.report.summary import Pick, PickCandidate, Summary
+from heedful.report.summary import Summary
 
 _OPEN = 3
 _MOST = 40

@@ -5,12 +5,13 @@ from __future__ import annotations
 from heedful.report.lanes import LaneTable, Row, table
 from heedful.report.markup import Child, Markup, join, tag
 from heedful.report.numerals import PERCENT, SCORE, Unit, count, counted
+from heedful.report.parts import HeldOut, Slice
 from heedful.report.scales import fractions_around
 from heedful.report.sections.calibration import calibration_part
 from heedful.report.sections.common import dot, estimate_cell, missing, paragraph, promise_legend, reach, section
 from heedful.report.sections.controls import accuracy_part
 from heedful.report.sections.learning import learning_part
-from heedful.report.summary import HeldOut, Slice, Summary
+from heedful.report.summary import Summary
 
 TITLE = "How well do the fitted preferences predict new votes?"
 

@@ -7,8 +7,9 @@ import math
 from heedful.report.lanes import table
 from heedful.report.markup import Child, Markup, join, name_of, separated, tag
 from heedful.report.numerals import count, counted, decimals, fixed
+from heedful.report.parts import AskedItem, Question
 from heedful.report.sections.common import fold, missing, paragraph, passage, section
-from heedful.report.summary import AskedItem, Question, Summary
+from heedful.report.summary import Summary
 
 _OPEN = 5
 _MOST = 50

@@ -7,10 +7,11 @@ from collections import Counter
 from heedful.report.lanes import LaneTable, Mark, Row, table
 from heedful.report.markup import Markup, join, name_of, tag
 from heedful.report.numerals import SCORE, count, counted, level
+from heedful.report.parts import Ranked
 from heedful.report.scales import Scale, signed, spanning
 from heedful.report.sections.common import dot, estimate_cell, full_legend, missing, paragraph, reach, section
 from heedful.report.sections.verdicts import could_be_best, noun
-from heedful.report.summary import Ranked, Summary
+from heedful.report.summary import Summary
 
 # Intervals may run this much further than the scores themselves before they are cut at the edge, with an arrow.
 _OVERHANG = 0.2

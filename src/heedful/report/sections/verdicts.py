@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from heedful.report.summary import Control, HeldOut, IntervalPart, Ranked, Summary
+from heedful.report.parts import Control, HeldOut, IntervalPart, Ranked
+from heedful.report.summary import Summary
 
 Comparison = Literal["better", "worse", "unclear"]
 Calibration = Literal["good", "off", "unknown"]

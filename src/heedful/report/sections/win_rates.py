@@ -5,9 +5,10 @@ from __future__ import annotations
 from heedful.report.lanes import LaneTable, Row
 from heedful.report.markup import Markup, join, name_of
 from heedful.report.numerals import PERCENT, Unit, count, counted
+from heedful.report.parts import WinRate
 from heedful.report.scales import fractions
 from heedful.report.sections.common import dot, estimate_cell, missing, names, paragraph, promise_legend, section
-from heedful.report.summary import Summary, WinRate
+from heedful.report.summary import Summary
 
 
 def win_rates(summary: Summary) -> Markup:
