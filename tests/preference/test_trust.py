@@ -15,7 +15,7 @@ from heedful.evaluation import ranking, win_rates
 from heedful.feedback import Record, Table, read, write
 from heedful.feedback.asked import Question
 from heedful.feedback.choosing import chosen_by_answers
-from heedful.loops import rank_systems
+from heedful.loops import prior_of, rank_systems
 from heedful.preference import fit
 from heedful.preference.trust import ESTIMANDS, FIXED, PROVED, trusted
 
@@ -113,6 +113,19 @@ def test_a_fit_with_a_prior_keeps_its_promise() -> None:
     assert fitted.model["promise"] == "credible"
     assert [each.code for each in fitted.findings if "chosen" in each.code] == ["fit.chosen_by_answers"]
     assert all(row["interval"]["promise"] == "credible" for row in ranking(fitted, rng=np.random.default_rng(0)))
+
+
+def test_a_prior_gives_the_ranking_its_intervals() -> None:
+    for prior_sd in (1.0, "evidence"):
+        result = rank_systems(votes("information"), prior_sd=prior_sd)
+        assert {row["interval"]["promise"] for row in result["ranking"]} == {"credible"}
+        assert result["model"]["prior"] != rank_systems(votes(None))["model"]["prior"]
+    assert prior_of("0.5") == 0.5
+    assert prior_of("evidence") == "evidence"
+    assert prior_of(None) is None
+    for wrong in ("wide", "0", "-1", "nan", "inf"):
+        with pytest.raises(UsageError, match="prior"):
+            prior_of(wrong)
 
 
 def test_the_ranking_of_a_report_says_so_instead_of_an_interval() -> None:

@@ -82,6 +82,9 @@ Utility = Annotated[
     typer.Option(help="What utilities rest on: auto, items (who wrote it) or features (texts)."),
 ]
 Features = Annotated[str | None, typer.Option(help="A local folder of a sentence encoder; text features by default.")]
+PriorSd = Annotated[
+    str | None, typer.Option(help="Prior on utilities of systems: a width in nats, or evidence; none by default.")
+]
 Count = Annotated[int, typer.Option("--questions", "-n", help="How many questions.", min=1)]
 
 
@@ -148,11 +151,13 @@ def run(
     input_format: Format = None,
     strict: Strict = False,
     questions: Count = 10,
+    prior_sd: PriorSd = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Feedback in, decision out: check, fit, evaluate, rank, ask, pick, report."""
     from heedful.cli.progress import progress
+    from heedful.loops import prior_of
     from heedful.report import run as run_all
 
     with progress() as show:
@@ -168,6 +173,7 @@ def run(
             format=input_format,
             strict=strict,
             questions=questions,
+            prior_sd=prior_of(prior_sd),
             seed=seed,
             progress=show,
         )
@@ -231,6 +237,7 @@ def fit(
 def rank(
     feedback: Sources,
     criterion: Criterion = None,
+    prior_sd: PriorSd = None,
     texts: Texts = None,
     mapping: Mapping = None,
     input_format: Format = None,
@@ -239,10 +246,11 @@ def rank(
     as_json: Json = False,
 ) -> None:
     """Rank the systems that recur, with intervals of scores and ranks."""
-    from heedful.loops import rank_systems
+    from heedful.loops import prior_of, rank_systems
 
+    prior = prior_of(prior_sd)
     found = _read(feedback, texts, mapping, input_format, strict)
-    result = rank_systems(found.table, criterion=criterion, seed=seed)
+    result = rank_systems(found.table, criterion=criterion, prior_sd=prior, seed=seed)
     printed(as_json, result, lambda: text.ranking(result))
 
 

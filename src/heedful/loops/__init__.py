@@ -2,7 +2,16 @@
 
 from heedful.loops.asking import Asked, Wanted, ask, next_questions
 from heedful.loops.decide import Decision, Options, decide
-from heedful.loops.fitting import Fitter, choose_criterion, choose_fitter, described, fit_table, fit_to_ask
+from heedful.loops.fitting import (
+    Fitter,
+    PriorSd,
+    choose_criterion,
+    choose_fitter,
+    described,
+    fit_table,
+    fit_to_ask,
+    prior_of,
+)
 from heedful.loops.reliability import rater_reliability
 from heedful.loops.sampling import ENGINES, Sampling, evidence_of, planned_cost, sample
 from heedful.loops.steps import convert, pick_best, plan_labels, posterior_at, rank_systems
@@ -13,6 +22,7 @@ __all__ = [
     "Decision",
     "Fitter",
     "Options",
+    "PriorSd",
     "Sampling",
     "Wanted",
     "ask",
@@ -29,6 +39,7 @@ __all__ = [
     "plan_labels",
     "planned_cost",
     "posterior_at",
+    "prior_of",
     "rank_systems",
     "rater_reliability",
     "sample",

@@ -22,6 +22,7 @@ from heedful.feedback.questions import Facts
 from heedful.loops.asking import next_questions
 from heedful.loops.fitting import (
     Fitter,
+    PriorSd,
     check_utility,
     choose_criterion,
     choose_fitter,
@@ -45,13 +46,17 @@ Show = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may choose; the defaults suit most. Raises UsageError for a utility there is not."""
+    """What a user may choose; the defaults suit most. Raises UsageError for a utility there is not.
+
+    `prior_sd`: the prior of systems' utilities, none by default (see `heedful.fit`).
+    """
 
     criterion: str | None = None
     utility: str = "auto"
     features: str | None = None
     questions: int = 10
     seed: int = 0
+    prior_sd: PriorSd = None
 
     def __post_init__(self) -> None:
         check_utility(self.utility)
@@ -110,6 +115,8 @@ def decide(
         fitter = choose_fitter(
             train, criterion=criterion, utility=options.utility, features=options.features, seed=seed
         ).settled(train)
+        if fitter.utility == "items":
+            fitter = replace(fitter, prior_sd=options.prior_sd)
     with clock.step("evaluate", "Predicting held-out votes"):
         # First of all fits, so that the encoder learns from training texts only.
         prediction = _prediction(fitter, train, test, findings)
@@ -118,7 +125,7 @@ def decide(
         posterior = fitter(table)
         findings += posterior.findings
     with clock.step("rank", "Ranking"):
-        places = _ranked(fitter, posterior, table, findings, rng)
+        places = _ranked(replace(fitter, prior_sd=options.prior_sd), posterior, table, findings, rng)
     with clock.step("agree", "Measuring agreement"):
         agreed = agreement(table, prediction, predicted=test, findings=findings)
     with clock.step("raters", "Looking at raters"):
@@ -202,7 +209,7 @@ def _no_test(reason: str) -> Finding:
 def _ranked(
     fitter: Fitter, posterior: FittedPosterior, table: Table, findings: list[Finding], rng: np.random.Generator
 ) -> dict[str, Any]:
-    """Ranking and win rates where items recur; a ranking always rests on free utilities of the items."""
+    """Ranking and win rates where items recur; a ranking rests on free utilities of items, under the prior given."""
     nothing: dict[str, Any] = {"ranking": [], "win_rates": []}
     if not items_recur(table):
         why = "Nothing is ranked: the feedback does not say which systems wrote the outputs, or none recurs."
@@ -210,7 +217,7 @@ def _ranked(
         return nothing
     if fitter.utility != "items":
         try:
-            posterior = replace(fitter, utility="items", prior_sd=None)(table)
+            posterior = replace(fitter, utility="items")(table)
         except FitError as error:
             findings.append(Finding("ranking.none", "warning", f"Nothing is ranked: {error.what}."))
             return nothing

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from heedful.preference.heads import Head, HeadPosterior
 
 Utility = Literal["items", "features"]
+PriorSd = float | Literal["evidence"] | None
 UTILITIES = ("auto", "items", "features")
 HEADS = {"linear": "Linear", "process": "GaussianProcess", "networks": "Networks"}
 # Judged less often than this on average, items are too many for a free utility each to predict well.
@@ -38,14 +39,14 @@ _MOST_HELD = 300
 class Fitter:
     """How to fit any part of a table: the same criterion, utility, encoder, prior and seed for all.
 
-    `prior_sd`: None is the default of `fit`; a number, the width of the prior of weights that `settled` found.
+    `prior_sd`: None is the default of `fit`; of weights, a number is the width that `settled` found.
     """
 
     criterion: str
     utility: Utility
     encoder: Encoder
     seed: int = 0
-    prior_sd: float | Literal["evidence"] | None = None
+    prior_sd: PriorSd = None
 
     def __call__(self, table: Table) -> FittedPosterior:
         features = self.encoder if self.utility == "features" else None
@@ -57,7 +58,7 @@ class Fitter:
             prior_sd=self.prior_sd,
             seed=self.seed,
         )
-        if isinstance(self.prior_sd, float):  # which `settled` found, and no user gave
+        if isinstance(self.prior_sd, float) and self.utility == "features":  # which `settled` found, and no user gave
             fitted.model["prior"]["sd_was"] = HELD_OUT
         return fitted
 
@@ -172,6 +173,22 @@ def choose_fitter(table: Table, *, criterion: str, utility: str, features: str |
     if len(rest) == 0:
         return fitters[0]
     return _best_on([(fitter, _log_prob(fitter, part, rest)) for fitter in fitters])
+
+
+def prior_of(given: str | None) -> PriorSd:
+    """The width of a prior as a user writes it: a number of nats above 0, or "evidence". Raises UsageError."""
+    if given is None:
+        return None
+    if given == "evidence":
+        return "evidence"
+    fix = "give a number of nats such as 1.0, or evidence"
+    try:
+        width = float(given)
+    except ValueError as error:
+        raise UsageError(f"{given!r} is no width of a prior", where="prior_sd", fix=fix) from error
+    if not 0 < width < float("inf"):
+        raise UsageError(f"the width of a prior is above 0, not {given}", where="prior_sd", fix=fix)
+    return width
 
 
 def check_utility(utility: str) -> None:

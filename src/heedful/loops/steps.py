@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from heedful.evaluation.rows import report
 from heedful.feedback import iter_parts, refuse_overwriting, write_rejects, writer
 from heedful.feedback.streams import locate
 from heedful.loops.asking import known_items
-from heedful.loops.fitting import choose_criterion, choose_fitter, described, items_recur
+from heedful.loops.fitting import PriorSd, choose_criterion, choose_fitter, described, items_recur
 from heedful.loops.wording import texts_of
 from heedful.preference import FittedPosterior, load
 from heedful.preference.identification import WINLESS
@@ -31,8 +31,13 @@ __all__ = ["convert", "pick_best", "plan_labels", "posterior_at", "rank_systems"
 _LEVEL = 0.95
 
 
-def rank_systems(table: Table, *, criterion: str | None = None, seed: int = 0) -> dict[str, Any]:
-    """Ranking, win rates and the findings of the fit they rest on. Raises FitError where nothing recurs."""
+def rank_systems(
+    table: Table, *, criterion: str | None = None, prior_sd: PriorSd = None, seed: int = 0
+) -> dict[str, Any]:
+    """Ranking, win rates and the findings of the fit they rest on, under a prior where one is given.
+
+    Raises FitError where nothing recurs.
+    """
     if not items_recur(table):
         raise FitError(
             "nothing can be ranked: no system or output is judged several times",
@@ -40,7 +45,8 @@ def rank_systems(table: Table, *, criterion: str | None = None, seed: int = 0) -
         )
     chosen = choose_criterion(table, criterion)
     judged = table.where(pl.col("criterion") == chosen)
-    fitted = choose_fitter(judged, criterion=chosen, utility="items", seed=seed)(judged)
+    fitter = choose_fitter(judged, criterion=chosen, utility="items", seed=seed)
+    fitted = replace(fitter, prior_sd=prior_sd)(judged)
     findings = list(fitted.findings)
     result = ranked(fitted, judged, np.random.default_rng(seed), findings)
     return result | {"model": described(fitted), "findings": [asdict(finding) for finding in findings]}

@@ -137,8 +137,8 @@ def chosen(rules: Mapping[str, int], promise: Promise | None) -> list[Finding]:
         message = f"{asked}; intervals hold on average over utilities drawn from the prior all the same."
         return [Finding("fit.chosen_by_answers", "note", message, count=sum(rules.values()))]
     message = f"{asked}, and no interval of a fit without a prior holds then: none is given."
-    fix = "In Python, heedful.fit(votes, prior_sd=1.0) has intervals under a prior that you mean. A fit to comparisons "
-    fix += "makes no use of propensities: docs/elicitation.md says what does, and what else holds."
+    fix = "With --prior-sd 1.0 (in Python prior_sd=1.0) there are intervals, under a prior that you mean. A fit to "
+    fix += "comparisons makes no use of propensities: docs/elicitation.md says what does, and what else holds."
     return [Finding("intervals.chosen_by_answers", "warning", message, fix, sum(rules.values()))]
 
 

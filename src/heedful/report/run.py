@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from heedful.core import FitError, HeedfulError, InputError, Item, UsageError
 from heedful.feedback import Feedback, read, read_candidates, refuse_overwriting, write_rejects
-from heedful.loops import Decision, Options, decide
+from heedful.loops import Decision, Options, PriorSd, decide
 from heedful.preference.persistence import SAVED_AS
 from heedful.report.write import write_report
 
@@ -34,6 +34,7 @@ def run(
     format: str | None = None,  # noqa: A002 (the word users know)
     strict: bool = False,
     questions: int = 10,
+    prior_sd: PriorSd = None,
     seed: int = 0,
     title: str = "",
     progress: Callable[[str], None] = lambda _: None,
@@ -44,6 +45,8 @@ def run(
     out: folder for report.html, summary.json, rejects.jsonl (where any were rejected) and posterior/.
     candidates: outputs to choose among, as a file (see `read_candidates`) or as items per context.
     features: folder of a local sentence encoder; None uses text features that need none.
+    prior_sd: width (nats) of a prior on the utilities of systems, or "evidence"; none by default. Where earlier answers
+    chose what was asked, intervals of the ranking need one.
     utility: "items" (who wrote it), "features" (the texts) or "auto". criterion: the most frequent one by default.
     texts, mapping, format, strict: see `heedful.read`. progress: called with a sentence at the start of each step.
 
@@ -51,7 +54,7 @@ def run(
     can be fitted, InputError and UsageError where files or arguments are wrong.
     """
     start = time.perf_counter()
-    options = Options(criterion, utility, features, questions, seed)
+    options = Options(criterion, utility, features, questions, seed, prior_sd)
     if out is not None:
         _refuse_place(Path(out))
     progress("Reading feedback")
