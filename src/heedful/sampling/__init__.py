@@ -2,7 +2,8 @@
 
 from heedful.sampling.best_of_n import BestOfN, BestOfNLaw, best_of_n_kl_bound, best_of_n_law
 from heedful.sampling.enumeration import Exact, exact
-from heedful.sampling.guides import Guide, Guiding, TokenGuide, ValueGuide
+from heedful.sampling.guided import Guided
+from heedful.sampling.guides import Guide, Guiding, TokenGuide, ValueGuide, WordGuide
 from heedful.sampling.particles import Particles
 from heedful.sampling.picking import Pick, pick
 from heedful.sampling.resampling import RESAMPLING, Resampling, effective_size
@@ -16,6 +17,7 @@ __all__ = [
     "BestOfNLaw",
     "Exact",
     "Guide",
+    "Guided",
     "Guiding",
     "Particles",
     "Pick",
@@ -24,6 +26,7 @@ __all__ = [
     "StepBeam",
     "TokenGuide",
     "ValueGuide",
+    "WordGuide",
     "best_of_n_kl_bound",
     "best_of_n_law",
     "effective_size",

@@ -17,6 +17,15 @@ def refuse_no_contexts(contexts: Sequence[Parts]) -> None:
         raise UsageError("there are no contexts to sample for", where="contexts", fix="give at least one")
 
 
+def by_context(contexts: Sequence[Parts]) -> dict[Parts, list[int]]:
+    """The places of each different context. Raises UsageError where there is nothing to sample for."""
+    refuse_no_contexts(contexts)
+    places: dict[Parts, list[int]] = {}
+    for place, context in enumerate(contexts):
+        places.setdefault(context, []).append(place)
+    return places
+
+
 def selected(scores: Scores, rows: NDArray[np.intp] | Sequence[int]) -> Scores:
     """The scores of some of the items."""
     return Scores(

@@ -48,16 +48,18 @@ class Writing:
         budget.release(tokens=self.reserved - self.state.positions)
         return {"samples": float(len(self.state)), "tokens": float(self.state.positions)}
 
-    def write(self, rng: np.random.Generator) -> Floats:
-        """One token on each row that is not finished, and log base − log law [rows] of the one drawn."""
+    def write(self, rng: np.random.Generator, law: Floats | None = None) -> Floats:
+        """One token on each row that is not finished, by the guided law where that is not given.
+
+        Returns log base − log law [rows] of the one drawn: −inf where guides rule out whatever may follow. Such a row
+        goes on by the base, to count for nothing.
+        """
         logprobs, rows = self.state.logprobs, np.arange(len(self.state))
         if not self.guides:
             self._append(drawn(logprobs, rng))
             return np.zeros(len(rows))
-        law = self.law(logprobs)
-        lost = np.asarray(
-            np.isneginf(law).all(axis=1)
-        )  # whatever follows is ruled out: it goes on by the base, at weight 0
+        law = self.law(logprobs) if law is None else law
+        lost = np.asarray(np.isneginf(law).all(axis=1))
         tokens = drawn(np.where(lost[:, None], logprobs, law), rng)
         self._append(tokens)
         return np.where(lost, -np.inf, logprobs[rows, tokens] - np.where(lost, 0.0, law[rows, tokens]))
