@@ -6,6 +6,7 @@ from heedful.sampling.guided import Guided
 from heedful.sampling.guides import Guide, Guiding, TokenGuide, ValueGuide, WordGuide
 from heedful.sampling.particles import Particles
 from heedful.sampling.picking import Pick, pick
+from heedful.sampling.rejection import Accepted, Certificate, Rejection
 from heedful.sampling.resampling import RESAMPLING, Resampling, effective_size
 from heedful.sampling.risk import expected_costs, minimum_bayes_risk
 from heedful.sampling.step_beam import StepBase, StepBeam
@@ -13,14 +14,17 @@ from heedful.sampling.voting import voted
 
 __all__ = [
     "RESAMPLING",
+    "Accepted",
     "BestOfN",
     "BestOfNLaw",
+    "Certificate",
     "Exact",
     "Guide",
     "Guided",
     "Guiding",
     "Particles",
     "Pick",
+    "Rejection",
     "Resampling",
     "StepBase",
     "StepBeam",

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from heedful.core import Bound, Budget, Floats, Honesty, InputError, Item, Parts, Samples, UsageError
+from heedful.core import Bound, Budget, Floats, Honesty, Item, Parts, Samples, UsageError
 from heedful.evidence import lowered
-from heedful.sampling.batches import refuse_no_contexts, selected
+from heedful.sampling.batches import draws, refuse_no_contexts, selected
 from heedful.target import Target, support
 
 
@@ -58,9 +58,7 @@ class BestOfN:
         total = self.n * len(contexts)
         cost = {"samples": float(total), "scores": float(total)}
         budget.reserve(**cost)
-        drawn = [item for context in contexts for item in target.base.sample(context, self.n, rng=rng)]
-        if len(drawn) != total:
-            raise InputError(f"the base gave {len(drawn)} samples, not the {total} asked for", where="base.sample")
+        drawn = [item for context in contexts for item in draws(target.base, context, self.n, rng)]
         scores = target.scores(drawn)
         value = lowered(scores, self.pessimism).reshape(len(contexts), self.n)
         kept = self._choose(value, rng) + self.n * np.arange(len(contexts))

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from heedful.core import Budget, Estimate, Floats, Honesty, Parts, Potential, Samples, UsageError
-from heedful.sampling.batches import refuse_no_contexts
+from heedful.core import Budget, Floats, Honesty, Parts, Potential, Samples, UsageError
+from heedful.sampling.batches import refuse_no_contexts, target_divergence
 from heedful.sampling.guides import Guide
 from heedful.sampling.resampling import RESAMPLING, Resampling, effective_size
 from heedful.sampling.scoring import Scoring
@@ -145,17 +145,6 @@ class _Swarm:
             log_weights=log_weight,
             scores=scores,
             cost={**self.writing.settle(budget), "scores": float(len(self.scoring))},
-            kl=tuple(map(_divergence, by_context, scores.mean.reshape(-1, n), log_normalizer)),
+            kl=tuple(map(target_divergence, by_context, scores.mean.reshape(-1, n), log_normalizer)),
             log_normalizer=log_normalizer,
         )
-
-
-def _divergence(log_weight: Floats, score: Floats, log_normalizer: float) -> Estimate:
-    """KL(target ‖ base) = E[score] − log Z under the target, of one context's particles."""
-    n = len(score)
-    if log_normalizer == -np.inf:
-        return Estimate(np.inf, n, note="every particle was ruled out")
-    weight = np.exp(log_weight - log_normalizer)
-    value = float(weight[weight > 0] @ score[weight > 0]) - float(log_normalizer)
-    note = "of the target, from weighted particles"
-    return Estimate(max(value, 0.0), n, note=note if value >= 0 else f"{note}; {value:.3g} before it was cut at 0")

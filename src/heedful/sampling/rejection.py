@@ -7,21 +7,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.special import logsumexp
 
-from heedful.core import Budget, Estimate, Floats, Honesty, InputError, Interval, Item, Parts, Samples, Scores, UsageError
-from heedful.sampling.batches import by_context, concatenated, selected, target_divergence
+from heedful.core import (
+    Budget,
+    Estimate,
+    Floats,
+    Honesty,
+    InputError,
+    Interval,
+    Item,
+    Parts,
+    Samples,
+    Scores,
+    UsageError,
+)
+from heedful.sampling.batches import by_context, draws, target_divergence
+from heedful.sampling.scoring import Scoring
 from heedful.stats import confidence_sequence
 from heedful.target import Target
 
-_ROUNDING = 1e-9  # nats by which a score may exceed the bound: sums of floats in another order
+_ROUNDING = 1e-9  # nats by which a score may exceed the bound: the same sum, added up in another order
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What rejection in one context has shown: of `wanted` outputs `accepted` were found in `tries` draws of the base.
+    """What rejection showed in one context: of `wanted` outputs `accepted` were found in `tries` draws of the base.
 
-    `rate` is that of acceptance, Z · e^−bound, and `log_normalizer` log Z: both intervals hold at whatever draw it
-    stopped. By the lower end of `rate`, KL(target ‖ base) ≤ −log rate, whatever the potentials.
+    `rate` holds that of acceptance, Z · e^−bound, and `log_normalizer` log Z, wherever it stopped. No output then has
+    more than 1 / rate times its base probability, so that KL(target ‖ base) is at most −log of the rate's lower end.
     """
 
     wanted: int
@@ -37,7 +51,7 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Accepted(Samples):
-    """Exact draws, with a `Certificate` for each context asked for; fewer rows than asked for where some are missing."""
+    """Exact draws, with the `Certificate` of each context asked for. Where outputs are missing, so are their rows."""
 
     certificates: tuple[Certificate, ...] = ()
 
@@ -46,16 +60,17 @@ class Accepted(Samples):
 class Rejection:
     """One exact draw per context (repeat a context for more) from a target whose scores are at most `bound` nats.
 
-    A draw of the base is accepted with probability exp(score − bound), so that an output takes e^bound / Z draws on
-    average (von Neumann 1951). A higher score than the bound is an error: what was accepted before it is then of
-    another law.
+    A draw of the base is accepted with probability exp(score − bound), so that an output takes e^bound / Z of them on
+    average (von Neumann 1951, "Various techniques used in connection with random digits"). A score above the bound is
+    an error: what was accepted before it is then of another law.
 
-    tries   draws of the base per output at most. Where they, or the budget's samples, are used up, what is missing is
-            counted in `certificates`, and no row stands for it: what was accepted until then is exact all the same
-    batch   draws per missing output in one round, before it is seen which are accepted
-    level   of the intervals of the certificates
+    tries   draws of the base at most, per output. Once they or the budget's samples are used up, what is missing is
+            counted in `certificates` and has no row; what was accepted is exact all the same
+    batch   draws per missing output in one round
+    level   of the certificates' intervals
 
-    `log_normalizer` and `kl` (of the target) are estimated from the scores of all draws, accepted or not.
+    `log_normalizer` and `kl` (of the target) are estimates from the scores of all draws, accepted or not: the chance
+    of acceptance tells more than whether it came true. So do the intervals (`stats.confidence_sequence`).
     """
 
     bound: float
@@ -75,13 +90,81 @@ class Rejection:
     def __call__(
         self, target: Target, contexts: Sequence[Parts], *, budget: Budget, rng: np.random.Generator
     ) -> Accepted:
-        """Raises BudgetExceededError where no draw fits, InputError where a score exceeds the bound, is NaN or +inf."""
-        trials = {context: _Trials(own) for context, own in by_context(contexts).items()}
-        budget.reserve(samples=1.0)
-        budget.release(samples=1.0)
-        for context, own in trials.items():
-            while own.missing and (size := self._affordable(own, budget)):
-                budget.reserve(samples=float(size))
-                items = target.base.sample(context, size, rng=rng)
-                self._try(own, items, target.scores(items), rng)
-        return self._accepted(list(trials.values()), len(contexts))
+        """Raises BudgetExceededError where not even one draw a context fits.
+
+        InputError where a score exceeds the bound, or is NaN.
+        """
+        trials = [_Trials(context, places) for context, places in by_context(contexts).items()]
+        budget.reserve(samples=float(len(trials)))
+        budget.release(samples=float(len(trials)))
+        scoring = Scoring(target)
+        while any(sizes := [self._affordable(own, budget) for own in trials]):
+            drawn = [draws(target.base, own.context, size, rng) for own, size in zip(trials, sizes, strict=True)]
+            score = np.split(scoring.mean([item for items in drawn for item in items]), np.cumsum(sizes)[:-1])
+            for own, items, values in zip(trials, drawn, score, strict=True):
+                own.judge(items, values, self.bound, rng)
+        return self._samples(trials, scoring, len(contexts))
+
+    def _affordable(self, own: _Trials, budget: Budget) -> int:
+        """How many draws what is missing, the tries and the budget ask for in the next round: reserved."""
+        left = self.tries * len(own.places) - len(own.score)
+        size = int(min(self.batch * own.missing, left, budget.left("samples")))
+        budget.reserve(samples=float(size))
+        return size
+
+    def _samples(self, trials: Sequence[_Trials], scoring: Scoring, n: int) -> Accepted:
+        own_of = {place: own for own in trials for place in own.places}
+        rows = {place: item for own in trials for place, item in zip(own.places, own.accepted, strict=False)}
+        items = [rows[place] for place in sorted(rows)]
+        told = {id(own): own.told(self.bound, self.level) for own in trials}
+        in_turn = [told[id(own_of[place])] for place in range(n)]
+        return Accepted(
+            items=tuple(items),
+            context_index=np.array(sorted(rows), dtype=np.intp),
+            log_weights=np.zeros(len(items)),
+            scores=scoring(items) if items else Scores(np.zeros(0)),
+            cost={"samples": float(sum(len(own.score) for own in trials)), "scores": float(len(scoring))},
+            kl=tuple(kl for kl, _, _ in in_turn),
+            log_normalizer=np.array([log_normalizer for _, log_normalizer, _ in in_turn]),
+            certificates=tuple(certificate for _, _, certificate in in_turn),
+        )
+
+
+@dataclass(slots=True, eq=False)
+class _Trials:
+    """The draws of one context, for outputs wanted at some places."""
+
+    context: Parts
+    places: list[int]
+    accepted: list[Item] = field(default_factory=list)
+    score: Floats = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def missing(self) -> int:
+        return len(self.places) - len(self.accepted)
+
+    def judge(self, items: Sequence[Item], score: Floats, bound: float, rng: np.random.Generator) -> None:
+        """Accept some of them, as many as are missing; further ones are tries all the same."""
+        above = np.flatnonzero(score > bound + _ROUNDING)
+        if len(above):
+            item, value = items[above[0]], float(score[above[0]])
+            raise InputError(
+                f"a score of {value:.9g} is above the bound of {bound:.9g}",
+                where=f"item {item.key}",
+                fix="raise the bound to one that holds for all outputs, and draw again",
+            )
+        kept = np.flatnonzero(rng.random(len(score)) < np.exp(score - bound))[: self.missing]
+        self.accepted += [items[row] for row in kept]
+        self.score = np.concatenate([self.score, score])
+
+    def told(self, bound: float, level: float) -> tuple[Estimate, float, Certificate]:
+        """KL(target ‖ base), log Z, and the certificate."""
+        n = len(self.score)
+        rate = confidence_sequence(np.exp(np.minimum(self.score - bound, 0.0)), level=level)
+        with np.errstate(divide="ignore"):
+            low, high = np.log([rate.low, rate.high]) + bound
+        shown = Certificate(len(self.places), len(self.accepted), n, rate, Interval(low, high, rate.promise, level))
+        if not n:
+            return Estimate(np.inf, 0, identified=False, note="nothing was drawn"), np.nan, shown
+        log_normalizer = float(logsumexp(self.score) - np.log(n))
+        return target_divergence(self.score - np.log(n), self.score, log_normalizer), log_normalizer, shown
