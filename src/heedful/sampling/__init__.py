@@ -1,6 +1,7 @@
 """Reaching a target by sampling: nothing changes, every answer is paid for."""
 
 from heedful.sampling.best_of_n import BestOfN, BestOfNLaw, best_of_n_kl_bound, best_of_n_law
+from heedful.sampling.early_stopping import EarlyBestOfN, KnownScores, NormalScores, ScoreLaw
 from heedful.sampling.enumeration import Exact, exact
 from heedful.sampling.guided import Guided
 from heedful.sampling.guides import Guide, Guiding, TokenGuide, ValueGuide, WordGuide
@@ -18,14 +19,18 @@ __all__ = [
     "BestOfN",
     "BestOfNLaw",
     "Certificate",
+    "EarlyBestOfN",
     "Exact",
     "Guide",
     "Guided",
     "Guiding",
+    "KnownScores",
+    "NormalScores",
     "Particles",
     "Pick",
     "Rejection",
     "Resampling",
+    "ScoreLaw",
     "StepBase",
     "StepBeam",
     "TokenGuide",

@@ -77,8 +77,13 @@ class BestOfN:
         """A column of each row of value [c, n]."""
         if self.soft:  # the greatest of log-weights with Gumbel noise has probability ∝ its weight
             return np.asarray(np.argmax(value + rng.gumbel(size=value.shape), axis=1))
-        best = value == value.max(axis=1, keepdims=True)
-        return np.asarray(np.argmax(np.where(best, rng.random(value.shape), -1.0), axis=1))
+        return greatest(value, rng)
+
+
+def greatest(value: Floats, rng: np.random.Generator) -> NDArray[np.intp]:
+    """The column [c] of the greatest of each row of value [c, n], ties broken at random; NaN where nothing stands."""
+    best = value == np.nanmax(value, axis=1, keepdims=True)
+    return np.asarray(np.argmax(np.where(best, rng.random(value.shape), -1.0), axis=1))
 
 
 def best_of_n_kl_bound(n: int) -> float:
