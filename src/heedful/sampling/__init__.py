@@ -5,6 +5,7 @@ from heedful.sampling.early_stopping import EarlyBestOfN, KnownScores, NormalSco
 from heedful.sampling.enumeration import Exact, exact
 from heedful.sampling.guided import Guided
 from heedful.sampling.guides import Guide, Guiding, TokenGuide, ValueGuide, WordGuide
+from heedful.sampling.metropolis import Chained, Metropolis
 from heedful.sampling.particles import Particles
 from heedful.sampling.picking import Pick, pick
 from heedful.sampling.rejection import Accepted, Certificate, Rejection
@@ -19,12 +20,14 @@ __all__ = [
     "BestOfN",
     "BestOfNLaw",
     "Certificate",
+    "Chained",
     "EarlyBestOfN",
     "Exact",
     "Guide",
     "Guided",
     "Guiding",
     "KnownScores",
+    "Metropolis",
     "NormalScores",
     "Particles",
     "Pick",

@@ -11,8 +11,12 @@ from scipy.special import logsumexp
 
 from heedful.core import Budget, Floats, Parts, UsageError
 from heedful.models import Continuations, TokenModel, drawn
+from heedful.models.token_models import Tokens
 from heedful.sampling.guides import Guide, Guiding
 from heedful.target import Target
+
+DRAW = -1
+"""In place of a token that is given: this one is drawn."""
 
 
 def token_base(target: Target, engine: str) -> TokenModel:
@@ -26,43 +30,58 @@ def token_base(target: Target, engine: str) -> TokenModel:
     return target.base
 
 
+def tokens_at(outputs: Sequence[Tokens], place: int) -> Tokens:
+    """The token [rows] at one place of each output, `DRAW` beyond its end."""
+    return np.array([own[place] if place < len(own) else DRAW for own in outputs], dtype=np.intp)
+
+
 @dataclass(slots=True, eq=False)
 class Writing:
-    """Outputs being written, one a row, with the guides beside them."""
+    """Outputs being written, one a row, with the guides beside them; `times` over the tokens are `reserved`."""
 
     state: Continuations
     guides: tuple[Guiding, ...]
     reserved: float
+    times: int = 1
 
     @classmethod
-    def begun(cls, base: TokenModel, contexts: Sequence[Parts], guides: Sequence[Guide], budget: Budget) -> Writing:
-        """Empty outputs. The most tokens they can take are reserved before any is written."""
-        most = float(base.max_tokens * len(contexts))
-        budget.reserve(samples=float(len(contexts)), tokens=most)
+    def begun(
+        cls, base: TokenModel, contexts: Sequence[Parts], guides: Sequence[Guide], budget: Budget, *, times: int = 1
+    ) -> Writing:
+        """Empty outputs. The most tokens they can take, so many times, are reserved before any is written."""
+        most = float(base.max_tokens * len(contexts) * times)
+        budget.reserve(samples=float(len(contexts) * times), tokens=most)
         state = base.begin(contexts)
         budget.reserve(tokens=float(state.positions))
-        return cls(state, tuple(guide.begin(base, contexts) for guide in guides), most + state.positions)
+        return cls(state, tuple(guide.begin(base, contexts) for guide in guides), most + state.positions, times)
 
-    def settle(self, budget: Budget) -> dict[str, float]:
-        """What was spent, the rest of what was reserved given back."""
-        budget.release(tokens=self.reserved - self.state.positions)
-        return {"samples": float(len(self.state)), "tokens": float(self.state.positions)}
+    def again(self) -> Writing:
+        """The same outputs, to be written on apart from these. What they cost is for `settle` of these."""
+        rows = np.arange(len(self.state))
+        return Writing(self.state.keep(rows), tuple(guide.keep(rows) for guide in self.guides), 0.0)
 
-    def write(self, rng: np.random.Generator, law: Floats | None = None) -> Floats:
-        """One token on each row that is not finished, by the guided law where that is not given.
+    def settle(self, budget: Budget, apart: float = 0.0) -> dict[str, float]:
+        """What was spent, with tokens of writings `apart`; the rest of what was reserved given back."""
+        spent = self.state.positions + apart
+        budget.release(tokens=self.reserved - spent)
+        return {"samples": float(len(self.state) * self.times), "tokens": float(spent)}
 
-        Returns log base − log law [rows] of the one drawn: −inf where guides rule out whatever may follow. Such a row
-        goes on by the base, to count for nothing.
+    def write(self, rng: np.random.Generator, law: Floats | None = None, given: Tokens | None = None) -> Floats:
+        """One token on each row that is not finished: the one `given`, or (`DRAW`) drawn by the guided law.
+
+        Returns log base − log law [rows] of the token: −inf where guides rule out whatever may follow. Such a row goes
+        on by the base, to count for nothing. `law` spares computing it.
         """
         logprobs, rows = self.state.logprobs, np.arange(len(self.state))
-        if not self.guides:
-            self._append(drawn(logprobs, rng))
-            return np.zeros(len(rows))
-        law = self.law(logprobs) if law is None else law
+        if law is None:
+            law = self.law(logprobs) if self.guides else logprobs
         lost = np.asarray(np.isneginf(law).all(axis=1))
-        tokens = drawn(np.where(lost[:, None], logprobs, law), rng)
+        law = np.where(lost[:, None], logprobs, law)
+        tokens = drawn(law, rng)
+        if given is not None:
+            tokens = np.where(given == DRAW, tokens, given)
         self._append(tokens)
-        return np.where(lost, -np.inf, logprobs[rows, tokens] - np.where(lost, 0.0, law[rows, tokens]))
+        return np.where(lost, -np.inf, logprobs[rows, tokens] - law[rows, tokens])
 
     def law(self, logprobs: Floats) -> Floats:
         """The guided law of the next token [rows, vocabulary]; all −inf where guides leave none."""
