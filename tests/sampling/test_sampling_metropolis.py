@@ -102,11 +102,20 @@ def test_the_engine_makes_these_moves(kind):
     ways, cuts = proposals()[kind]
     chance = np.exp(metropolis.log_acceptance(SCORE[:, None], SCORE[None], cuts[:, None], cuts[None]))
     share = (BASE_PROBABILITY + BASE_PROBABILITY @ moves) / 2 @ (sum(ways) * chance).sum(axis=1)
-    assert found.acceptance.mean() == pytest.approx(share, abs=4 * math.sqrt(0.25 / DRAWS))
+    assert found.moved.mean() == pytest.approx(share, abs=4 * math.sqrt(0.25 / DRAWS))
     if kind == "independent":
         assert found.kl[0].value > float(two @ np.log(two / BASE_PROBABILITY))
     else:
         assert found.kl is None
+
+
+def test_an_edit_that_keeps_nothing_is_noticed(monkeypatch):
+    """A planted bug: what stands before the cut is drawn anew."""
+    monkeypatch.setattr(metropolis, "tokens_at", lambda outputs, place: np.full(len(outputs), -1))
+    moves = matrix("edit")
+    true = dict(zip(ITEMS, (BASE_PROBABILITY @ moves @ moves).tolist(), strict=True))
+    found = run(Metropolis(burn_in=2, proposal="edit"))
+    assert total_variation(frequencies(found.items), true) > 1.2 * sampled_variation(true, DRAWS)
 
 
 def test_chains_come_to_the_target():
@@ -129,7 +138,7 @@ def test_burn_in_and_thinning_choose_among_the_same_moves(kind):
     for context in range(3):
         own = whole.items[9 * context : 9 * context + 9]
         assert part.items[3 * context : 3 * context + 3] == (own[2], own[5], own[8])
-    assert np.isnan(run(Metropolis(burn_in=0), repeats=1).acceptance).all()
+    assert np.isnan(run(Metropolis(burn_in=0), repeats=1).moved).all()
 
 
 def test_chains_leave_what_is_ruled_out():
@@ -157,7 +166,7 @@ def test_cost_is_known_and_capped():
 
 def test_wrong_use_is_said():
     for wrong in ({"n": 0}, {"burn_in": -1}, {"thin": 0}, {"proposal": "best"}):
-        with pytest.raises(UsageError, match="Metropolis"):
+        with pytest.raises(UsageError, match=r"moves apart|no proposal"):
             Metropolis(**wrong)
     with pytest.raises(UsageError, match="token by token"):
         run(Metropolis(proposal="edit"), Target(TableModel.of({"a": {"x": 1.0}}), 1.0 * Plain()))

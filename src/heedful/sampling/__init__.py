@@ -1,15 +1,17 @@
 """Reaching a target by sampling: nothing changes, every answer is paid for."""
 
 from heedful.sampling.best_of_n import BestOfN, BestOfNLaw, best_of_n_kl_bound, best_of_n_law
+from heedful.sampling.chains import Chained
 from heedful.sampling.early_stopping import EarlyBestOfN, KnownScores, NormalScores, ScoreLaw
 from heedful.sampling.enumeration import Exact, exact
 from heedful.sampling.guided import Guided
 from heedful.sampling.guides import Guide, Guiding, TokenGuide, ValueGuide, WordGuide
-from heedful.sampling.metropolis import Chained, Metropolis
+from heedful.sampling.metropolis import Metropolis
+from heedful.sampling.particle_gibbs import ParticleGibbs
 from heedful.sampling.particles import Particles
 from heedful.sampling.picking import Pick, pick
 from heedful.sampling.rejection import Accepted, Certificate, Rejection
-from heedful.sampling.resampling import RESAMPLING, Resampling, effective_size
+from heedful.sampling.resampling import RESAMPLING, Resampling, effective_size, one_each
 from heedful.sampling.risk import expected_costs, minimum_bayes_risk
 from heedful.sampling.step_beam import StepBase, StepBeam
 from heedful.sampling.voting import voted
@@ -29,6 +31,7 @@ __all__ = [
     "KnownScores",
     "Metropolis",
     "NormalScores",
+    "ParticleGibbs",
     "Particles",
     "Pick",
     "Rejection",
@@ -45,6 +48,7 @@ __all__ = [
     "exact",
     "expected_costs",
     "minimum_bayes_risk",
+    "one_each",
     "pick",
     "voted",
 ]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from heedful.core import Bound, Budget, Floats, Honesty, Item, Parts, Samples, UsageError
 from heedful.evidence import lowered
 from heedful.sampling.batches import draws, refuse_no_contexts, selected
+from heedful.sampling.resampling import proportional
 from heedful.target import Target, support
 
 
@@ -61,7 +62,7 @@ class BestOfN:
         drawn = [item for context in contexts for item in draws(target.base, context, self.n, rng)]
         scores = target.scores(drawn)
         value = lowered(scores, self.pessimism).reshape(len(contexts), self.n)
-        kept = self._choose(value, rng) + self.n * np.arange(len(contexts))
+        kept = (proportional if self.soft else greatest)(value, rng) + self.n * np.arange(len(contexts))
         ruled_out = np.isneginf(value).all(axis=1)
         bound = Bound(best_of_n_kl_bound(self.n), "upper")
         return Samples(
@@ -72,12 +73,6 @@ class BestOfN:
             cost=cost,
             kl=(bound,) * len(contexts),
         )
-
-    def _choose(self, value: Floats, rng: np.random.Generator) -> NDArray[np.intp]:
-        """A column of each row of value [c, n]."""
-        if self.soft:  # the greatest of log-weights with Gumbel noise has probability ∝ its weight
-            return np.asarray(np.argmax(value + rng.gumbel(size=value.shape), axis=1))
-        return greatest(value, rng)
 
 
 def greatest(value: Floats, rng: np.random.Generator) -> NDArray[np.intp]:

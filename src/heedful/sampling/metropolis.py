@@ -9,20 +9,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from heedful.core import Bound, Budget, Floats, Honesty, Item, Parts, Samples, UsageError
+from heedful.core import Bound, Budget, Floats, Honesty, Item, Parts, UsageError
 from heedful.models.token_models import Tokens
 from heedful.sampling.batches import draws, refuse_no_contexts
 from heedful.sampling.best_of_n import best_of_n_kl_bound
+from heedful.sampling.chains import Chained, Thinning
 from heedful.sampling.scoring import Scoring
 from heedful.sampling.writing import Writing, token_base, tokens_at
 from heedful.target import Target
-
-
-@dataclass(frozen=True, slots=True)
-class Chained(Samples):
-    """Outputs of chains; `acceptance` [contexts] is the share of moves taken, NaN where there were none."""
-
-    acceptance: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +45,17 @@ class Metropolis:
     honesty: Honesty = "consistent"
 
     def __post_init__(self) -> None:
-        if self.n < 1 or self.burn_in < 0 or self.thin < 1:
-            what = f"{self.n} outputs after {self.burn_in} moves, {self.thin} moves apart"
-            raise UsageError(what, where="Metropolis")
+        _ = self._thinning
         if self.proposal not in ("independent", "edit"):
             raise UsageError(f"no proposal {self.proposal!r}", where="Metropolis", fix="independent or edit")
 
     @property
+    def _thinning(self) -> Thinning:
+        return Thinning(self.n, self.burn_in, self.thin)
+
+    @property
     def moves(self) -> int:
-        return self.burn_in + (self.n - 1) * self.thin
+        return self._thinning.moves
 
     def __call__(
         self, target: Target, contexts: Sequence[Parts], *, budget: Budget, rng: np.random.Generator
@@ -69,17 +65,8 @@ class Metropolis:
         scoring = Scoring(target)
         make = _Draws if self.proposal == "independent" else _Edits
         proposals = make(scoring, contexts, self.moves, budget, rng)
-        now, taken = proposals.next(None), np.zeros(len(contexts))
-        score = scoring.mean(now.items)
-        kept = [now.items] if self.burn_in == 0 else []
-        for move in range(1, self.moves + 1):
-            ahead = proposals.next(now)
-            proposed = scoring.mean(ahead.items)
-            yes = np.log1p(-rng.random(len(contexts))) < log_acceptance(score, proposed, now.cuts, ahead.cuts)
-            now, score, taken = now.replaced(ahead, yes), np.where(yes, proposed, score), taken + yes
-            if move >= self.burn_in and (move - self.burn_in) % self.thin == 0:
-                kept.append(now.items)
-        items = tuple(item for own in zip(*kept, strict=True) for item in own)
+        taken = np.zeros(len(contexts))
+        items = self._thinning.outputs(_moved(proposals, scoring, taken, rng))
         scores = scoring(items)
         return Chained(
             items=items,
@@ -88,8 +75,23 @@ class Metropolis:
             scores=scores,
             cost={**proposals.settle(budget), "scores": float(len(scoring))},
             kl=(proposals.bound,) * len(contexts) if proposals.bound else None,
-            acceptance=taken / self.moves if self.moves else np.full(len(contexts), np.nan),
+            moved=self._thinning.share(taken),
         )
+
+
+def _moved(
+    proposals: _Draws | _Edits, scoring: Scoring, taken: Floats, rng: np.random.Generator
+) -> Iterator[tuple[Item, ...]]:
+    """Outputs [c] at the start and after each move; moves taken are counted in `taken` [c]."""
+    now = proposals.next(None)
+    score = scoring.mean(now.items)
+    while True:
+        yield now.items
+        ahead = proposals.next(now)
+        proposed = scoring.mean(ahead.items)
+        yes = np.log1p(-rng.random(len(taken))) < log_acceptance(score, proposed, now.cuts, ahead.cuts)
+        now, score = now.replaced(ahead, yes), np.where(yes, proposed, score)
+        taken += yes
 
 
 def log_acceptance(score: Floats, proposed: Floats, cuts: Floats, proposed_cuts: Floats) -> Floats:

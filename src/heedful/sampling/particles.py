@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from heedful.core import Budget, Floats, Honesty, Parts, Potential, Samples, UsageError
+from heedful.models.token_models import Tokens
 from heedful.sampling.batches import refuse_no_contexts, target_divergence
 from heedful.sampling.guides import Guide
 from heedful.sampling.resampling import RESAMPLING, Resampling, effective_size
 from heedful.sampling.scoring import Scoring
 from heedful.sampling.twists import Twist
-from heedful.sampling.writing import Writing, token_base
+from heedful.sampling.writing import Writing, token_base, tokens_at
 from heedful.target import Target
 
 
@@ -63,18 +64,33 @@ class Particles:
         self, target: Target, contexts: Sequence[Parts], *, budget: Budget, rng: np.random.Generator
     ) -> Samples:
         """Raises BudgetExceededError before anything is written, UsageError where the base is no token model."""
+        writing = self.begun(target, contexts, budget)
+        return self.filtered(Scoring(target), writing, rng).samples(budget)
+
+    def begun(self, target: Target, contexts: Sequence[Parts], budget: Budget, *, times: int = 1) -> Writing:
+        """Empty outputs, n a context, that can be written so many times."""
         refuse_no_contexts(contexts)
-        base, twist = token_base(target, "Particles"), self._twist(target)
         rows = [context for context in contexts for _ in range(self.n)]
-        writing = Writing.begun(base, rows, self.guides, budget)
-        swarm = _Swarm(Scoring(target), twist, self.n, writing)
+        return Writing.begun(token_base(target, "Particles"), rows, self.guides, budget, times=times)
+
+    def filtered(
+        self, scoring: Scoring, writing: Writing, rng: np.random.Generator, held: Sequence[Tokens] = ()
+    ) -> Swarm:
+        """All written, weighed and multiplied. The first of each context writes the output `held` [contexts], if any.
+
+        It then always goes on, beside others drawn by weight: Andrieu, Doucet and Holenstein 2010, "Particle Markov
+        chain Monte Carlo methods", section 4.3. This takes independent draws (multinomial).
+        """
+        swarm, place = Swarm(scoring, self._twist(scoring.target), self.n, writing), 0
+        given = [own for output in held for own in (output, *[output[:0]] * (self.n - 1))]
         while not writing.state.finished.all():
             for _ in range(self.every):
-                swarm.log_weight += writing.write(rng)
+                swarm.log_weight += writing.write(rng, given=tokens_at(given, place) if held else None)
+                place += 1
             swarm.weigh()
-            if twist is not None:
-                swarm.resample(self._chosen, rng)
-        return swarm.samples(budget)
+            if swarm.twist is not None:
+                swarm.resample(self._kept if held else self._chosen, rng)
+        return swarm
 
     def _twist(self, target: Target) -> Twist | None:
         found = Twist.of(target.expression if self.twist is None else self.twist)
@@ -87,8 +103,16 @@ class Particles:
         enough = effective_size(weight) >= self.threshold * len(weight) * (1 - 1e-9)
         return None if enough else RESAMPLING[self.resampling](weight, rng)
 
+    def _kept(self, weight: Floats, rng: np.random.Generator) -> NDArray[np.intp] | None:
+        """The same where the first one is held."""
+        ancestors = self._chosen(weight, rng)
+        if ancestors is not None:
+            ancestors = rng.permutation(ancestors)
+            ancestors[0] = 0
+        return ancestors
 
-class _Swarm:
+
+class Swarm:
     """Rows of all contexts, n after n, with what their weights already tell."""
 
     def __init__(self, scoring: Scoring, twist: Twist | None, n: int, writing: Writing) -> None:
