@@ -30,12 +30,13 @@ lint: $(VENV)/.installed
 types: $(VENV)/.installed
 	$(BIN)/mypy src
 
+# One worker a core, each with one thread of linear algebra.
 test: lint types
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto
 	$(MAKE) bench-quick catalogue-tenth
 
 bench-quick: $(VENV)/.installed
-	@set -e; for script in benchmarks/*.py; do echo "== $$script --quick"; $(BIN)/python $$script --quick; done
+	@set -e; for script in benchmarks/*.py; do echo "== $$script --quick"; OMP_NUM_THREADS=1 $(BIN)/python $$script --quick; done
 
 # Each day another tenth of the catalogue in full: its verdicts must be the committed ones.
 catalogue-tenth: $(VENV)/.installed

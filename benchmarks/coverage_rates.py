@@ -272,12 +272,12 @@ def show(rows: list[Row]) -> None:
 def main() -> int:
     """Run the benchmark; see the module's docstring."""
     parser = argparse.ArgumentParser(description="Coverage of intervals.")
-    parser.add_argument("--quick", action="store_true", help="200 sets per case")
+    parser.add_argument("--quick", action="store_true", help="50 sets per case")
     parser.add_argument("--sets", type=int, default=2000, help="simulated sets per case (default: 2000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="write the table as JSON to this file")
     options = parser.parse_args()
-    sets = 200 if options.quick else options.sets
+    sets = 50 if options.quick else options.sets
     parts = ((measure, CASES), (measure_band, FORECASTS), (measure_alpha, RATINGS))
     work = [(measured, case) for measured, cases in parts for case in cases]
     streams = np.random.default_rng(options.seed).spawn(len(work))

@@ -35,7 +35,7 @@ from heedful.preference import fit
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("HEEDFUL_DATA", ROOT.parent / "shared" / "data"))
 SIZES = (50, 100, 200, 400, 800, 1600, 3200)
-QUICK_SIZES = (50, 200, 800)
+QUICK_SIZES = (50, 200)
 JUDGES = {"gpt-3": "gpt3-crowd-comparisons.csv", "gpt-4": "gpt4-crowd-comparisons.csv"}
 
 Draw = Callable[[int], tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]]
@@ -190,7 +190,7 @@ def ratio(logs: Floats) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="two seeds and three sizes")
+    parser.add_argument("--quick", action="store_true", help="two seeds and two sizes")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()

@@ -33,7 +33,7 @@ def run(name: str, folder: Path) -> dict[str, Any]:
     """The summary of one run in a process of its own, with its wall seconds and peak memory."""
     arguments = [word if word.startswith("--") else str(DATA / word) for word in RUNS[name]]
     out = folder / name
-    command = [sys.executable, "-m", "heedful.cli.app", "run", *arguments, "--out", str(out)]
+    command = [sys.executable, "-m", "heedful", "run", *arguments, "--out", str(out)]
     start = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     errors = child.stderr.read() if child.stderr else b""

@@ -25,7 +25,7 @@ import polars as pl
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("HEEDFUL_DATA", ROOT.parent / "shared" / "data"))
-HEEDFUL = [sys.executable, "-m", "heedful.cli.app"]
+HEEDFUL = [sys.executable, "-m", "heedful"]
 
 
 def arena(path: Path, rows: int, systems: int = 100) -> Path:

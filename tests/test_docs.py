@@ -65,7 +65,7 @@ def test_python_of_the_guide_to_preferences_runs(tmp_path: Path) -> None:
         "share": rng.integers(0, 2, size=40).astype(float),
         "folder": tmp_path,
     }
-    assert run("preference.md", scope) == 11
+    assert run("preference.md", scope) == 12
 
 
 def test_python_of_the_guide_to_asking_runs() -> None:

@@ -261,7 +261,7 @@ def test_report_is_drawn_again(votes: Path, tmp_path: Path) -> None:
 
 
 def test_interruption_leaves_nothing_half_written(votes: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "heedful.cli.app", "run", str(votes), "--out", str(tmp_path / "report")]
+    command = [sys.executable, "-m", "heedful", "run", str(votes), "--out", str(tmp_path / "report")]
     child = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     assert child.stderr is not None
     for line in child.stderr:
@@ -272,6 +272,31 @@ def test_interruption_leaves_nothing_half_written(votes: Path, tmp_path: Path) -
     assert child.wait(30) == 130, rest
     assert "interrupted" in rest
     assert not (tmp_path / "report").exists() or not list((tmp_path / "report").iterdir())
+
+
+def test_interruption_of_the_imports_leaves_no_traceback() -> None:
+    program = """
+import runpy, sys
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == "heedful.cli.app":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+runpy.run_module("heedful", run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_a_report_that_could_not_be_written_is_refused_before_anything_is_read(
+    votes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
+    code, _, err = invoke("run", votes, "--out", tmp_path / "new" / "report")
+    assert code == 2
+    assert "may not be written to" in err
+    assert "Reading" not in err
+    assert not (tmp_path / "new").exists()
 
 
 def test_progress_is_plain_lines_off_a_terminal(votes: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from heedful.elicitation import (
     Duels,
     Perturbed,
     Random,
+    Undominated,
     UpperConfidence,
     context_pairs,
     minimax_regret,
@@ -68,6 +69,11 @@ class TestBoltzmann(TestDoubleThompson):
 class TestPerturbed(TestDoubleThompson):
     def make(self) -> Any:
         return Perturbed(batch=4)
+
+
+class TestUndominated(TestDoubleThompson):
+    def make(self) -> Any:
+        return Undominated(batch=4)
 
 
 class TestDoubleThompsonWithTies(TestDoubleThompson):
@@ -228,6 +234,36 @@ def test_draws_of_counts_have_the_moments_of_their_beta_law() -> None:
     np.testing.assert_allclose(drawn + drawn.transpose(0, 2, 1), 1.0)
 
 
+def by_search(draws: np.ndarray, width: float) -> frozenset[str]:
+    """The pair of `Undominated` by its definition, item by item; the width is widened where there is none."""
+    gap = draws[:, :, None] - draws[:, None]
+    mean, sd = gap.mean(axis=0), gap.std(axis=0, ddof=1)
+    n = draws.shape[1]
+    hopeful = [i for i in range(n) if all(mean[j, i] <= width * sd[j, i] for j in range(n) if j != i)]
+    if len(hopeful) < 2:
+        return by_search(draws, width + 1e-3)
+    return frozenset(NAMES[place] for place in max(itertools.combinations(hopeful, 2), key=lambda pair: sd[pair]))
+
+
+@pytest.mark.parametrize("width", [0.0, 0.3, 1.0, 50.0])
+def test_the_undominated_pair_is_that_of_a_search(width: float) -> None:
+    for seed in range(20):
+        posterior = a_posterior(seed=seed)
+        asked = Undominated(1, width)(posterior, list(itertools.combinations(ITEMS, 2)), rng=np.random.default_rng(0))
+        assert {item.system for item in asked.items[0]} == by_search(posterior.draws, width)
+
+
+def test_a_batch_widens_what_may_be_best_when_pairs_run_out() -> None:
+    """Of a, b, c, d only b and c may be the best; a is nearer to them than d, though less is known of d."""
+    draws = np.array([[-1.0, 0.0, 0.1, -9.5], [-1.3, 0.1, 0.0, -9.0]])
+    posterior = ByHand(NAMES[:4], draws)
+    asked = Undominated(6)(posterior, list(itertools.combinations(ITEMS[:4], 2)), rng=np.random.default_rng(0))
+    assert asked.items[0] == (ITEMS[1], ITEMS[2])
+    assert {ITEMS[0] in pair and ITEMS[3] not in pair for pair in asked.items[1:3]} == {True}
+    with pytest.raises(UsageError, match="at least 0"):
+        Undominated(width=-1.0)
+
+
 def late_regret(truth: np.ndarray, rule: Any, seed: int, duels: int = 60) -> float:
     """What the items asked about lack of the best, in nats: the mean over the second half of the duels."""
     n, rng = len(truth), np.random.default_rng(seed)
@@ -244,7 +280,9 @@ def late_regret(truth: np.ndarray, rule: Any, seed: int, duels: int = 60) -> flo
     return float(np.mean(lost[duels // 2 :]))
 
 
-@pytest.mark.parametrize("rule", [DoubleThompson(batch=1), UpperConfidence(batch=1), Perturbed(batch=1)])
+@pytest.mark.parametrize(
+    "rule", [DoubleThompson(batch=1), UpperConfidence(batch=1), Perturbed(batch=1), Undominated(1, 1.0)]
+)
 def test_duels_of_the_best_regret_less_than_random_ones(rule: Any) -> None:
     saved = []
     for seed in range(8):
@@ -292,7 +330,7 @@ def test_false_uses_are_refused() -> None:
 def test_every_rule_reads_counts_but_those_of_utilities() -> None:
     duels, pool = duels_of(CYCLE, 1), list(itertools.combinations(ITEMS[:4], 2))
     none = dict.fromkeys(("gain per cost", "routed", "d-optimal", "difference"), "no utilities")
-    of_utilities = {"perturbed": "have none", **none}
+    of_utilities = {"perturbed": "have none", "undominated": "have none", **none}
     for name, why in of_utilities.items():
         with pytest.raises(UsageError, match=why):
             RULES[name]()(duels, pool, rng=np.random.default_rng(0))

@@ -1,4 +1,4 @@
-"""Routing by predicted performance: against linear worlds, brute force and refits without each mixture."""
+"""Routing by predicted performance: against linear worlds and brute force."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 
 from heedful.core import InputError, UsageError
 from heedful.elicitation import MixturePerformance, fit_mixtures
-from heedful.elicitation.hybrid import _PENALTIES, _ridge
 
 
 def mixtures(m: int, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -56,26 +55,6 @@ def test_the_route_of_a_bent_prediction_spends_no_more_than_pays() -> None:
     """Performance s − s² in the share s alone: half of the instances are best, whatever the budget."""
     model = MixturePerformance(0.0, np.array([1.0, 0.0]), np.array([-1.0, 0.0]), 0.0)
     assert model.route(np.zeros((20, 1)), 20).sum() == 10
-
-
-def test_the_penalty_is_that_which_predicts_mixtures_left_out() -> None:
-    rng = np.random.default_rng(3)
-    x, y = rng.normal(size=(30, 5)), rng.normal(size=30)
-    x, y = x - x.mean(axis=0), y - y.mean()
-    errors = []
-    for penalty in _PENALTIES * 30:
-        left = []
-        for row in range(30):
-            kept = np.arange(30) != row
-            centre, middle = x[kept].mean(axis=0), y[kept].mean()
-            own = x[kept] - centre
-            weights = np.linalg.solve(own.T @ own + penalty * np.eye(5), own.T @ (y[kept] - middle))
-            left.append(y[row] - middle - (x[row] - centre) @ weights)
-        errors.append(np.sqrt(np.mean(np.square(left))))
-    best = int(np.argmin(errors))
-    weights, error = _ridge(x, y)
-    assert error == pytest.approx(errors[best], rel=1e-9)
-    np.testing.assert_allclose(weights, np.linalg.solve(x.T @ x + _PENALTIES[best] * 30 * np.eye(5), x.T @ y))
 
 
 def test_false_uses_are_refused() -> None:

@@ -87,13 +87,13 @@ def test_the_width_and_the_sharpness_of_a_judge_are_recovered() -> None:
 
 def test_intervals_hold_beside_a_judge_who_deviates() -> None:
     covered = []
-    for seed in range(100):
+    for seed in range(60):
         deviation = np.random.default_rng([3, seed]).normal(size=10) * 0.5
         fitted = fit(judged(400, 2000, deviation - deviation.mean(), seed=seed), draws=2)
         assert fitted.covariance is not None
         covered.append(np.abs(fitted.mean - PEOPLE) < 1.96 * np.sqrt(np.diag(fitted.covariance)))
-    # 1,000 intervals, correlated within a set.
-    assert 0.92 < np.mean(covered) < 0.975
+    # 600 intervals, correlated within a set.
+    assert 0.915 < np.mean(covered) < 0.975
 
 
 def test_votes_of_a_judge_are_predicted_as_the_judge_votes() -> None:

@@ -10,8 +10,7 @@ import pytest
 
 from heedful.core import UsageError
 from heedful.feedback import Table
-from heedful.preference import FittedPosterior, fit, load
-from heedful.preference.inference import DENSE_LIMIT
+from heedful.preference import FittedPosterior, fit, fitting, inference, load
 from heedful.preference.own_scales import MOST
 
 UTILITY = np.linspace(-1.2, 1.2, 8)
@@ -131,7 +130,11 @@ def test_raters_who_are_few_unknown_or_too_many_share_a_scale() -> None:
     assert fit(table).scales == ()
     table, *_ = rated(300, 12)
     some = pl.when(pl.int_range(pl.len()) > 5).then(pl.col("rater"))
-    assert fit(Table.shaped(table.frame.with_columns(rater=some))).scales == ()
+    fitted = fit(Table.shaped(table.frame.with_columns(rater=some)))
+    assert fitted.scales == ()
+    (told,) = [finding for finding in fitted.findings if finding.code == "fit.scale_in_common"]
+    assert "6 of 300 votes of the sort 'rating 0 to 4' name no rater" in told.message
+    assert told.count == 6
     table, *_ = rated(4 * MOST, MOST + 50)
     fitted = fit(table, draws=2)
     assert fitted.scales == ()
@@ -139,9 +142,14 @@ def test_raters_who_are_few_unknown_or_too_many_share_a_scale() -> None:
     assert "share one scale" in told.message
 
 
-def test_raters_of_more_items_than_a_dense_fit_holds_share_a_scale_and_that_is_said() -> None:
+def test_raters_of_more_items_than_a_dense_fit_holds_share_a_scale_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    items = 300
+    for module in (fitting, inference):
+        monkeypatch.setattr(module, "DENSE_LIMIT", items)
     rng = np.random.default_rng(0)
-    item = np.tile(np.arange(DENSE_LIMIT), 2)
+    item = np.tile(np.arange(items), 2)
     graded = {"rating": rng.integers(3, size=len(item)).astype(float)}
     ends = {"scale_low": np.zeros(len(item)), "scale_high": np.full(len(item), 2.0)}
     columns = {
@@ -154,7 +162,7 @@ def test_raters_of_more_items_than_a_dense_fit_holds_share_a_scale_and_that_is_s
     assert fitted.scales == ()
     assert fitted.model["converged"]
     (told,) = [finding for finding in fitted.findings if finding.code == "fit.scale_in_common"]
-    assert "with 3,000 items they are too many" in told.message
+    assert "with 300 items they are too many" in told.message
 
 
 def test_beside_comparisons_and_by_features() -> None:

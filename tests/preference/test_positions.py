@@ -17,6 +17,7 @@ from heedful.preference.fitting import build
 from heedful.preference.inference import Problem, maximise
 from heedful.preference.observations import observe
 from heedful.preference.signals import BELOW, MOST_POSITIONS, UNPLACED
+from heedful.worlds import positions
 
 from .votes import comparisons
 
@@ -25,17 +26,9 @@ SLOTS = 6
 Logged = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def logged(rng: np.random.Generator, sessions: int, *, examined: bool = False, level: float = -1.0) -> Logged:
-    """Item, position and click of each output shown: a policy orders the items by their utility and some noise.
-
-    A click has odds e^(u + level − position / 2) or, where a position is `examined` with probability 1 / (1 + position)
-    first, P(click) = P(examined) σ(u + level).
-    """
-    item = np.argsort(-(TRUTH + rng.normal(size=(sessions, len(TRUTH)))), axis=1)[:, :SLOTS]
-    position = np.broadcast_to(np.arange(SLOTS), item.shape)
-    appeal = TRUTH[item] + level
-    p = expit(appeal) / (1 + position) if examined else expit(appeal - position / 2)
-    return item.ravel(), position.ravel(), (rng.random(p.shape) < p).ravel()
+def logged(rng: np.random.Generator, pages: int, *, examined: bool = False) -> Logged:
+    made = positions.logged(TRUTH, pages, rng=rng, slots=SLOTS, examined=examined)
+    return made.item, made.position, made.click
 
 
 def clicks(item: np.ndarray, click: np.ndarray, position: Sequence[Any] | np.ndarray | None, **columns: Any) -> Table:

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from scipy.special import expit
 
-from heedful.core import InputError, Item, ScaleError
+from heedful.core import InputError, Item, ScaleError, UsageError
 from heedful.core.contracts import PosteriorContract, PotentialContract
 from heedful.feedback import Table
 from heedful.preference import FittedPosterior, fit, load
@@ -286,3 +286,8 @@ def test_preferences_after_a_fit_to_degrees_are_those_of_its_decided_votes() -> 
     wanted = p[model.scores > 0].sum() / p[model.scores != 0].sum()
     assert fitted.prefer([a], [b])[0] == pytest.approx(wanted, abs=0.002)
     assert fitted.prefer([a], [b])[0] + fitted.prefer([b], [a])[0] == pytest.approx(1.0, abs=1e-12)
+
+
+def test_names_are_no_items() -> None:
+    with pytest.raises(UsageError, match=r"'a' is no item.*Item\.of"):
+        posterior().prefer(["a"], ["b"])  # type: ignore[list-item]

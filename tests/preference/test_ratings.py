@@ -348,6 +348,8 @@ def test_arguments_that_say_nothing_are_refused() -> None:
         rate(*arrays, weight=np.ones(2)).bootstrap(2, 0)
     with pytest.raises(UsageError, match="items"):
         rate_counts(count(*arrays), names=["a"])
+    with pytest.raises(UsageError, match="two items are named 'a'"):
+        rate([0, 1], [1, 2], [1, 1], ["a", "b", "a"])
     with pytest.raises(FitError, match="no comparisons"):
         rate([], [], [])
     with pytest.raises(UsageError, match=r"0\.95, not 95"):

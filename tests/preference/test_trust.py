@@ -63,8 +63,8 @@ def test_what_is_proved_holds_for_every_rule_and_the_rest_where_measured() -> No
     assert trusted("some new rule", "prior", "best") == "credible"
     assert trusted("some new rule", "running", "decision") == trusted("thompson", "direct", "best") == "at least"
     assert trusted("some new rule", "maximum likelihood", "difference", stopping="fixed") is None
-    assert trusted("thompson", "maximum likelihood", "difference", stopping="fixed") == "confidence"
-    assert trusted("thompson", "maximum likelihood", "difference") is None
+    assert trusted("information", "maximum likelihood", "difference", stopping="fixed") == "confidence"
+    assert trusted("information", "maximum likelihood", "difference") is None
     assert trusted("uncertainty", "maximum likelihood", "win rate", stopping="fixed") is None
     for word in ({"inference": "guess"}, {"estimand": "luck"}, {"stopping": "never"}):
         given: Any = {"inference": "prior", "estimand": "best"} | word

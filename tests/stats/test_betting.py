@@ -36,6 +36,16 @@ def test_the_capital_of_coins_has_its_closed_form(wins: int, losses: int) -> Non
     assert capital.log_e == pytest.approx(closed, abs=1e-9 if wins < 50 else 0.03)
 
 
+def test_values_told_together_are_values_told_one_by_one() -> None:
+    path = np.random.default_rng(0).random((30, 2, 3))
+    path[4, 1, 2] = np.nan
+    begun = told(path[:7], mean=0.3)
+    np.testing.assert_allclose(begun.after_all(path[7:]).log, told(path, mean=0.3).log, atol=1e-12)
+    np.testing.assert_array_equal(begun.after_all(path[:0]).log, begun.log)
+    with pytest.raises(InputError, match="lie in"):
+        begun.after_all(path + 1)
+
+
 def test_coins_against_which_there_is_all_evidence_leave_none() -> None:
     assert coin_capital(0, 5000) == -np.inf
     assert coin_capital(5000, 0) > 1000

@@ -92,8 +92,6 @@ def main() -> None:
     gc.set_threshold(50_000, 20, 100)
     try:
         app()
-    except KeyboardInterrupt:  # before the command itself began
-        sys.exit(130)
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -451,7 +449,3 @@ def _print(as_json: bool, result: Any, human: Callable[[], str]) -> None:
 
 
 app.add_typer(catalogue)
-
-
-if __name__ == "__main__":
-    main()

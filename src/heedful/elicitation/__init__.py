@@ -2,10 +2,17 @@
 
 from heedful.elicitation.copeland import Copeland, CopelandRace
 from heedful.elicitation.deciding import BestPlan, Standing, plan_best, standing, stop_reason
+from heedful.elicitation.delayed import HopefulSearch, PhasedExploration
 from heedful.elicitation.designs import design_of_pairs, greedy_design, spread_of
+from heedful.elicitation.determinantal import draw_determinantal
+from heedful.elicitation.disagreement import Disagreement
+from heedful.elicitation.dispatch import LossRouter, fit_losses
 from heedful.elicitation.diverse import Diverse
 from heedful.elicitation.dueling import Boltzmann, DoubleThompson, UpperConfidence
 from heedful.elicitation.duels import Duels
+from heedful.elicitation.elimination import Eliminated, Elimination
+from heedful.elicitation.experts import ExpertRanking, rank_experts
+from heedful.elicitation.failures import FailureSearch
 from heedful.elicitation.frank_wolfe import Design, frank_wolfe_design
 from heedful.elicitation.hybrid import MixturePerformance, fit_mixtures
 from heedful.elicitation.information import Histories, information_gain, one_sided_gain
@@ -26,7 +33,9 @@ from heedful.elicitation.registry import RULES
 from heedful.elicitation.respondents import Respondent, respondents
 from heedful.elicitation.routed import GaussianGains, Routed
 from heedful.elicitation.rules import ExpectedInformationGain, Random, Uncertainty
+from heedful.elicitation.skills import SkillProfiles
 from heedful.elicitation.solutions import Convincing
+from heedful.elicitation.undominated import Undominated
 
 __all__ = [
     "RULES",
@@ -39,20 +48,28 @@ __all__ = [
     "DOptimal",
     "Design",
     "DifferenceUncertainty",
+    "Disagreement",
     "Diverse",
     "DoubleThompson",
     "Dual",
     "Duels",
+    "Eliminated",
+    "Elimination",
     "ExpectedInformationGain",
+    "ExpertRanking",
+    "FailureSearch",
     "GainPerCost",
     "GaussianGains",
     "Histories",
+    "HopefulSearch",
     "Lists",
+    "LossRouter",
     "Margin",
     "Mixed",
     "MixturePerformance",
     "OpenQuestion",
     "Perturbed",
+    "PhasedExploration",
     "Plan",
     "Pool",
     "PromptEntropy",
@@ -60,8 +77,10 @@ __all__ = [
     "Random",
     "Respondent",
     "Routed",
+    "SkillProfiles",
     "Standing",
     "Uncertainty",
+    "Undominated",
     "UpperConfidence",
     "Worth",
     "answer_information",
@@ -70,6 +89,8 @@ __all__ = [
     "context_pairs",
     "design_effect",
     "design_of_pairs",
+    "draw_determinantal",
+    "fit_losses",
     "fit_mixtures",
     "frank_wolfe_design",
     "greedy_design",
@@ -86,6 +107,7 @@ __all__ = [
     "plan_rate",
     "policy_pairs",
     "race",
+    "rank_experts",
     "rank_questions",
     "respondents",
     "spread_of",

@@ -11,6 +11,7 @@ import numpy as np
 from heedful.core import Floats, InputError, Item, Queries, UsageError
 from heedful.elicitation.asking import nothing, queries, single_gains
 from heedful.elicitation.beliefs import Beliefs, Indices
+from heedful.elicitation.determinantal import one_by_one
 
 QuestionFeatures = Callable[[Sequence[tuple[Item, ...]]], Floats]
 
@@ -75,17 +76,11 @@ def _k_means(points: Floats, gains: Floats, size: int, rng: np.random.Generator)
 
 
 def _dpp(points: Floats, gains: Floats, size: int) -> Indices:
-    """By the incremental Cholesky factor: what is left of each question's norm once those chosen are projected out."""
+    """Greedily what has most left once those chosen are projected out; the rest by their gains."""
     norms = np.linalg.norm(points, axis=1)
     rows = points / np.where(norms > 0, norms, 1.0)[:, None] * np.sqrt(np.maximum(gains, 0.0))[:, None]
-    left, factors, chosen = (rows**2).sum(axis=1), np.zeros((0, len(points))), list[int]()
-    for _ in range(size):
-        free = ~np.isin(np.arange(len(points)), chosen)
-        best = int(np.where(free, left, -np.inf).argmax())
-        if left[best] <= 1e-12 * max(float(gains.max()), 1e-300):
-            rest = np.argsort(np.where(free, -gains, np.inf), kind="stable")[: size - len(chosen)]
-            return np.array([*chosen, *rest.tolist()], dtype=np.intp)
-        factor = (rows @ rows[best] - factors.T @ factors[:, best]) / np.sqrt(left[best])
-        factors, chosen = np.vstack([factors, factor]), [*chosen, best]
-        left = np.maximum(left - factor**2, 0.0)
-    return np.array(chosen, dtype=np.intp)
+    least = 1e-12 * max(float(gains.max()), 1e-300)
+    chosen = one_by_one(rows, size, lambda left: int(left.argmax()) if left.max() > least else None)
+    free = ~np.isin(np.arange(len(points)), chosen)
+    rest = np.argsort(np.where(free, -gains, np.inf), kind="stable")[: size - len(chosen)]
+    return np.array([*chosen, *rest.tolist()], dtype=np.intp)

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from heedful.core import Floats, InputError, UsageError
+from heedful.elicitation.ridge import ridge
 
 Routed = NDArray[np.bool_]
-# Penalties tried, as multiples of the mean square of a standardised statistic.
-_PENALTIES = np.geomspace(1e-4, 1e3, 15)
 
 
 @dataclass(frozen=True)
@@ -84,26 +83,9 @@ def fit_mixtures(
         raise InputError("features and performances are finite numbers", where="fit_mixtures")
     s = _statistics(_with_share(features), mixtures)
     columns = np.hstack([s, s**2]) if quadratic else s
-    centre, scale = columns.mean(axis=0), columns.std(axis=0)
-    scale[scale < 1e-12] = np.inf
-    weights, error = _ridge((columns - centre) / scale, performance - performance.mean())
-    weights = weights / scale
+    level, weights, error = ridge(columns, performance)
     d = s.shape[1]
-    bend = weights[d:] if quadratic else np.zeros(d)
-    return MixturePerformance(float(performance.mean() - centre @ weights), weights[:d], bend, error)
-
-
-def _ridge(x: Floats, y: Floats) -> tuple[Floats, float]:
-    """Weights under the penalty of least error on rows left out, and that error; columns and y are centred."""
-    u, singular, vt = np.linalg.svd(x, full_matrices=False)
-    found = []
-    for penalty in _PENALTIES * len(x):
-        shrunk = singular**2 / (singular**2 + penalty)
-        leverage = (u**2) @ shrunk + 1 / len(x)
-        left = (y - u @ (shrunk * (u.T @ y))) / (1 - leverage)
-        found.append((float(np.sqrt((left**2).mean())), penalty))
-    error, penalty = min(found)
-    return np.asarray(vt.T @ (singular / (singular**2 + penalty) * (u.T @ y))), error
+    return MixturePerformance(level, weights[:d], weights[d:] if quadratic else np.zeros(d), error)
 
 
 def _with_share(features: Floats, columns: int | None = None) -> Floats:

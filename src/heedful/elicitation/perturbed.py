@@ -48,11 +48,7 @@ class Perturbed:
         if not len(pool):
             return nothing()
         beliefs = Beliefs.of(posterior, pool, rng)
-        if isinstance(beliefs.view, Tallies):
-            raise UsageError("utilities are perturbed, and counts of duels have none", where="Perturbed")
-        draws = beliefs.view.guessed(rng).draws
-        if len(draws) < 2:
-            raise UsageError("one draw has no spread: a posterior with two or more is needed", where="Perturbed")
+        draws = varied(beliefs, rng, "Perturbed")
 
         def choose(items: Indices, left: NDArray[np.bool_]) -> tuple[int, int]:
             own = draws[:, items] - draws[:, items].mean(axis=1, keepdims=True)
@@ -61,6 +57,16 @@ class Perturbed:
             return int(places[0]), int(places[1])
 
         return grouped(beliefs, self.batch, choose, rng)
+
+
+def varied(beliefs: Beliefs, rng: np.random.Generator, rule: str) -> Floats:
+    """Draws of utilities [k, n], of unknown items guessed. Raises UsageError where there are not two of them."""
+    if isinstance(beliefs.view, Tallies):
+        raise UsageError("this rule is for utilities, and counts of duels have none", where=rule)
+    draws = beliefs.view.guessed(rng).draws
+    if len(draws) < 2:
+        raise UsageError("one draw has no spread: a posterior with two or more is needed", where=rule)
+    return draws
 
 
 def perturbed_pair(

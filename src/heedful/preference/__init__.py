@@ -6,6 +6,7 @@ from heedful.preference.covariates import CovariateRatings, rate_rows, rate_with
 from heedful.preference.critiques import style_critiques
 from heedful.preference.direct import Direct
 from heedful.preference.fitting import fit
+from heedful.preference.gaussian import Gaussian
 from heedful.preference.implicit import fit_implicit
 from heedful.preference.marks import Marked, fit_marks
 from heedful.preference.normal import Strengths, under_prior
@@ -18,6 +19,7 @@ from heedful.preference.propensities import asked_win_rate, rate_asked
 from heedful.preference.raters import fit_raters
 from heedful.preference.ratings import Ratings, rate, rate_counts
 from heedful.preference.running import RunningLikelihood
+from heedful.preference.skew import SkewGaussian
 from heedful.preference.trust import trusted
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "CovariateRatings",
     "Direct",
     "FittedPosterior",
+    "Gaussian",
     "Marked",
     "PairCounts",
     "PosteriorPotential",
@@ -33,6 +36,7 @@ __all__ = [
     "Rows",
     "RunningLikelihood",
     "ScannedRows",
+    "SkewGaussian",
     "Strengths",
     "asked_win_rate",
     "count",

@@ -13,11 +13,12 @@ from heedful.preference.identification import ALONE, ISLAND, SEPARATED, UNDEFEAT
 from heedful.preference.instruments import Grades, Observations, distinct, is_weighted, sort_of
 from heedful.preference.likelihoods import Likelihood
 from heedful.preference.observations import FITTED_KINDS
-from heedful.preference.own_scales import told_apart, too_many
+from heedful.preference.own_scales import FEWEST, told_apart, too_many
 from heedful.preference.prediction import Reading
 from heedful.preference.signals import sort_without_position
 
 OWN_SCALES = "fit.own_scales"
+IN_COMMON = "fit.scale_in_common"
 _EXAMPLES = 5
 
 
@@ -51,8 +52,8 @@ _CASES = {
     ),
     UNSETTLED: _Case(
         "ranking.unsettled",
-        "have wins and ties that do not overlap, so no tie term fits them.",
-        "Collect more judgements, or fit with ties='half'.",
+        "are separated together with ties, degrees or thresholds, so that no finite score fits them.",
+        "Collect more judgements; where ties are the reason, ties='half' needs no tie term.",
     ),
     ALONE: _Case(
         "ranking.alone",
@@ -165,18 +166,23 @@ def silent(observations: Observations, likelihoods: Sequence[Likelihood]) -> lis
 
 
 def in_common(observations: Observations, likelihoods: Sequence[Likelihood]) -> list[Finding]:
-    """Instruments whose raters, with the items, are too many to have scales of their own."""
+    """Instruments whose raters have no scales of their own, being too many with the items, or not all named."""
     n, found = len(observations.names), []
     for likelihood in likelihoods:
         votes = observations.instruments.get(likelihood.kind)
         if not isinstance(votes, Grades) or votes.rater is None or likelihood.kind in observations.judged:
             continue
-        raters = len(np.unique(votes.rater[votes.rater >= 0]))
-        if too_many(raters, n) or (told_apart(votes, n) and not widths_of(likelihood)):
+        raters, nameless = len(np.unique(votes.rater[votes.rater >= 0])), int((votes.rater < 0).sum())
+        if raters >= FEWEST and nameless:
+            message = f"{nameless:,} of {len(votes.rater):,} votes of the sort {likelihood.kind!r} name no rater, "
+            message += f"so that the {raters:,} raters who are named share one scale."
+            fix = "Say who gave them, or leave them out, where some raters are more lenient than others."
+            found.append(Finding(IN_COMMON, "note", message, fix, nameless))
+        elif too_many(raters, n) or (told_apart(votes, n) and not widths_of(likelihood)):
             message = f"The {raters:,} raters who gave votes of the sort {likelihood.kind!r} share one scale: "
             message += f"with {n:,} items they are too many for a leniency and a stretch of each."
             fix = "Take a sample of raters or items, where some raters are more lenient than others."
-            found.append(Finding("fit.scale_in_common", "note", message, fix, raters))
+            found.append(Finding(IN_COMMON, "note", message, fix, raters))
     return found
 
 

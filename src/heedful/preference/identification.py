@@ -28,7 +28,7 @@ UNDEFEATED = "undefeated: never judged below another item, so nothing bounds it 
 WINLESS = "winless: never judged above another item, so nothing bounds it from below"
 ISLAND = "another island: no chain of judgements connects it to the items ranked"
 SEPARATED = "separated: judged only above, or only below, the items ranked, directly or through others"
-UNSETTLED = "ties and wins are separated, so no finite tie term fits them"
+UNSETTLED = "separated together with ties, degrees or thresholds, so that nothing finite fits them"
 ALONE = "no other item to compare it with"
 
 

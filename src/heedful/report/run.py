@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -79,8 +80,11 @@ def run(
 
 def _refuse_place(folder: Path) -> None:
     """Raises InputError where the report would take the place of what heedful did not write."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError("the report goes into a folder, and this is a file", where=str(folder), fix=_ELSEWHERE)
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise InputError("the report goes into a folder, and this is a file", where=str(there), fix=_ELSEWHERE)
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError("this folder may not be written to", where=str(there), fix=_ELSEWHERE)
     place = folder / POSTERIOR
     others = sorted({file.name for file in place.iterdir()} - set(SAVED_AS)) if place.is_dir() else []
     if others:

@@ -55,6 +55,12 @@ class Capital:
         log[:, seen] += np.log1p(np.multiply.outer(_nodes()[0] / self.mean, array[seen] - self.mean))
         return Capital(log, self.mean)
 
+    def after_all(self, values: ArrayLike) -> Capital:
+        """The capital after m more values of each stream [m, ...], as if one by one but not looked at in between."""
+        array = np.asarray(values, dtype=np.float64)
+        told = Capital.start(*array.shape, mean=self.mean).after(array)
+        return Capital(self.log + told.log.sum(axis=1), self.mean)
+
     @property
     def log_e(self) -> Floats:
         """The log of the evidence [...]: its exponential has expectation at most 1 at any stopping time, if no mean is

@@ -84,6 +84,23 @@ class GridWorld:
             at = np.argmax(edges[at, move] > rng.random(count)[:, None], axis=1)
         return visits
 
+    def paths(
+        self, policies: NDArray[np.intp], start: int, length: int, *, rng: np.random.Generator
+    ) -> NDArray[np.intp]:
+        """A walk of each of the policies [n, s] from one cell: the cells [n, length + 1] that it is in."""
+        rows, edges = np.arange(len(policies)), np.cumsum(self.transitions, axis=2)
+        cells = [np.full(len(policies), start)]
+        for _ in range(length):
+            edge = edges[cells[-1], policies[rows, cells[-1]]]
+            # Rounding may leave the last edge below one.
+            cells.append(np.argmax(edge > rng.random((len(policies), 1)) * edge[:, -1:], axis=1))
+        return np.stack(cells, axis=1)
+
+    def gathered(self, paths: NDArray[np.intp]) -> Floats:
+        """Discounted counts [n, symbols] of the symbols of cells entered on walks [n, length + 1], up to their end."""
+        entered = self.flags[paths[:, 1:]] * ~self.ends[paths[:, :-1], None]
+        return np.asarray(np.einsum("t,nts->ns", self.discount ** np.arange(entered.shape[1]), entered))
+
     def value(self, policy: NDArray[np.intp] | Floats, weights: Floats) -> float:
         """Mean value under the reward flags · weights of a policy, over the cells where no walk ends."""
         return float((self.process().successor_features(policy) @ weights)[~self.ends].mean())

@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_expit, logsumexp
+from scipy.special import log_expit
 
 from heedful.core import Floats
 from heedful.models.encoders import Arrays
@@ -39,12 +39,16 @@ class Gap:
 
     def log_loss(self, share: Floats, temperature: float) -> Floats:
         """−s log P(first) − (1 − s) log P(second) [m], finite however far apart the two are."""
-        k = len(self.values)
-        first, second = (
-            logsumexp(log_expit(sign * self.values / temperature), axis=(0, 1), b=self.weights[:, None] / k)
-            for sign in (1, -1)
-        )
-        return np.asarray(-share * first - (1 - share) * second)
+        gap = self.values / temperature
+        first = log_expit(gap)
+        return -share * self._log_mean(first) - (1 - share) * self._log_mean(first - gap)
+
+    def _log_mean(self, log_p: Floats) -> Floats:
+        """log of the mean of e^log_p [m] over draws and spread."""
+        if not log_p.size:
+            return np.zeros(log_p.shape[2])
+        most = log_p.max(axis=(0, 1))
+        return np.asarray(most + np.log(self.weights @ np.exp(log_p - most).mean(axis=0)))
 
 
 @runtime_checkable
