@@ -84,6 +84,10 @@ def test_python_of_the_guide_to_asking_runs() -> None:
     assert run("elicitation.md", scope, by_section=True) >= 8
 
 
+def test_python_of_the_guide_to_sampling_runs() -> None:
+    assert run("sampling.md", {}) == 6
+
+
 def run(page: str, scope: dict[str, object], *, by_section: bool = False) -> int:
     """Run the Python of a page, block by block; how many there were. `by_section`: each begins with the scope anew."""
     text = (DOCS / page).read_text("utf-8")
