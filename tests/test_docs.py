@@ -85,7 +85,7 @@ def test_python_of_the_guide_to_asking_runs() -> None:
 
 
 def test_python_of_the_guide_to_sampling_runs() -> None:
-    assert run("sampling.md", {}) == 6
+    assert run("sampling.md", {}) == 7
 
 
 def run(page: str, scope: dict[str, object], *, by_section: bool = False) -> int:

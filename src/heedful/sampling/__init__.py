@@ -1,8 +1,9 @@
 """Reaching a target by sampling: nothing changes, every answer is paid for."""
 
 from heedful.sampling.best_of_n import BestOfN, BestOfNLaw, best_of_n_kl_bound, best_of_n_law
+from heedful.sampling.cascade import Cascade, Cascaded, Stage
 from heedful.sampling.chains import Chained
-from heedful.sampling.early_stopping import EarlyBestOfN, KnownScores, NormalScores, ScoreLaw
+from heedful.sampling.early_stopping import EarlyBestOfN
 from heedful.sampling.enumeration import Exact, exact
 from heedful.sampling.guided import Guided
 from heedful.sampling.guides import Guide, Guiding, TokenGuide, ValueGuide, WordGuide
@@ -13,6 +14,7 @@ from heedful.sampling.picking import Pick, pick
 from heedful.sampling.rejection import Accepted, Certificate, Rejection
 from heedful.sampling.resampling import RESAMPLING, Resampling, effective_size, one_each
 from heedful.sampling.risk import expected_costs, minimum_bayes_risk
+from heedful.sampling.score_laws import KnownScores, NormalScores, PairedScores, ScoreLaw
 from heedful.sampling.step_beam import StepBase, StepBeam
 from heedful.sampling.voting import voted
 
@@ -21,6 +23,8 @@ __all__ = [
     "Accepted",
     "BestOfN",
     "BestOfNLaw",
+    "Cascade",
+    "Cascaded",
     "Certificate",
     "Chained",
     "EarlyBestOfN",
@@ -31,12 +35,14 @@ __all__ = [
     "KnownScores",
     "Metropolis",
     "NormalScores",
+    "PairedScores",
     "ParticleGibbs",
     "Particles",
     "Pick",
     "Rejection",
     "Resampling",
     "ScoreLaw",
+    "Stage",
     "StepBase",
     "StepBeam",
     "TokenGuide",

@@ -5,104 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy.special import gammaln, stdtr
 
-from heedful.core import Bound, Budget, Floats, Honesty, InputError, Item, Parts, Samples, UsageError
+from heedful.core import Bound, Budget, Honesty, Item, Parts, Samples, UsageError
 from heedful.evidence import lowered
 from heedful.sampling.batches import draws, refuse_no_contexts
 from heedful.sampling.best_of_n import best_of_n_kl_bound, greatest
+from heedful.sampling.score_laws import NormalScores, ScoreLaw
 from heedful.sampling.scoring import Scoring
 from heedful.target import Target
-
-
-class ScoreLaw(Protocol):
-    """What is believed of the score of one more draw."""
-
-    def improvement(self, score: Floats) -> Floats:
-        """E[max(next − greatest, 0)] [c] in nats, of scores [c, k] drawn so far; +inf where it cannot be told yet."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class KnownScores:
-    """Scores `value` [m] of known `probability` [m], the same in each context; equal ones where it is not given.
-
-    Raises InputError where they are no distribution, or a score is NaN or +inf.
-    """
-
-    value: Floats
-    probability: Floats
-
-    @classmethod
-    def of(cls, value: ArrayLike, probability: ArrayLike | None = None) -> KnownScores:
-        scores = np.asarray(value, dtype=np.float64)
-        share = (
-            np.full(scores.shape, 1 / max(scores.size, 1)) if probability is None else np.asarray(probability, float)
-        )
-        if scores.ndim != 1 or share.shape != scores.shape or not (scores < np.inf).all():
-            raise InputError("scores [m] below +inf and as many probabilities are needed", where="KnownScores")
-        if not (share >= 0).all() or not math.isclose(share.sum(), 1.0, abs_tol=1e-9):
-            raise InputError(f"the probabilities add up to {share.sum():.9g}, not 1", where="KnownScores")
-        order = np.argsort(-scores)
-        return cls(scores[order], share[order])
-
-    def improvement(self, score: Floats) -> Floats:
-        best = score.max(axis=1)
-        gain = np.maximum(self.value - np.where(np.isfinite(best), best, 0.0)[:, None], 0.0) @ self.probability
-        return np.where(np.isneginf(best), np.inf, gain)
-
-    def reservation(self, price: float) -> float:
-        """The score r of which E[max(next − r, 0)] = price (nats): the least worth stopping for.
-
-        That is the greatest, over j, of (Σ p v − price) / Σ p of the j greatest scores, since the expectation is the
-        greatest of Σ p (v − r) over sets of scores.
-        """
-        held = (self.probability > 0) & np.isfinite(self.value)
-        value, share = self.value[held], self.probability[held]
-        return float(((np.cumsum(share * value) - price) / np.cumsum(share)).max(initial=-np.inf))
-
-
-@dataclass(frozen=True, slots=True)
-class NormalScores:
-    """Normal scores of unknown mean and width in each context, told by its own draws: the next is Student-t.
-
-    By the usual flat prior of mean and log width. Draws ruled out (−inf) tell only how often that happens. With fewer
-    than `least` others it goes on; where `least` or more are all equal, it takes them for all there is. It pays where
-    contexts differ; where all are alike, `KnownScores` of a few hundred earlier scores stop better.
-    """
-
-    least: int = 4
-
-    def __post_init__(self) -> None:
-        if self.least < 3:
-            raise UsageError(f"a width takes 3 draws or more, not {self.least}", where="NormalScores")
-
-    def improvement(self, score: Floats) -> Floats:
-        held = np.isfinite(score)
-        k = held.sum(axis=1)
-        enough = k >= self.least
-        gain = np.full(len(score), np.inf)
-        own, count = np.where(held, score, 0.0)[enough], k[enough]
-        mean = own.sum(axis=1) / count
-        spread = np.sqrt(np.where(held[enough], (own - mean[:, None]) ** 2, 0.0).sum(axis=1) / (count - 1))
-        width = spread * np.sqrt(1 + 1 / count)
-        best = score[enough].max(axis=1)
-        gain[enough] = count / score.shape[1] * _expected_excess(best - mean, width, count - 1.0)
-        return gain
-
-
-def _expected_excess(above: Floats, width: Floats, df: Floats) -> Floats:
-    """E[max(width · T − above, 0)] of Student's T with df > 1 degrees of freedom.
-
-    = width · ((df + z²) / (df − 1) · f(z) − z · P(T > z)) with z = above / width and f the density of T.
-    """
-    z = np.divide(above, width, out=np.zeros_like(above), where=width > 0)
-    log_density = gammaln((df + 1) / 2) - gammaln(df / 2) - np.log(df * np.pi) / 2 - (df + 1) / 2 * np.log1p(z**2 / df)
-    return np.asarray(width * ((df + z**2) / (df - 1) * np.exp(log_density) - z * stdtr(df, -z)))
 
 
 @dataclass(frozen=True, slots=True)
