@@ -80,7 +80,7 @@ class Writing:
         tokens = drawn(law, rng)
         if given is not None:
             tokens = np.where(given == DRAW, tokens, given)
-        self._append(tokens)
+        self.append(tokens)
         return np.where(lost, -np.inf, logprobs[rows, tokens] - law[rows, tokens])
 
     def law(self, logprobs: Floats) -> Floats:
@@ -97,7 +97,7 @@ class Writing:
         self.state = self.state.keep(rows)
         self.guides = tuple(guide.keep(rows) for guide in self.guides)
 
-    def _append(self, tokens: NDArray[np.intp]) -> None:
+    def append(self, tokens: NDArray[np.intp]) -> None:
         self.state.append(tokens)
         for guide in self.guides:
             guide.append(tokens)
