@@ -49,7 +49,7 @@ class Cascade:
     `KnownScores.reservation(price)`, no rule gives more E[score − prices] (Weitzman 1979, "Optimal search for the best
     alternative"). `PairedScores` says what a dear answer adds to a cheap one of this score.
 
-    pessimism  posterior standard deviations taken off each score, as in `BestOfN`
+    pessimism  posterior standard deviations taken off each score, as in `BestOfN`; laws are of scores so lowered
 
     Where a stage's unit has less budget left than there are contexts worth it, those of greatest gain are asked; the
     others are counted, and done. Answers are of several models, so that there is no KL to the base.

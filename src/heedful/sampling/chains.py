@@ -30,7 +30,9 @@ class Thinning:
 
     def __post_init__(self) -> None:
         if self.n < 1 or self.burn_in < 0 or self.thin < 1:
-            raise UsageError(f"{self.n} outputs after {self.burn_in} moves, {self.thin} moves apart", where="Thinning")
+            raise UsageError(
+                f"{self.n} outputs after {self.burn_in} moves, {self.thin} moves apart", where="n, burn_in, thin"
+            )
 
     @property
     def moves(self) -> int:

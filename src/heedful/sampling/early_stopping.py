@@ -27,9 +27,9 @@ class EarlyBestOfN:
     draw ahead (Kalayci, Raman and Dughmi 2025, "Optimal stopping vs best-of-N for inference time optimization").
 
     price      nats of score that a draw costs
-    law        what is believed of scores
+    law        what is believed of scores, lowered by `pessimism` as they are
     pessimism  posterior standard deviations taken off each score, as in `BestOfN`
-    batch      draws at a time
+    batch      draws at a time; models that read the context anew for each time are better off with several
 
     All that n draws cost is reserved, and what is not needed given back. The KL is at most what best-of-N's is.
     """

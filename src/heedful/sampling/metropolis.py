@@ -45,7 +45,7 @@ class Metropolis:
     honesty: Honesty = "consistent"
 
     def __post_init__(self) -> None:
-        _ = self._thinning
+        _ = self._thinning  # which refuses what cannot be
         if self.proposal not in ("independent", "edit"):
             raise UsageError(f"no proposal {self.proposal!r}", where="Metropolis", fix="independent or edit")
 

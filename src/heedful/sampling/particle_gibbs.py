@@ -40,7 +40,7 @@ class ParticleGibbs:
     honesty: Honesty = "consistent"
 
     def __post_init__(self) -> None:
-        _ = self._thinning
+        _ = self._thinning  # which refuses what cannot be
         if self.particles.n < 2 or self.particles.resampling != "multinomial":
             raise UsageError(
                 f"{self.particles.n} particles by {self.particles.resampling} resampling",

@@ -95,7 +95,7 @@ class Rejection:
         InputError where a score exceeds the bound, or is NaN.
         """
         trials = [_Trials(context, places) for context, places in by_context(contexts).items()]
-        budget.reserve(samples=float(len(trials)))
+        budget.reserve(samples=float(len(trials)))  # a first draw each, or none at all
         budget.release(samples=float(len(trials)))
         scoring = Scoring(target)
         while any(sizes := [self._affordable(own, budget) for own in trials]):

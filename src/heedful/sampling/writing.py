@@ -73,15 +73,16 @@ class Writing:
         on by the base, to count for nothing. `law` spares computing it.
         """
         logprobs, rows = self.state.logprobs, np.arange(len(self.state))
-        if law is None:
-            law = self.law(logprobs) if self.guides else logprobs
-        lost = np.asarray(np.isneginf(law).all(axis=1))
-        law = np.where(lost[:, None], logprobs, law)
-        tokens = drawn(law, rng)
+        lost, chosen = np.zeros(len(rows), dtype=bool), logprobs
+        if self.guides:
+            law = self.law(logprobs) if law is None else law
+            lost = np.asarray(np.isneginf(law).all(axis=1))
+            chosen = np.where(lost[:, None], logprobs, law)
+        tokens = drawn(chosen, rng)
         if given is not None:
             tokens = np.where(given == DRAW, tokens, given)
         self.append(tokens)
-        return np.where(lost, -np.inf, logprobs[rows, tokens] - law[rows, tokens])
+        return np.where(lost, -np.inf, logprobs[rows, tokens] - chosen[rows, tokens])
 
     def law(self, logprobs: Floats) -> Floats:
         """The guided law of the next token [rows, vocabulary]; all −inf where guides leave none."""
