@@ -24,8 +24,8 @@ class Guided:
 
     One guide that is `ValueGuide.soft` gives the target exactly, and the engine declares it: it then takes no other
     target than the guide's value, and refuses a value that any draw shows not to be soft (its log importance weight
-    would have to be log Z, and is held to that within 0.001). With any other guides the law is its own, which no expression names; weigh the draws by
-    `Particles(n, guides=...)` where the target is wanted.
+    would have to be log Z, and is held to that within 0.001). With any other guides the law is its own, which no
+    expression names; weigh the draws by `Particles(n, guides=...)` where the target is wanted.
 
     `kl` is Σ over tokens of KL(law ‖ base) along the outputs, unbiased for KL(result ‖ base); outputs of one context
     are averaged. Where guides rule out all that may follow, an output goes on by the base and has log-weight −inf.
