@@ -15,9 +15,9 @@ $(VENV)/.demo: pyproject.toml $(CONSTRAINTS)
 	$(PIP) -e .
 	touch $@
 
-# With PyTorch, for the heads that are networks.
+# With PyTorch and transformers, for the heads that are networks and for language models.
 $(VENV)/.installed: $(VENV)/.demo
-	$(PIP) -e '.[test,lint,heads]'
+	$(PIP) -e '.[test,lint,heads,lm]'
 	touch $@
 
 demo: $(VENV)/.demo

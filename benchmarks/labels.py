@@ -56,7 +56,7 @@ WIDE, WIDE_PRIOR = "information, wide prior", 10.0
 _BEST = "it looks for the best item, and here all are to be known"
 _AS_INFORMATION = "asked of anyone in one kind of question, it is expected information"
 OTHER_AIM = {
-    **dict.fromkeys(("thompson", "upper confidence", "boltzmann", "perturbed", "copeland"), _BEST),
+    **dict.fromkeys(("thompson", "upper confidence", "boltzmann", "perturbed", "undominated", "copeland"), _BEST),
     "mixed": "expected information with a share at random, for inference that weighs by propensity",
     "gain per cost": _AS_INFORMATION,
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
 
 from heedful.core import Item
 from heedful.feedback import Table
@@ -86,6 +87,11 @@ def test_python_of_the_guide_to_asking_runs() -> None:
 
 def test_python_of_the_guide_to_sampling_runs() -> None:
     assert run("sampling.md", {}) == 7
+
+
+def test_python_of_the_guide_to_language_models_runs() -> None:
+    pytest.importorskip("transformers", reason="the extra `lm` is not installed")
+    assert run("language_models.md", {}) == 4
 
 
 def run(page: str, scope: dict[str, object], *, by_section: bool = False) -> int:

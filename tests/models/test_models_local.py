@@ -77,8 +77,10 @@ class TestSlidingWindow(OfNetwork):
 
     def test_rows_that_would_wait_are_refused(self):
         state = self.make().begin(self.contexts())
+        told = self._told(state)
         with pytest.raises(UsageError, match="cannot wait"):
             state.append(np.array([20, WAIT]))
+        self._same(told, self._told(state))
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -244,6 +246,37 @@ def test_a_token_across_the_boundary_is_not_taken(folder):
     np.testing.assert_allclose(model.log_prob([item]), by_hand(model, item, tokens).sum(), atol=1e-5)
 
 
+def test_an_answer_without_tokens_of_its_own_is_refused(folder):
+    from tokenizers import normalizers
+
+    model = LocalModel(folder("llama"), max_tokens=8, device="cpu")
+    model.loaded.tokenizer.backend_tokenizer.normalizer = normalizers.Lowercase()
+    with pytest.raises(InputError, match="no tokens of its own"):
+        model.encode([Item.of("the r", "AIN")])
+
+
+def test_spaces_stay_where_words_begin_with_them(tmp_path):
+    """A tokenizer that puts a space before each text, and drops it in reading, would give a wrong answer's tokens."""
+    tiny.llama(tmp_path)
+    tiny.words(tmp_path)
+    model = LocalModel(str(tmp_path), max_tokens=12, device="cpu")
+    pairs = [
+        ("the sun", " and rain"),
+        ("the sun", "and rain"),
+        ("the sun ", "and rain"),
+        ("the s", "un"),
+        ("sun\n", "sun"),
+    ]
+    items = [Item.of(*pair) for pair in pairs]
+    encoded = model.encode(items)
+    assert [own.output[0].text for own in model.write([SHORT] * 5, encoded)] == [text for _, text in pairs]
+    piece = model.loaded.tokenizer.convert_ids_to_tokens
+    assert [piece(own.tolist())[0][0] == "▁" for own in encoded] == [True, False, False, False, False]
+    np.testing.assert_allclose(
+        model.log_prob(items), [by_hand(model, *own).sum() for own in zip(items, encoded, strict=True)], atol=1e-5
+    )
+
+
 def test_several_ends_count_as_one(folder, tmp_path):
     tiny.llama(tmp_path)
     tiny.tokenizer(tmp_path, letters=True)
@@ -283,7 +316,7 @@ def test_what_cannot_be_written_has_probability_zero_and_what_cannot_be_read_is_
             model.encode([Item.of("rain", "suns and rain")])
     with pytest.raises(InputError, match="no token for 'Q'"):
         LocalModel(folder("llama", letters=True), max_tokens=8, device="cpu").begin([Item.of("rain Q").context])
-    with pytest.raises(InputError, match="part of the kind 'media'"):
+    with pytest.raises(InputError, match="of the kind 'media' cannot be read"):
         model.begin([(Part("", kind="media", uri="a.png"),)])
 
 
@@ -329,7 +362,7 @@ def test_a_prompt_beyond_the_window_is_refused_before_it_is_read(folder):
 
 
 def test_arguments_that_mean_nothing_are_refused(folder):
-    for wrong in ({"max_tokens": 0}, {"batch_size": 0}):
+    for wrong in ({"max_tokens": 0}, {"batch_size": 0}, {"dtype": "int8"}, {"template": "none"}):
         with pytest.raises(UsageError):
             LocalModel(folder("llama"), **wrong)
     for wrong in ({"temperature": -1.0}, {"temperature": math.nan}, {"top_k": 0}, {"top_p": 0.0}, {"top_p": 1.1}):

@@ -39,6 +39,18 @@ def tokenizer(
     fast.save_pretrained(folder)
 
 
+def words(folder: Path) -> None:
+    """A tokenizer whose words begin with their space, and which puts one before each text."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    made.decoder = decoders.Metaspace(prepend_scheme="always")
+    made.train_from_iterator(CORPUS, trainers.BpeTrainer(vocab_size=200, special_tokens=["<s>", "</s>"]))
+    PreTrainedTokenizerFast(tokenizer_object=made, bos_token="<s>", eos_token="</s>").save_pretrained(folder)
+
+
 def llama(folder: Path, *, seed: int = 0, **changes) -> Path:
     """Grouped-query attention, rotary positions."""
     import torch

@@ -131,11 +131,11 @@ def test_pairs_tell_what_is_added_to_a_score():
 
 def test_a_short_budget_goes_where_it_adds_most():
     engine = Cascade((Stage(model(TABLES[2]), 0.0, law(TABLES[2]), unit="dear"),))
-    budget = Budget(samples=40, dear=10)
+    budget = Budget(samples=50, dear=10)
     found = run(engine, contexts=[CONTEXT] * 40, budget=budget, seed=1)
     assert found.asked == (40, 10)
     assert found.turned_away == (0, 30)
-    assert found.cost == {"samples": 40.0, "dear": 10.0, "scores": found.cost["scores"]}
+    assert found.cost == {"samples": 50.0, "dear": 10.0, "scores": found.cost["scores"]}
     assert budget.spent["dear"] == 10
     lone = run(BestOfN(1), contexts=[CONTEXT] * 40, seed=1)
     worst = np.sort(lone.scores.mean)[:10]

@@ -24,7 +24,7 @@ KNOWN = KnownScores.of(LISTED.scores.mean, BASE_PROBABILITY)
 PRICE = 0.15
 BAR = KNOWN.reservation(PRICE)
 PASS = float(BASE_PROBABILITY[LISTED.scores.mean >= BAR].sum())
-DRAWS = 2000
+DRAWS = 1500
 
 
 class TestEarlyBestOfNKeepsTheContract(SamplingEngineContract):

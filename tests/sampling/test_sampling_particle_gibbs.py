@@ -43,9 +43,9 @@ class TestParticleGibbsKeepsTheContract(SamplingEngineContract):
 def moved(engine, start, seed=0):
     """Outputs after one move from each of the outputs given."""
     rng, contexts = np.random.default_rng(seed), [item.context for item in start]
-    writing = engine.begun(TARGET, contexts, Budget())
-    swarm = engine.filtered(Scoring(TARGET), writing, rng, BASE.encode(start))
-    items = writing.state.items()
+    swarm = particles.Swarm(Scoring(TARGET), engine.twist_of(TARGET), engine.n, engine.begun(BASE, contexts, Budget()))
+    engine.run(swarm, rng, BASE.encode(start))
+    items = swarm.writing.state.items()
     first = items[:: engine.n]
     column = proportional(swarm.log_weight.reshape(-1, engine.n), rng)
     return first, [items[engine.n * row + taken] for row, taken in enumerate(column.tolist())]
@@ -113,7 +113,7 @@ def test_planted_bugs_are_noticed(bug, monkeypatch):
 
 def test_chains_come_to_the_target_that_few_particles_miss():
     rng, contexts = np.random.default_rng(1), CONTEXTS[:1] * 500
-    few = one_each(of()(TARGET, contexts, budget=Budget(), rng=rng), rng)
+    few = one_each(of()(TARGET, contexts, budget=Budget(), rng=rng), rng=rng).items
     found = ParticleGibbs(of(), burn_in=4)(TARGET, contexts, budget=Budget(), rng=rng)
     likely = sampled_variation(TRUE, 500)
     assert total_variation(frequencies(found.items), TRUE) < likely < total_variation(frequencies(few), TRUE)
@@ -124,7 +124,7 @@ def test_one_each_follows_the_weights():
     samples = Particles(2)(TARGET, CONTEXTS, budget=Budget(), rng=np.random.default_rng(3))
     rng, first = np.random.default_rng(0), 0
     for _ in range(2000):
-        drawn = one_each(samples, rng)
+        drawn = one_each(samples, rng=rng).items
         assert [item.context for item in drawn] == list(CONTEXTS)
         first += drawn[0] == samples.items[0]
     weight = np.exp(samples.log_weights[:2] - samples.log_weights[:2].max())

@@ -17,6 +17,8 @@ import typer.core
 from heedful.cli import text
 from heedful.cli.catalogue import catalogue
 from heedful.cli.guard import guarded
+from heedful.cli.printing import printed
+from heedful.cli.sample import sample
 from heedful.core import HeedfulError
 
 Arguments = ParamSpec("Arguments")
@@ -169,7 +171,7 @@ def run(
             seed=seed,
             progress=show,
         )
-    _print(as_json, done.summary, lambda: text.decision(done.summary, out))
+    printed(as_json, done.summary, lambda: text.decision(done.summary, out))
 
 
 @_command("heedful check votes.jsonl")
@@ -193,7 +195,7 @@ def check(
         write_rejects(found.rejects, rejects)
     facts = Facts(found)
     result = {"feedback": summary_of(facts), "findings": [asdict(finding) for finding in findings_of(facts)]}
-    _print(as_json, result, lambda: text.checked(result))
+    printed(as_json, result, lambda: text.checked(result))
 
 
 @_command("heedful fit votes.csv --out posterior")
@@ -221,7 +223,7 @@ def fit(
     fitted = _fit(found, features, utility, criterion, seed, head=head, groups=groups)
     fitted.save(out)
     result = {"folder": out, "model": described(fitted), "findings": [asdict(finding) for finding in fitted.findings]}
-    _print(as_json, result, lambda: text.fitted(result))
+    printed(as_json, result, lambda: text.fitted(result))
 
 
 @_command("heedful rank votes.csv")
@@ -240,7 +242,7 @@ def rank(
 
     found = _read(feedback, texts, mapping, input_format, strict)
     result = rank_systems(found.table, criterion=criterion, seed=seed)
-    _print(as_json, result, lambda: text.ranking(result))
+    printed(as_json, result, lambda: text.ranking(result))
 
 
 @_command("heedful raters votes.csv")
@@ -259,7 +261,7 @@ def raters(
 
     found = _read(feedback, texts, mapping, input_format, strict)
     result = rater_reliability(found.table, criterion=criterion, seed=seed)
-    _print(as_json, result, lambda: text.reliability(result))
+    printed(as_json, result, lambda: text.reliability(result))
 
 
 @_command("heedful ask votes.csv --budget 40 --raters raters.csv --out questions.csv")
@@ -317,7 +319,7 @@ def ask(
     if place is not None and asked.questions:
         write_questions(asked.questions, place, to=to, systems=systems)
     result = {"ask": asked.rows(), "reason": asked.reason, "file": out if asked.questions else None}
-    _print(as_json, result, lambda: text.questions(result))
+    printed(as_json, result, lambda: text.questions(result))
 
 
 @_command("heedful pick votes.csv --candidates answers.jsonl")
@@ -349,7 +351,7 @@ def pick(
         found = _read(feedback or [], texts, mapping, input_format, strict)
         fitted = _fit(found, features, utility, criterion, seed)
     result = pick_best(fitted, _candidates(candidates))
-    _print(as_json, {"picks": result}, lambda: text.picks(result))
+    printed(as_json, {"picks": result}, lambda: text.picks(result))
 
 
 @_command("heedful plan votes.csv --width 0.03")
@@ -370,7 +372,7 @@ def plan(
 
     table = _read(feedback, texts, mapping, input_format, strict).table if feedback else None
     result = plan_labels(width, table, criterion=criterion)
-    _print(as_json, result, lambda: text.planned(result))
+    printed(as_json, result, lambda: text.planned(result))
 
 
 @_command("heedful convert votes.csv --out votes.parquet")
@@ -390,7 +392,7 @@ def convert(
     result = convert_all(
         feedback, out, to=to, texts=texts, mapping=mapping, format=input_format, strict=strict, progress=_plain
     )
-    _print(as_json, result, lambda: text.converted(result))
+    printed(as_json, result, lambda: text.converted(result))
 
 
 @_command("heedful report report/summary.json --out report")
@@ -406,7 +408,7 @@ def report(
     loaded = load_summary(path)
     folder = Path(out) if out else (path if path.is_dir() else path.parent)
     write_report(loaded, folder)
-    _print(as_json, {"report": str(folder / "report.html")}, lambda: str(folder / "report.html"))
+    printed(as_json, {"report": str(folder / "report.html")}, lambda: str(folder / "report.html"))
 
 
 def _plain(message: str) -> None:
@@ -438,14 +440,6 @@ def _candidates(path: str | None) -> Any:
     return read_candidates(path)
 
 
-def _print(as_json: bool, result: Any, human: Callable[[], str]) -> None:
-    if as_json:
-        from heedful.report import to_json
-
-        sys.stdout.buffer.write(to_json(result).encode())
-    else:
-        sys.stdout.buffer.write(text.plain(human()).encode(sys.stdout.encoding or "utf-8", "replace") + b"\n")
-    sys.stdout.flush()
-
+_command("heedful sample --model FOLDER --evidence posterior --prompt '...'")(sample)
 
 app.add_typer(catalogue)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from heedful.cli import text
 from heedful.cli.guard import guarded
+from heedful.cli.printing import printed
 from heedful.core import UsageError
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
@@ -38,7 +36,7 @@ def list_(
     from heedful.catalogue import listing
 
     rows = [row for row in listing() if area is None or area in row["area"].split("/")]
-    _print(
+    printed(
         as_json, rows, lambda: "\n".join(f"{r['id']}  {r['verdict'] or 'not run yet':15} {r['title']}" for r in rows)
     )
 
@@ -53,7 +51,7 @@ def show(identity: Identity, as_json: Json = False) -> None:
     own, known = entry(identity), result(identity)
     described = {name: getattr(own, name) for name in ("id", "title", "area", "citation", "claim", "configuration")}
     described |= {"beyond": own.beyond, "checks": [str(check) for check in own.checks], "result": known}
-    _print(as_json, described, lambda: section(own, known))
+    printed(as_json, described, lambda: section(own, known))
 
 
 @catalogue.command(epilog="Example: heedful catalogue run 004-032 --quick")
@@ -93,7 +91,7 @@ def run(
             write_result(found, Path(out))
         done.append(asdict(found))
         typer.echo(f"{identity} {found.verdict or 'ran'} ({found.seconds:.1f} s)", err=True)
-    _print(as_json, done, lambda: "\n\n".join(_figures(one) for one in done))
+    printed(as_json, done, lambda: "\n\n".join(_figures(one) for one in done))
 
 
 @catalogue.command(epilog="Example: heedful catalogue docs > docs/catalogue.md")
@@ -102,7 +100,7 @@ def docs() -> None:
     """Print the page on all entries, as Markdown."""
     from heedful.catalogue import page
 
-    _print(False, None, lambda: page().rstrip("\n"))
+    printed(False, None, lambda: page().rstrip("\n"))
 
 
 def _figures(found: dict[str, Any]) -> str:
@@ -116,13 +114,3 @@ def _figures(found: dict[str, Any]) -> str:
 
 def _interval(figure: dict[str, Any]) -> str:
     return "" if figure["low"] is None else f" [{figure['low']:.4g}, {figure['high']:.4g}]"
-
-
-def _print(as_json: bool, value: Any, human: Callable[[], str]) -> None:
-    if as_json:
-        from heedful.report import to_json
-
-        sys.stdout.buffer.write(to_json(value).encode())
-    else:
-        sys.stdout.buffer.write(text.plain(human()).encode(sys.stdout.encoding or "utf-8", "replace") + b"\n")
-    sys.stdout.flush()

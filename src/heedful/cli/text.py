@@ -183,6 +183,22 @@ def picks(chosen: Sequence[Mapping[str, Any]]) -> str:
     return _table(("", "context", "index", "best", "P(best)"), rows)
 
 
+def sampled(result: Mapping[str, Any], file: str | None) -> str:
+    """The answers, each under its prompt, and what they cost."""
+    blocks = [
+        f"> {_short(row['context'] or '(no prompt)', 200)}\n{row['output'] or '(empty)'}\n"
+        f"  score {_number(row['score'])}{', ruled out' if row['ruled_out'] else ''}"
+        for row in result["samples"]
+    ]
+    lines = [f"By {result['engine']} ({result['honesty']})", *blocks, cost("Cost", result["cost"])]
+    return "\n\n".join(lines + ([f"Answers: {file}"] if file else []))
+
+
+def cost(title: str, amounts: Mapping[str, float]) -> str:
+    """Amounts by unit in a line."""
+    return f"{title}: " + ", ".join(f"{amount:,.10g} {unit}" for unit, amount in amounts.items())
+
+
 def fitted(result: Mapping[str, Any]) -> str:
     """What was fitted and where it lies."""
     model = result["model"]

@@ -4,7 +4,17 @@ from heedful.core.algebra import Expressible, Expression, Term
 from heedful.evidence.implicit import ImplicitReward
 from heedful.evidence.labelled import Labelled
 from heedful.evidence.logic import Combined, conjunction, disjunction, mixture, negation, threshold
-from heedful.evidence.potentials import Constant, LogProb, Pessimistic, Rule, constraint, lowered, pessimistic, term
+from heedful.evidence.potentials import (
+    Constant,
+    LogProb,
+    Pessimistic,
+    Readout,
+    Rule,
+    constraint,
+    lowered,
+    pessimistic,
+    term,
+)
 from heedful.evidence.scope import Routed, routed, scoped, worst
 from heedful.evidence.steps import PrefixValue, Steps, prefixes
 
@@ -18,6 +28,7 @@ __all__ = [
     "LogProb",
     "Pessimistic",
     "PrefixValue",
+    "Readout",
     "Routed",
     "Rule",
     "Steps",

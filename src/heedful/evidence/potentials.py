@@ -11,6 +11,7 @@ import numpy as np
 
 from heedful.core import Base, Floats, InputError, Item, Scale, Scores, UsageError
 from heedful.core.algebra import Expressible, Expression
+from heedful.models.encoders import Encoder
 
 
 def term(potential: Any, strength: float = 1.0) -> Expression:
@@ -71,6 +72,25 @@ class LogProb(Expressible):
 
     def __call__(self, items: Sequence[Item]) -> Scores:
         return Scores(np.asarray(self.base.log_prob(items), dtype=np.float64))
+
+
+@dataclass(frozen=True, slots=True)
+class Readout(Expressible):
+    """One column of an encoder as a utility: the reward of a reward model, a label's logit, a covariate of style.
+
+    Raises UsageError where the encoder has no column of that name.
+    """
+
+    encoder: Encoder
+    column: str
+    scale: Scale = "utility"
+    under: str | None = None
+
+    def __call__(self, items: Sequence[Item]) -> Scores:
+        if self.column not in self.encoder.names:
+            fix = f"one of {', '.join(self.encoder.names[:20])}"
+            raise UsageError(f"the encoder has no column {self.column!r}", where="Readout", fix=fix)
+        return Scores(self.encoder.encode(items)[:, self.encoder.names.index(self.column)])
 
 
 @dataclass(frozen=True, slots=True)

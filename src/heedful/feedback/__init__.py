@@ -1,7 +1,7 @@
 """Judgements as records and tables, and the ways in and out."""
 
 from heedful.feedback.asked import Question
-from heedful.feedback.candidates import read_candidates
+from heedful.feedback.candidates import read_candidates, read_contexts
 from heedful.feedback.check import check, summarise
 from heedful.feedback.hired import HiredRater, read_raters
 from heedful.feedback.prefixes import agreeing, prefix_labels, until_first_error
@@ -37,6 +37,7 @@ __all__ = [
     "prefix_labels",
     "read",
     "read_candidates",
+    "read_contexts",
     "read_raters",
     "refuse_overwriting",
     "summarise",

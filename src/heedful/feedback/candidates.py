@@ -13,6 +13,7 @@ from heedful.feedback.source import rows_of
 
 _CONTEXT_KEYS = ("context", "prompt", "question", "instruction")
 _OUTPUT_KEYS = ("candidates", "outputs", "responses", "completions")
+_CONTEXT_FIX = 'one JSON object a line, such as {"prompt": "a question"}'
 _FIX = 'one JSON object a line, such as {"context": "a question", "outputs": ["an answer", "another"]}'
 
 
@@ -27,6 +28,27 @@ def read_candidates(path: str) -> tuple[tuple[Item, ...], ...]:
     if not found:
         raise InputError("no candidates in it", where=path, fix=_FIX)
     return found
+
+
+def read_contexts(path: str) -> tuple[Parts, ...]:
+    """The context of each row of `path`, a file as of `read_candidates` whose rows need no outputs.
+
+    Raises InputError naming the line where a row has none.
+    """
+    found = tuple(_row_context(row, f"{path}, line {line}") for line, row in rows_of(path))
+    if not found:
+        raise InputError("no contexts in it", where=path, fix=_CONTEXT_FIX)
+    return found
+
+
+def _row_context(row: Mapping[str, Any], where: str) -> Parts:
+    given = _first(row, _CONTEXT_KEYS)
+    if given is None:
+        raise InputError("this row has no context", where=where, fix=_CONTEXT_FIX)
+    try:
+        return _parts(given, "world")
+    except (ValidationError, InputError) as error:
+        raise InputError(f"this context cannot be read ({error})", where=where, fix=_CONTEXT_FIX) from error
 
 
 def _row_items(row: Mapping[str, Any], where: str) -> tuple[Item, ...]:

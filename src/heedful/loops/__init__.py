@@ -4,13 +4,16 @@ from heedful.loops.asking import Asked, Wanted, ask, next_questions
 from heedful.loops.decide import Decision, Options, decide
 from heedful.loops.fitting import Fitter, choose_criterion, choose_fitter, described, fit_table, fit_to_ask
 from heedful.loops.reliability import rater_reliability
+from heedful.loops.sampling import ENGINES, Sampling, evidence_of, planned_cost, sample
 from heedful.loops.steps import convert, pick_best, plan_labels, posterior_at, rank_systems
 
 __all__ = [
+    "ENGINES",
     "Asked",
     "Decision",
     "Fitter",
     "Options",
+    "Sampling",
     "Wanted",
     "ask",
     "choose_criterion",
@@ -18,12 +21,15 @@ __all__ = [
     "convert",
     "decide",
     "described",
+    "evidence_of",
     "fit_table",
     "fit_to_ask",
     "next_questions",
     "pick_best",
     "plan_labels",
+    "planned_cost",
     "posterior_at",
     "rank_systems",
     "rater_reliability",
+    "sample",
 ]

@@ -1,9 +1,11 @@
 """What is improved and what judges: encoders of items, models that write token by token, bases small enough to list."""
 
+from heedful.models.classifiers import SequenceClassifier
 from heedful.models.decisions import DecisionProcess
 from heedful.models.decoding import Decoding
 from heedful.models.defaults import default_encoder
 from heedful.models.encoders import Blocked, Encoder, Stacked, Standardised, blocks_of, load_encoder, standardised
+from heedful.models.hidden_states import HiddenStates
 from heedful.models.local import LocalModel
 from heedful.models.log_linear import LogLinearSteps, StepChoices
 from heedful.models.ngrams import NgramFeatures
@@ -21,10 +23,12 @@ __all__ = [
     "DecisionProcess",
     "Decoding",
     "Encoder",
+    "HiddenStates",
     "LocalModel",
     "LogLinearSteps",
     "NgramFeatures",
     "SentenceEncoder",
+    "SequenceClassifier",
     "SequenceTable",
     "Stacked",
     "Standardised",

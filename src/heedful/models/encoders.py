@@ -24,6 +24,8 @@ _KINDS = {
     "style": "heedful.models.style:StyleFeatures",
     "ngrams": "heedful.models.ngrams:NgramFeatures",
     "sentences": "heedful.models.sentences:SentenceEncoder",
+    "hidden_states": "heedful.models.hidden_states:HiddenStates",
+    "classifier": "heedful.models.classifiers:SequenceClassifier",
     "stacked": "heedful.models.encoders:Stacked",
     "standardised": "heedful.models.encoders:Standardised",
 }

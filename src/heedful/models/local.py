@@ -12,13 +12,16 @@ import numpy as np
 
 from heedful.core import Floats, InputError, Item, Parts, UsageError
 from heedful.core.items import text_parts
+from heedful.models.chat import Template
 from heedful.models.decoding import Decoding
-from heedful.models.local_folder import LoadedModel, Template, check_folder, load
+from heedful.models.local_folder import LoadedModel, check_folder, load
 from heedful.models.local_scoring import scored
 from heedful.models.local_state import LocalContinuations
 from heedful.models.reading import Reading
 from heedful.models.texts import joined, output_texts
 from heedful.models.token_models import Tokens, complete
+
+_NUMBERS = ("float32", "bfloat16", "float16", "float64")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +40,9 @@ class LocalModel:
     system      what the items that it writes are said to be written by; by default the folder's name
 
     Only weights as safetensors are read, no code of the folder is run but its chat template, and nothing is
-    downloaded. The log-probability of an output is that of the tokens that its text is encoded as, and its end; other
-    tokens that happen to read the same are not counted. Several tokens that end an output count as the first of them.
+    downloaded. Of the folder's settings for generation only its ends are used: `decoding` says the rest. The
+    log-probability of an output is that of the tokens that its text is encoded as, and its end; other tokens that
+    happen to read the same are not counted. Several tokens that end an output count as the first of them.
     """
 
     path: str
@@ -55,6 +59,9 @@ class LocalModel:
         if self.max_tokens < 1 or self.batch_size < 1:
             what = f"max_tokens {self.max_tokens} and batch_size {self.batch_size} must be 1 or more"
             raise UsageError(what, where="LocalModel")
+        if self.template not in ("chat", "plain", None) or self.dtype not in _NUMBERS:
+            what = f"no template {self.template!r} or no numbers {self.dtype!r}"
+            raise UsageError(what, where="LocalModel", fix=f"'chat', 'plain' or None; {', '.join(_NUMBERS)}")
         check_folder(Path(self.path), None if self.adapter is None else Path(self.adapter))
 
     @cached_property
@@ -117,8 +124,7 @@ class LocalModel:
 
     def token_logprobs(self, items: Sequence[Item]) -> tuple[Floats, ...]:
         """Log-probability of each token of each output, in the order and number of `encode`."""
-        prompts = [self._prompt(item.context)[1] for item in items]
-        return scored(self, prompts, self.encode(items), self.batch_size)
+        return scored(self, [numbers for _, numbers in self.prompts(items)], self.encode(items), self.batch_size)
 
     def encode(self, items: Sequence[Item]) -> tuple[Tokens, ...]:
         """Numbers of each output's tokens, its end included but at `max_tokens`.
@@ -134,6 +140,11 @@ class LocalModel:
             encoded.append(np.array(own if len(own) == self.max_tokens else (*own, self.end), dtype=np.intp))
         return tuple(encoded)
 
+    def prompts(self, items: Sequence[Item]) -> list[tuple[str, tuple[int, ...]]]:
+        """Text and tokens that the context of each item becomes. Raises InputError where one is too long."""
+        known = {context: self._prompt(context) for context in {item.context for item in items}}
+        return [known[item.context] for item in items]
+
     def write(self, contexts: Sequence[Parts], tokens: Sequence[Tokens]) -> tuple[Item, ...]:
         """Outputs of these tokens, up to an end."""
         ended = [own[:-1] if len(own) and own[-1] == self.end else own for own in tokens]
@@ -142,7 +153,7 @@ class LocalModel:
         return tuple(Item(own, text_parts(text, "system"), system) for own, text in zip(contexts, texts, strict=True))
 
     def _encoded(self, items: Sequence[Item]) -> list[tuple[int, ...] | None]:
-        return self.loaded.answers([self._prompt(item.context) for item in items], output_texts(items))
+        return self.loaded.answers(self.prompts(items), output_texts(items))
 
     def _prompt(self, context: Parts) -> tuple[str, tuple[int, ...]]:
         """Text and tokens of a context. Raises InputError where an output might not fit behind it."""

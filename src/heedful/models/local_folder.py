@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from safetensors import SafetensorError
 
 from heedful.core import InputError, MissingExtraError, Parts
+from heedful.models.chat import Template, is_chat, refuse_other_than_text, rendered
 from heedful.models.folders import read_config
 from heedful.models.texts import joined
 
-Template = Literal["chat", "plain"]
 Numbers = tuple[int, ...]
 _WHAT = "causal language model"
 
@@ -53,11 +53,9 @@ class LoadedModel:
 
         Raises InputError where a part is no text, a character has no token, or the chat template refuses the turns.
         """
-        if any(part.kind != "text" for part in context):
-            kind = next(part.kind for part in context if part.kind != "text")
-            raise InputError(f"a context with a part of the kind {kind!r}", where=_WHAT, fix="give parts of text alone")
-        chat = template == "chat" or (template is None and self.tokenizer.chat_template is not None)
-        text = self._chat(context) if chat else joined(context)
+        refuse_other_than_text(context, _WHAT)
+        chat = is_chat(self.tokenizer, template)
+        text = rendered(self.tokenizer, context, _WHAT) if chat else joined(context)
         encoded = self._encoded([text])[0]
         if encoded.dropped:
             what = f"the tokenizer has no token for {encoded.dropped!r}, which it would leave out of the context"
@@ -72,21 +70,22 @@ class LoadedModel:
         InputError where those do not read as the answer does.
         """
         whole = self._encoded([prompt + text for (prompt, _), text in zip(prompts, texts, strict=True)])
-        found = []
+        found: list[Numbers | None] = []
         for (prompt, numbers), text, both in zip(prompts, texts, whole, strict=True):
             inside = sum(start < len(prompt) for start in both.starts)
             before, after = both.numbers[:inside], both.numbers[inside:]
-            own = after if before == numbers[len(numbers) - inside :] else self._alone(text)
-            found.append(None if both.dropped or self.tokenizer.unk_token_id in own else own)
+            if both.dropped or self.tokenizer.unk_token_id in after:
+                found.append(None)
+            else:
+                found.append(after if before == numbers[len(numbers) - inside :] else self._alone(text))
         return found
 
     def texts(self, tokens: Sequence[Sequence[int]]) -> list[str]:
         """The text that each row of tokens reads as in the middle of a text."""
-        if not tokens:
-            return []
-        lead = list(self._anchor)
-        whole = self.tokenizer.batch_decode([lead + list(own) for own in tokens], **_AS_WRITTEN)
-        return [text[len(self.tokenizer.decode(lead, **_AS_WRITTEN)) :] for text in whole]
+        lead, *whole = self.tokenizer.batch_decode(
+            [self._anchor, *((*self._anchor, *own) for own in tokens)], **_AS_WRITTEN
+        )
+        return [text[len(lead) :] for text in whole]
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
@@ -105,36 +104,19 @@ class LoadedModel:
         return tuple(own for own in self.tokenizer("")["input_ids"][:1] if own == self.tokenizer.bos_token_id)
 
     def _alone(self, text: str) -> Numbers:
-        numbers = self._encoded([text])[0].numbers
-        if self.texts([numbers])[0] != text:
-            raise InputError(
-                f"the answer {text[:60]!r} has no tokens of its own after its context",
-                where=_WHAT,
-                fix="let contexts end in a line break, or answers begin with a space",
-            )
-        return numbers
-
-    def _chat(self, context: Parts) -> str:
-        """Raises InputError where there is no chat template, or where it refuses these turns."""
-        messages: list[dict[str, str]] = []
-        for part in context:
-            role = part.role or ("assistant" if part.by == "system" else "user")
-            if messages and messages[-1]["role"] == role:
-                messages[-1]["content"] += "\n\n" + joined((part,))
-            else:
-                messages.append({"role": role, "content": joined((part,))})
-        try:
-            text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        except Exception as error:  # templates are programs of the folder's author, and raise what they like
-            what = f"the chat template cannot be filled ({type(error).__name__}: {error})"
-            raise InputError(what, where=_WHAT, fix="use template='plain'") from error
-        return str(text)
+        """Tokens that read as a text in the middle of another: after a line break, or by themselves."""
+        for lead, encoded in zip(_LEADS, self._encoded([lead + text for lead in _LEADS]), strict=True):
+            numbers = encoded.numbers[sum(start < len(lead) for start in encoded.starts) :]
+            if self.texts([numbers])[0] == text:
+                return numbers
+        what = f"the answer {text[:60]!r} has no tokens of its own after its context"
+        raise InputError(what, where=_WHAT, fix="let contexts end in a line break, or answers begin with a space")
 
     def _encoded(self, texts: Sequence[str]) -> list[_Encoded]:
         if not texts:
             return []
         made = self.tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True)
-        return [_encoded(*own) for own in zip(texts, made["input_ids"], made["offset_mapping"], strict=True)]
+        return [_with_gaps(*own) for own in zip(texts, made["input_ids"], made["offset_mapping"], strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +128,14 @@ class _Encoded:
     dropped: str
 
 
-def _encoded(text: str, numbers: Sequence[int], spans: Sequence[tuple[int, int]]) -> _Encoded:
+def _with_gaps(text: str, numbers: Sequence[int], spans: Sequence[tuple[int, int]]) -> _Encoded:
     ends = [0, *(stop for _, stop in spans)]
     starts = [*(start for start, _ in spans), len(text)]
     gaps = (text[end:start].strip() for end, start in zip(ends, starts, strict=True))
     return _Encoded(tuple(numbers), tuple(starts[:-1]), next(filter(None, gaps), ""))
 
 
+_LEADS = "\n", ""
 _AS_WRITTEN = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
 
 
@@ -167,7 +150,7 @@ def load(folder: Path, adapter: Path | None, device: str | None, dtype: str) -> 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, **local)
         kind = getattr(torch, dtype)
-        with _quiet():
+        with quiet():
             network = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, dtype=kind, **local)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise InputError(f"transformers cannot load it ({error})", where=str(folder)) from error
@@ -180,7 +163,7 @@ def load(folder: Path, adapter: Path | None, device: str | None, dtype: str) -> 
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the bar of progress that transformers draws for weights that load in a moment."""
     from transformers.utils import logging
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from heedful.core import Floats, Item, Parts
+from heedful.core import Floats, Item, Parts, UsageError
 from heedful.models.reading import Reading
 from heedful.models.token_models import WAIT, Tokens, checked_rows, checked_tokens
 
@@ -55,11 +55,15 @@ class LocalContinuations:
             self._law[self.finished, self.model.end] = 0.0
             if self.ahead is not None:
                 self._law[~self.finished] = self.ahead.cpu().numpy()
+            self._law.flags.writeable = False
         return self._law
 
     def append(self, tokens: Tokens) -> None:
         given = checked_tokens(tokens, self.finished, self.model.size, self.model.end)
         on = given != WAIT
+        if self.reading is not None and not on[~self.finished].all() and not self.reading.looks_back:
+            fix = "append a token to each row, or write the rows in states of their own"
+            raise UsageError("rows of this network cannot wait for others", where="append", fix=fix)
         self.log_prob[on] += self.logprobs[on, given[on]]
         self.written = np.column_stack([self.written, given])
         open_before = ~self.finished

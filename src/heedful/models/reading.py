@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from heedful.core import UsageError
-
 
 @dataclass(slots=True, eq=False)
 class Reading:
@@ -43,14 +41,11 @@ class Reading:
     def read(self, tokens: Any, real: Any = None, *, logits: int = 0) -> Any:
         """Read tokens [rows, b], of which those not `real` are padding, and give logits [rows, b, vocabulary].
 
-        `logits`: of how many last columns, 0 for all. Raises UsageError for padding after a row's first token where
-        the network has layers that do not look back on all tokens: there it would take the place of some.
+        `logits`: of how many last columns, 0 for all. Padding after a row's first token needs a network that
+        `looks_back` on all tokens: in another it would take the place of some.
         """
         import torch
 
-        if real is not None and not real.all() and self.length.any() and not self._sees_all:
-            fix = "append a token to each row, or write the rows in states of their own"
-            raise UsageError("rows of this network cannot wait for others", where="append", fix=fix)
         columns = torch.ones_like(tokens, dtype=torch.bool) if real is None else real
         if real is not None or self.mask is not None:
             shape = len(tokens), self.cache.get_seq_length()
@@ -69,7 +64,8 @@ class Reading:
         return out.logits
 
     @property
-    def _sees_all(self) -> bool:
+    def looks_back(self) -> bool:
+        """Whether each layer attends to all tokens before, rather than to a window or to a state of its own."""
         from transformers.cache_utils import DynamicLayer
 
         return all(type(layer) is DynamicLayer for layer in self.cache.layers)

@@ -35,7 +35,8 @@ class Continuations(Protocol):
     def logprobs(self) -> Floats:
         """Log-probability [rows, vocabulary] of each next token (nats), -inf where it cannot follow.
 
-        These are of the distribution sampled from: temperature and cuts are in them, and each row sums to one.
+        These are of the distribution sampled from: temperature and cuts are in them, and each row sums to one. The
+        array is not to be written into.
         """
         ...
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from heedful.core import Bound, Budget, Floats, Honesty, Item, Parts, Samples, UsageError
+from heedful.core import Base, Bound, Budget, Floats, Honesty, Item, Parts, Samples, UsageError
 from heedful.evidence import lowered
-from heedful.sampling.batches import draws, refuse_no_contexts, selected
+from heedful.sampling.batches import refuse_no_contexts, selected
 from heedful.sampling.resampling import proportional
+from heedful.sampling.writing import base_draws, writing_plan
 from heedful.target import Target, support
 
 
@@ -56,10 +57,9 @@ class BestOfN:
     ) -> Samples:
         """Raises BudgetExceededError before drawing, InputError where a score is NaN or +inf."""
         refuse_no_contexts(contexts)
-        total = self.n * len(contexts)
-        cost = {"samples": float(total), "scores": float(total)}
-        budget.reserve(**cost)
-        drawn = [item for context in contexts for item in draws(target.base, context, self.n, rng)]
+        total = float(self.n * len(contexts))
+        budget.reserve(scores=total)
+        drawn, cost = base_draws(target.base, contexts, self.n, budget, rng)
         scores = target.scores(drawn)
         value = lowered(scores, self.pessimism).reshape(len(contexts), self.n)
         kept = (proportional if self.soft else greatest)(value, rng) + self.n * np.arange(len(contexts))
@@ -70,9 +70,14 @@ class BestOfN:
             context_index=np.arange(len(contexts)),
             log_weights=np.where(ruled_out & self.soft, -np.inf, 0.0),
             scores=selected(scores, kept),
-            cost=cost,
+            cost={**cost, "scores": total},
             kl=(bound,) * len(contexts),
         )
+
+    def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
+        """The most it can cost; of a base that writes token by token, reading the contexts comes on top."""
+        total = self.n * len(contexts)
+        return {**writing_plan(base, total), "scores": float(total)}
 
 
 def greatest(value: Floats, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from heedful.core import Base, Budget, Floats, Honesty, Item, Parts, Samples, UsageError
+from heedful.core import Base, Budget, BudgetExceededError, Floats, Honesty, Item, Parts, Samples, UsageError
 from heedful.evidence import lowered
-from heedful.sampling.batches import draws, refuse_no_contexts
+from heedful.sampling.batches import refuse_no_contexts
 from heedful.sampling.best_of_n import greatest
 from heedful.sampling.score_laws import ScoreLaw
 from heedful.sampling.scoring import Scoring
+from heedful.sampling.writing import affordable, base_draws, writing_plan
 from heedful.target import Target
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
-    """A dearer model: the `price` of an answer in nats of score, the `law` of its scores, its `unit` of the budget."""
+    """A dearer model: the `price` of an answer in nats of score, and the `law` of its scores.
+
+    `unit` is one of the budget for answers of this model alone, beside samples and tokens; "" where it needs none.
+    """
 
     base: Base
     price: float
     law: ScoreLaw
-    unit: str = "samples"
+    unit: str = ""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.price) and self.price >= 0):
@@ -65,6 +70,15 @@ class Cascade:
         if not (math.isfinite(self.pessimism) and self.pessimism >= 0):
             raise UsageError(f"pessimism is a finite number of 0 or more, not {self.pessimism}", where="Cascade")
 
+    def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
+        """The most it can cost; of bases that write token by token, reading the contexts comes on top."""
+        total, n = Counter[str](), len(contexts)
+        for one in (base, *(stage.base for stage in self.stages)):
+            total.update({**writing_plan(one, n), "scores": float(n)})
+        for stage in self.stages:
+            total.update({stage.unit: float(n)} if stage.unit else {})
+        return dict(total)
+
     def __call__(
         self, target: Target, contexts: Sequence[Parts], *, budget: Budget, rng: np.random.Generator
     ) -> Cascaded:
@@ -73,16 +87,25 @@ class Cascade:
         size, scoring = len(contexts), Scoring(target)
         value = np.full((size, 1 + len(self.stages)), np.nan)
         answers: list[list[Item]] = [[] for _ in contexts]
-        rows, cost, asked, turned_away = np.arange(size), {"samples": 0.0}, [], [0]
-        for number, (base, unit) in enumerate([(target.base, "samples"), *((s.base, s.unit) for s in self.stages)]):
+        rows, cost, asked, turned_away = np.arange(size), Counter[str](), [], [0]
+        for number, base in enumerate((target.base, *(stage.base for stage in self.stages))):
             if number:
                 kept, refused = _worth_it(self.stages[number - 1], value[rows, :number], budget)
                 rows = rows[kept]
                 turned_away.append(refused)
-            budget.reserve(**{unit: float(len(rows))})
-            cost[unit] = cost.get(unit, 0.0) + len(rows)
+            try:
+                wanted = [contexts[row] for row in rows.tolist()]
+                drawn, spent = base_draws(base, wanted, 1, budget, rng) if wanted else ([], {})
+            except BudgetExceededError:  # by reading the contexts
+                if not number:
+                    raise
+                turned_away[-1] += len(rows)
+                rows, drawn, spent = rows[:0], [], {}
+            if number and self.stages[number - 1].unit:
+                spent = {**spent, self.stages[number - 1].unit: float(len(rows))}
+                budget.reserve(**{self.stages[number - 1].unit: float(len(rows))})
+            cost.update(spent)
             asked.append(len(rows))
-            drawn = [draws(base, contexts[row], 1, rng)[0] for row in rows.tolist()]
             if drawn:
                 value[rows, number] = lowered(scoring(drawn), self.pessimism)
             for row, item in zip(rows.tolist(), drawn, strict=True):
@@ -103,5 +126,6 @@ def _worth_it(stage: Stage, value: Floats, budget: Budget) -> tuple[NDArray[np.i
     """Rows of scores so far [c, k] that a stage is worth to, as far as the budget goes; how many more there are."""
     gain = stage.law.improvement(value)
     wanted = np.argsort(-gain, kind="stable")[: int((gain > stage.price).sum())]
-    room = int(min(len(wanted), budget.left(stage.unit)))
+    left = budget.left(stage.unit) if stage.unit else np.inf
+    room = int(min(len(wanted), left, affordable(stage.base, budget)))
     return np.sort(wanted[:room]), len(wanted) - room

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from itertools import islice
 
 import numpy as np
 
 from heedful.core import Floats, Item, Samples, UsageError
+from heedful.sampling.batches import joined
 
 Row = tuple[Item, ...]
 
@@ -18,6 +19,13 @@ class Chained(Samples):
     """Outputs of chains; `moved` [contexts] is the share of moves that led to another draw, NaN where none was made."""
 
     moved: Floats | None = None
+
+
+def joined_chains(pieces: Sequence[Chained]) -> Chained:
+    """As `joined`, at least one piece."""
+    whole = joined(pieces)
+    shared = {field.name: getattr(whole, field.name) for field in fields(Samples)}
+    return Chained(**shared, moved=np.concatenate([piece.moved for piece in pieces if piece.moved is not None]))
 
 
 @dataclass(frozen=True, slots=True)

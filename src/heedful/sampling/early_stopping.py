@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from heedful.core import Bound, Budget, Honesty, Item, Parts, Samples, UsageError
+from heedful.core import Base, Bound, Budget, BudgetExceededError, Honesty, Item, Parts, Samples, UsageError
 from heedful.evidence import lowered
-from heedful.sampling.batches import draws, refuse_no_contexts
+from heedful.sampling.batches import refuse_no_contexts
 from heedful.sampling.best_of_n import best_of_n_kl_bound, greatest
 from heedful.sampling.score_laws import NormalScores, ScoreLaw
 from heedful.sampling.scoring import Scoring
+from heedful.sampling.writing import base_draws, refuse_beyond, writing_plan
 from heedful.target import Target
 
 
@@ -31,7 +33,8 @@ class EarlyBestOfN:
     pessimism  posterior standard deviations taken off each score, as in `BestOfN`
     batch      draws at a time; models that read the context anew for each time are better off with several
 
-    All that n draws cost is reserved, and what is not needed given back. The KL is at most what best-of-N's is.
+    A budget that n draws do not fit is refused. Where reading the contexts anew uses it up, that ends it. The KL is at
+    most what best-of-N's is.
     """
 
     n: int
@@ -53,30 +56,39 @@ class EarlyBestOfN:
     ) -> Samples:
         """Raises BudgetExceededError before drawing, InputError where a score is NaN or +inf."""
         refuse_no_contexts(contexts)
-        size, scoring = len(contexts), Scoring(target)
-        most = float(self.n * size)
-        budget.reserve(samples=most, scores=most)
+        size, scoring, cost = len(contexts), Scoring(target), Counter[str]()
+        refuse_beyond(budget, self.plan(target.base, contexts))
         value = np.full((size, self.n), np.nan)
         items: list[list[Item]] = [[] for _ in contexts]
         rows, k = np.arange(size), 0
         while len(rows):
             more = min(self.batch, self.n - k)
-            for row in rows.tolist():
-                items[row] += draws(target.base, contexts[row], more, rng)
-            drawn = scoring([item for row in rows.tolist() for item in items[row][k:]])
+            try:
+                drawn, spent = base_draws(target.base, [contexts[row] for row in rows.tolist()], more, budget, rng)
+            except BudgetExceededError:  # by reading contexts again: the best of what there is
+                if not k:
+                    raise
+                break
+            cost.update(spent)
+            for place, row in enumerate(rows.tolist()):
+                items[row] += drawn[place * more : (place + 1) * more]
+            value[rows, k : k + more] = lowered(scoring(drawn), self.pessimism).reshape(len(rows), more)
             k += more
-            value[rows, k - more : k] = lowered(drawn, self.pessimism).reshape(len(rows), more)
             worth = self.law.improvement(value[rows, :k]) > self.price
             rows = rows[worth] if k < self.n else rows[:0]
         kept = greatest(value, rng)
-        cost = {"samples": float(sum(map(len, items))), "scores": float(len(scoring))}
-        budget.release(**{unit: most - spent for unit, spent in cost.items()})
+        budget.reserve(scores=float(len(scoring)))
         best = tuple(own[column] for own, column in zip(items, kept.tolist(), strict=True))
         return Samples(
             items=best,
             context_index=np.arange(size),
             log_weights=np.zeros(size),
             scores=scoring(best),
-            cost=cost,
+            cost={**cost, "scores": float(len(scoring))},
             kl=(Bound(best_of_n_kl_bound(self.n), "upper"),) * size,
         )
+
+    def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
+        """The most it can cost; of a base that writes token by token, reading the contexts comes on top, each time."""
+        total = self.n * len(contexts)
+        return {**writing_plan(base, total), "scores": float(total)}

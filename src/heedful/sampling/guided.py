@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from heedful.core import Budget, Estimate, Floats, Honesty, InputError, Item, Parts, Samples, UsageError
+from heedful.core import Base, Budget, Estimate, Floats, Honesty, InputError, Item, Parts, Samples, UsageError
 from heedful.core.algebra import Expression
-from heedful.sampling.batches import by_context
+from heedful.models import TokenModel
+from heedful.sampling.batches import by_context, joined, portions
 from heedful.sampling.guides import Guide, ValueGuide
 from heedful.sampling.twists import Twist
-from heedful.sampling.writing import Writing, token_base
+from heedful.sampling.writing import Writing, refuse_beyond, token_base, writing_plan
 from heedful.target import Target
 
 _OFF = 1e-3  # nats that a soft value may be off; float32 log-probabilities of hundreds of tokens add up to less
@@ -60,6 +61,19 @@ class Guided:
         base = token_base(target, "Guided")
         if self._value is not None:
             _refuse_other(self._value, target)
+        refuse_beyond(budget, self.plan(base, contexts))
+        pieces = [self._written(target, base, portion, budget, rng) for portion in portions(base, contexts, 1)]
+        divergence = np.concatenate([own for _, own in pieces])
+        return replace(joined([samples for samples, _ in pieces]), kl=_means(divergence, places))
+
+    def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
+        """The most that writing can cost; reading the contexts comes on top, each different one once."""
+        return writing_plan(base, len(contexts))
+
+    def _written(
+        self, target: Target, base: TokenModel, contexts: Sequence[Parts], budget: Budget, rng: np.random.Generator
+    ) -> tuple[Samples, Floats]:
+        """Outputs written side by side, and Σ KL(law ‖ base) along each."""
         writing = Writing.begun(base, contexts, self.guides, budget)
         log_ratio, divergence = np.zeros(len(contexts)), np.zeros(len(contexts))
         claimed = None if self._value is None else Twist(self._value.terms)(writing.state.items())
@@ -72,15 +86,15 @@ class Guided:
         scores = target.scores(items)
         if claimed is not None:
             _refuse_contradiction(claimed, log_ratio + scores.mean, items)
-        return Samples(
+        samples = Samples(
             items=items,
             context_index=np.arange(len(items)),
             log_weights=np.where(np.isneginf(log_ratio), -np.inf, 0.0),
             scores=scores,
             cost={**writing.settle(budget), "scores": float(len(items))},
-            kl=_means(divergence, places),
             log_normalizer=claimed,
         )
+        return samples, divergence
 
 
 def _divergence(law: Floats, base: Floats) -> Floats:

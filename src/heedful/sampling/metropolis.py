@@ -9,13 +9,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from heedful.core import Bound, Budget, Floats, Honesty, Item, Parts, UsageError
+from heedful.core import Base, Bound, Budget, Floats, Honesty, Item, Parts, UsageError
 from heedful.models.token_models import Tokens
-from heedful.sampling.batches import draws, refuse_no_contexts
+from heedful.sampling.batches import portions, refuse_no_contexts
 from heedful.sampling.best_of_n import best_of_n_kl_bound
-from heedful.sampling.chains import Chained, Thinning
+from heedful.sampling.chains import Chained, Thinning, joined_chains
 from heedful.sampling.scoring import Scoring
-from heedful.sampling.writing import Writing, token_base, tokens_at
+from heedful.sampling.writing import Writing, base_draws, refuse_beyond, token_base, tokens_at, writing_plan
 from heedful.target import Target
 
 
@@ -31,7 +31,7 @@ class Metropolis:
 
     The base's own probabilities cancel, so none is asked for (Hastings 1970, "Monte Carlo sampling methods using Markov
     chains and their applications"; edits of language: Miao et al. 2019, "CGMH", whose edits are single words). Chains
-    of all contexts move side by side. The law tends to the target with `burn_in`; outputs of one chain resemble each
+    of many contexts move side by side. The law tends to the target with `burn_in`; outputs of one chain resemble each
     other. A chain that has met nothing but outputs ruled out gives one, at log-weight −inf.
 
     `kl` with independent proposals is at most that of best-of-N of all draws, since one of them it is; None for edits.
@@ -62,6 +62,16 @@ class Metropolis:
     ) -> Chained:
         """Raises BudgetExceededError before drawing, UsageError where edits are asked of a base without tokens."""
         refuse_no_contexts(contexts)
+        refuse_beyond(budget, self.plan(target.base, contexts))
+        pieces = [self._chained(target, portion, budget, rng) for portion in portions(target.base, contexts, 1)]
+        return joined_chains(pieces)
+
+    def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
+        """The most that writing can cost; reading the contexts comes on top, each different one once."""
+        return writing_plan(base, (self.moves + 1) * len(contexts))
+
+    def _chained(self, target: Target, contexts: Sequence[Parts], budget: Budget, rng: np.random.Generator) -> Chained:
+        """Of contexts whose chains move side by side."""
         scoring = Scoring(target)
         make = _Draws if self.proposal == "independent" else _Edits
         proposals = make(scoring, contexts, self.moves, budget, rng)
@@ -129,11 +139,9 @@ class _Draws:
     def __init__(
         self, scoring: Scoring, contexts: Sequence[Parts], moves: int, budget: Budget, rng: np.random.Generator
     ) -> None:
-        self.cost = {"samples": float(len(contexts) * (moves + 1))}
-        budget.reserve(**self.cost)
-        drawn = [draws(scoring.target.base, context, moves + 1, rng) for context in contexts]
-        scoring([item for own in drawn for item in own])
-        self.rounds: Iterator[tuple[Item, ...]] = zip(*drawn, strict=True)
+        drawn, self.cost = base_draws(scoring.target.base, contexts, moves + 1, budget, rng)
+        scoring(drawn)
+        self.rounds = (tuple(drawn[move :: moves + 1]) for move in range(moves + 1))
         self.bound = Bound(best_of_n_kl_bound(moves + 1), "upper")
 
     def next(self, now: _Outputs | None) -> _Outputs:

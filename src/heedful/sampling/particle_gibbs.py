@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from heedful.core import Budget, Floats, Honesty, Item, Parts, UsageError
-from heedful.sampling.chains import Chained, Thinning
-from heedful.sampling.particles import Particles
+from heedful.core import Base, Budget, Floats, Honesty, Item, Parts, UsageError
+from heedful.sampling.batches import portions, refuse_no_contexts
+from heedful.sampling.chains import Chained, Thinning, joined_chains
+from heedful.sampling.particles import Particles, Swarm
 from heedful.sampling.resampling import proportional
 from heedful.sampling.scoring import Scoring
-from heedful.sampling.writing import Writing
+from heedful.sampling.twists import Twist
+from heedful.sampling.writing import Writing, refuse_beyond, token_base, writing_plan
 from heedful.target import Target
 
 
@@ -52,18 +54,40 @@ class ParticleGibbs:
     def _thinning(self) -> Thinning:
         return Thinning(self.n, self.burn_in, self.thin)
 
+    @property
+    def moves(self) -> int:
+        return self._thinning.moves
+
     def __call__(
         self, target: Target, contexts: Sequence[Parts], *, budget: Budget, rng: np.random.Generator
     ) -> Chained:
         """Raises BudgetExceededError before anything is written, UsageError where the base is no token model."""
-        scoring = Scoring(target)
-        begun = self.particles.begun(target, contexts, budget, times=self._thinning.moves + 1)
-        moves = _Moves(self.particles, scoring, begun, np.zeros(len(contexts)))
+        refuse_no_contexts(contexts)
+        base, twist = token_base(target, "ParticleGibbs"), self.particles.twist_of(target)
+        refuse_beyond(budget, self.plan(base, contexts))
+        pieces = [
+            self._chained(
+                Scoring(target), twist, self.particles.begun(base, portion, budget, times=self.moves + 1), budget, rng
+            )
+            for portion in portions(base, contexts, self.particles.n)
+        ]
+        return joined_chains(pieces)
+
+    def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
+        """The most that writing can cost; reading the contexts comes on top, each different one once."""
+        return writing_plan(base, self.particles.n * (self.moves + 1) * len(contexts))
+
+    def _chained(
+        self, scoring: Scoring, twist: Twist | None, begun: Writing, budget: Budget, rng: np.random.Generator
+    ) -> Chained:
+        """Of contexts whose chains move side by side."""
+        size = len(begun.state) // self.particles.n
+        moves = _Moves(self.particles, scoring, twist, begun, np.zeros(size))
         items = self._thinning.outputs(moves.outputs(rng))
         scores = scoring(items)
         return Chained(
             items=items,
-            context_index=np.repeat(np.arange(len(contexts)), self.n),
+            context_index=np.repeat(np.arange(size), self.n),
             log_weights=np.where(np.isneginf(scores.mean), -np.inf, 0.0),
             scores=scores,
             cost={**begun.settle(budget, moves.apart), "scores": float(len(scoring))},
@@ -77,6 +101,7 @@ class _Moves:
 
     particles: Particles
     scoring: Scoring
+    twist: Twist | None
     begun: Writing
     moved: Floats
     apart: float = 0.0
@@ -86,7 +111,8 @@ class _Moves:
         n, held = self.particles.n, ()
         while True:
             writing = self.begun.again()
-            swarm = self.particles.filtered(self.scoring, writing, rng, held)
+            swarm = Swarm(self.scoring, self.twist, n, writing)
+            self.particles.run(swarm, rng, held)
             self.apart += writing.state.positions - self.begun.state.positions
             column = proportional(swarm.log_weight.reshape(-1, n), rng)
             self.moved += (column > 0) & bool(held)

@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from heedful.core import Budget, Floats, Honesty, Parts, Potential, Samples, UsageError
+from heedful.core import Base, Budget, Floats, Honesty, Parts, Potential, Samples, UsageError
+from heedful.models import TokenModel
 from heedful.models.token_models import Tokens
-from heedful.sampling.batches import refuse_no_contexts, target_divergence
+from heedful.sampling.batches import joined, portions, refuse_no_contexts, target_divergence
 from heedful.sampling.guides import Guide
 from heedful.sampling.resampling import RESAMPLING, Resampling, effective_size
 from heedful.sampling.scoring import Scoring
 from heedful.sampling.twists import Twist
-from heedful.sampling.writing import Writing, token_base, tokens_at
+from heedful.sampling.writing import Writing, refuse_beyond, token_base, tokens_at, writing_plan
 from heedful.target import Target
 
 
@@ -63,25 +64,34 @@ class Particles:
     def __call__(
         self, target: Target, contexts: Sequence[Parts], *, budget: Budget, rng: np.random.Generator
     ) -> Samples:
-        """Raises BudgetExceededError before anything is written, UsageError where the base is no token model."""
-        writing = self.begun(target, contexts, budget)
-        return self.filtered(Scoring(target), writing, rng).samples(budget)
-
-    def begun(self, target: Target, contexts: Sequence[Parts], budget: Budget, *, times: int = 1) -> Writing:
-        """Empty outputs, n a context, that can be written so many times."""
+        """Raises BudgetExceededError before anything is written (what reading the contexts takes is known when they are
+        read), UsageError where the base is no token model."""
         refuse_no_contexts(contexts)
-        rows = [context for context in contexts for _ in range(self.n)]
-        return Writing.begun(token_base(target, "Particles"), rows, self.guides, budget, times=times)
+        base, twist = token_base(target, "Particles"), self.twist_of(target)
+        refuse_beyond(budget, self.plan(base, contexts))
+        pieces = []
+        for portion in portions(base, contexts, self.n):
+            swarm = Swarm(Scoring(target), twist, self.n, self.begun(base, portion, budget))
+            self.run(swarm, rng)
+            pieces.append(swarm.samples(budget))
+        return joined(pieces)
 
-    def filtered(
-        self, scoring: Scoring, writing: Writing, rng: np.random.Generator, held: Sequence[Tokens] = ()
-    ) -> Swarm:
+    def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
+        """The most that writing can cost; reading the contexts comes on top, each different one once."""
+        return writing_plan(base, self.n * len(contexts))
+
+    def begun(self, base: TokenModel, contexts: Sequence[Parts], budget: Budget, *, times: int = 1) -> Writing:
+        """Empty outputs, n a context, that can be written so many times."""
+        rows = [context for context in contexts for _ in range(self.n)]
+        return Writing.begun(base, rows, self.guides, budget, times=times)
+
+    def run(self, swarm: Swarm, rng: np.random.Generator, held: Sequence[Tokens] = ()) -> None:
         """All written, weighed and multiplied. The first of each context writes the output `held` [contexts], if any.
 
         It then always goes on, beside others drawn by weight: Andrieu, Doucet and Holenstein 2010, "Particle Markov
         chain Monte Carlo methods", section 4.3. This takes independent draws (multinomial).
         """
-        swarm, place = Swarm(scoring, self._twist(scoring.target), self.n, writing), 0
+        writing, place = swarm.writing, 0
         given = [own for output in held for own in (output, *[output[:0]] * (self.n - 1))]
         while not writing.state.finished.all():
             for _ in range(self.every):
@@ -90,9 +100,9 @@ class Particles:
             swarm.weigh()
             if swarm.twist is not None:
                 swarm.resample(self._kept if held else self._chosen, rng)
-        return swarm
 
-    def _twist(self, target: Target) -> Twist | None:
+    def twist_of(self, target: Target) -> Twist | None:
+        """What unfinished outputs are weighed by. Raises UsageError where the one given scores none."""
         found = Twist.of(target.expression if self.twist is None else self.twist)
         if found is None and self.twist is not None:
             raise UsageError("nothing in it scores unfinished outputs", where="Particles(twist=...)")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.special import logsumexp
 
 from heedful.core import (
+    Base,
     Budget,
+    BudgetExceededError,
     Estimate,
     Floats,
     Honesty,
@@ -22,8 +25,9 @@ from heedful.core import (
     Scores,
     UsageError,
 )
-from heedful.sampling.batches import by_context, draws, target_divergence
+from heedful.sampling.batches import by_context, target_divergence
 from heedful.sampling.scoring import Scoring
+from heedful.sampling.writing import affordable, base_draws, refuse_beyond, writing_plan
 from heedful.stats import confidence_sequence
 from heedful.target import Target
 
@@ -95,24 +99,37 @@ class Rejection:
         InputError where a score exceeds the bound, or is NaN.
         """
         trials = [_Trials(context, places) for context, places in by_context(contexts).items()]
-        budget.reserve(samples=float(len(trials)))  # a first draw each, or none at all
-        budget.release(samples=float(len(trials)))
-        scoring = Scoring(target)
-        while any(sizes := [self._affordable(own, budget) for own in trials]):
-            drawn = [draws(target.base, own.context, size, rng) for own, size in zip(trials, sizes, strict=True)]
-            score = np.split(scoring.mean([item for items in drawn for item in items]), np.cumsum(sizes)[:-1])
-            for own, items, values in zip(trials, drawn, score, strict=True):
-                own.judge(items, values, self.bound, rng)
-        return self._samples(trials, scoring, len(contexts))
+        refuse_beyond(budget, writing_plan(target.base, len(trials)))  # a first draw each, or none at all
+        scoring, cost = Scoring(target), Counter[str]()
+        while any(sizes := self._sizes(trials, affordable(target.base, budget))):
+            wanted = [own.context for own, size in zip(trials, sizes, strict=True) for _ in range(size)]
+            try:
+                items, spent = base_draws(target.base, wanted, 1, budget, rng)
+            except BudgetExceededError:  # by reading contexts again: no more tries
+                if not cost:
+                    raise
+                break
+            cost.update(spent)
+            score = scoring.mean(items)
+            for own, last, size in zip(trials, np.cumsum(sizes).tolist(), sizes, strict=True):
+                own.judge(items[last - size : last], score[last - size : last], self.bound, rng)
+        return self._samples(trials, scoring, len(contexts), cost)
 
-    def _affordable(self, own: _Trials, budget: Budget) -> int:
-        """How many draws what is missing, the tries and the budget ask for in the next round: reserved."""
-        left = self.tries * len(own.places) - len(own.score)
-        size = int(min(self.batch * own.missing, left, budget.left("samples")))
-        budget.reserve(samples=float(size))
-        return size
+    def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
+        """The most it can cost; of a base that writes token by token, reading the contexts comes on top, each round."""
+        total = self.tries * len(contexts)
+        return {**writing_plan(base, total), "scores": float(total)}
 
-    def _samples(self, trials: Sequence[_Trials], scoring: Scoring, n: int) -> Accepted:
+    def _sizes(self, trials: Sequence[_Trials], room: float) -> list[int]:
+        """How many draws of each context what is missing, the tries and the budget's room ask for."""
+        sizes = []
+        for own in trials:
+            left = self.tries * len(own.places) - len(own.score)
+            sizes.append(int(min(self.batch * own.missing, left, room)))
+            room -= sizes[-1]
+        return sizes
+
+    def _samples(self, trials: Sequence[_Trials], scoring: Scoring, n: int, cost: Mapping[str, float]) -> Accepted:
         own_of = {place: own for own in trials for place in own.places}
         rows = {place: item for own in trials for place, item in zip(own.places, own.accepted, strict=False)}
         items = [rows[place] for place in sorted(rows)]
@@ -123,7 +140,7 @@ class Rejection:
             context_index=np.array(sorted(rows), dtype=np.intp),
             log_weights=np.zeros(len(items)),
             scores=scoring(items) if items else Scores(np.zeros(0)),
-            cost={"samples": float(sum(len(own.score) for own in trials)), "scores": float(len(scoring))},
+            cost={**cost, "scores": float(len(scoring))},
             kl=tuple(kl for kl, _, _ in in_turn),
             log_normalizer=np.array([log_normalizer for _, log_normalizer, _ in in_turn]),
             certificates=tuple(certificate for _, _, certificate in in_turn),

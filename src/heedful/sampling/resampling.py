@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from heedful.core import Floats, Item, Samples
+from heedful.core import Floats
 
 Resampling = Literal["systematic", "stratified", "multinomial", "residual"]
 Ancestors = NDArray[np.intp]
@@ -56,14 +56,6 @@ def proportional(log_weight: Floats, rng: np.random.Generator) -> Ancestors:
     The greatest with Gumbel noise added.
     """
     return np.asarray(np.argmax(log_weight + rng.gumbel(size=log_weight.shape), axis=1), dtype=np.intp)
-
-
-def one_each(samples: Samples, rng: np.random.Generator) -> tuple[Item, ...]:
-    """One output of each context that has any, in proportion to exp(log_weights); any where all are −inf."""
-    key = samples.log_weights + rng.gumbel(size=len(samples.items))
-    order = np.lexsort((key, samples.context_index))
-    last = np.flatnonzero(np.diff(samples.context_index[order], append=-1))
-    return tuple(samples.items[row] for row in order[last].tolist())
 
 
 def effective_size(weight: Floats) -> float:

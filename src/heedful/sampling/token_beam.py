@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from heedful.core import Budget, Floats, Honesty, Parts, Samples, UsageError
-from heedful.sampling.batches import refuse_no_contexts
+from heedful.core import Base, Budget, Floats, Honesty, Parts, Samples, UsageError
+from heedful.sampling.batches import joined, portions, refuse_no_contexts
 from heedful.sampling.guides import ValueGuide
 from heedful.sampling.scoring import Scoring
-from heedful.sampling.writing import Writing, token_base
+from heedful.sampling.writing import Writing, refuse_beyond, token_base, writing_plan
 from heedful.target import Target
 
 
@@ -51,23 +51,34 @@ class TokenBeam:
     ) -> Samples:
         """Raises BudgetExceededError before anything is written, UsageError where nothing scores prefixes."""
         refuse_no_contexts(contexts)
-        size, own = len(contexts), self.groups * self.width
-        guide = ValueGuide(target.expression, self.branches)
-        rows = [context for context in contexts for _ in range(own)]
-        writing = Writing.begun(token_base(target, "TokenBeam"), rows, (guide,), budget)
-        alive = np.arange(len(rows)) % self.width == 0  # all prefixes of a group are the same at first
+        base, guide = token_base(target, "TokenBeam"), ValueGuide(target.expression, self.branches)
+        refuse_beyond(budget, self.plan(base, contexts))
+        pieces = []
+        for portion in portions(base, contexts, self.groups * self.width):
+            rows = [context for context in portion for _ in range(self.groups * self.width)]
+            writing = Writing.begun(base, rows, (guide,), budget)
+            pieces.append(self._samples(writing, self._searched(writing), Scoring(target), budget))
+        return joined(pieces)
+
+    def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
+        """The most that writing can cost; reading the contexts comes on top, each different one once."""
+        return writing_plan(base, self.groups * self.width * len(contexts))
+
+    def _searched(self, writing: Writing) -> NDArray[np.bool_]:
+        """All rows written to their end; which of them may be."""
+        rows = np.arange(len(writing.state))
+        alive: NDArray[np.bool_] = rows % self.width == 0  # all prefixes of a group are the same at first
         while not writing.state.finished.all():
             logprobs, done = writing.state.logprobs, writing.state.finished
             total = writing.state.log_prob[:, None] + logprobs + writing.guides[0].logits(writing.state)
             total[~alive] = -np.inf
-            place, alive = self._chosen(total.reshape(size, self.groups, self.width, -1), done)
+            place, alive = self._chosen(total.reshape(-1, self.groups, self.width, total.shape[1]), done)
             row, token = np.divmod(place, logprobs.shape[1])
-            first = np.arange(len(rows)) // self.width * self.width
             # In place of what cannot be, the first goes on as the base likes best, never to be chosen.
-            kept = first + np.where(alive, row, 0)
+            kept = rows - rows % self.width + np.where(alive, row, 0)
             writing.keep(kept)
             writing.append(np.where(alive, token, logprobs[kept].argmax(axis=1)))
-        return self._samples(writing, alive, Scoring(target), budget)
+        return alive
 
     def _chosen(self, total: Floats, done: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         """Places in width · vocabulary of what goes on [rows], and whether they may, by group.

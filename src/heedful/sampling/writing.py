@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from heedful.core import Budget, Floats, Parts, UsageError
-from heedful.models import Continuations, TokenModel, drawn
+from heedful.core import Base, Budget, Floats, InputError, Item, Parts, UsageError
+from heedful.models import Continuations, TokenModel, complete, drawn
 from heedful.models.token_models import Tokens
+from heedful.sampling.batches import portions
 from heedful.sampling.guides import Guide, Guiding
 from heedful.target import Target
 
@@ -28,6 +30,23 @@ def token_base(target: Target, engine: str) -> TokenModel:
             fix="use models.LocalModel or models.SequenceTable, or an engine that draws whole outputs (BestOfN)",
         )
     return target.base
+
+
+def writing_plan(base: Base, rows: int) -> dict[str, float]:
+    """The most that so many outputs can cost to write, their contexts not counted; tokens where the base has such."""
+    tokens = {"tokens": float(rows * base.max_tokens)} if isinstance(base, TokenModel) else {}
+    return {"samples": float(rows), **tokens}
+
+
+def refuse_beyond(budget: Budget, plan: dict[str, float]) -> None:
+    """Raises BudgetExceededError where a plan does not fit; reserves nothing."""
+    budget.reserve(**plan)
+    budget.release(**plan)
+
+
+def affordable(base: Base, budget: Budget) -> float:
+    """How many more outputs a budget can surely pay for, their contexts not counted; infinite where it has no cap."""
+    return min(budget.left(unit) // amount for unit, amount in writing_plan(base, 1).items())
 
 
 def tokens_at(outputs: Sequence[Tokens], place: int) -> Tokens:
@@ -49,11 +68,12 @@ class Writing:
         cls, base: TokenModel, contexts: Sequence[Parts], guides: Sequence[Guide], budget: Budget, *, times: int = 1
     ) -> Writing:
         """Empty outputs. The most tokens they can take, so many times, are reserved before any is written."""
-        most = float(base.max_tokens * len(contexts) * times)
-        budget.reserve(samples=float(len(contexts) * times), tokens=most)
+        plan = writing_plan(base, len(contexts) * times)
+        budget.reserve(**plan)
         state = base.begin(contexts)
         budget.reserve(tokens=float(state.positions))
-        return cls(state, tuple(guide.begin(base, contexts) for guide in guides), most + state.positions, times)
+        begun = tuple(guide.begin(base, contexts) for guide in guides)
+        return cls(state, begun, plan["tokens"] + state.positions, times)
 
     def again(self) -> Writing:
         """The same outputs, to be written on apart from these. What they cost is for `settle` of these."""
@@ -102,3 +122,36 @@ class Writing:
         self.state.append(tokens)
         for guide in self.guides:
             guide.append(tokens)
+
+
+def base_draws(
+    base: Base, contexts: Sequence[Parts], n: int, budget: Budget, rng: np.random.Generator
+) -> tuple[list[Item], dict[str, float]]:
+    """n draws from the base for each context, in order, and their cost, reserved before they are drawn.
+
+    A base that writes token by token writes many outputs at once, and its tokens are counted. Raises InputError where a
+    base gives another number of samples than it was asked for.
+    """
+    total = n * len(contexts)
+    if isinstance(base, TokenModel):
+        return _written(base, contexts, n, budget, rng)
+    cost = {"samples": float(total)}
+    budget.reserve(**cost)
+    drawn = [item for context in contexts for item in base.sample(context, n, rng=rng)]
+    if len(drawn) != total:
+        raise InputError(f"the base gave {len(drawn)} samples, not the {total} asked for", where="base.sample")
+    return drawn, cost
+
+
+def _written(
+    base: TokenModel, contexts: Sequence[Parts], n: int, budget: Budget, rng: np.random.Generator
+) -> tuple[list[Item], dict[str, float]]:
+    refuse_beyond(budget, writing_plan(base, n * len(contexts)))
+    cost: Counter[str] = Counter()
+    drawn: list[Item] = []
+    for portion in portions(base, contexts, n):
+        writing = Writing.begun(base, [context for context in portion for _ in range(n)], (), budget)
+        complete(writing.state, rng)
+        drawn += writing.state.items()
+        cost.update(writing.settle(budget))
+    return drawn, dict(cost)

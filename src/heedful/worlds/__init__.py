@@ -1,9 +1,10 @@
-"""Worlds with known truth: an arena of systems, an enumerable language, a grid, and raters with known faults."""
+"""Worlds with known truth: an arena of systems, an enumerable language, a grid, exercises, raters with known faults."""
 
 from heedful.worlds.arena import ArenaWorld
 from heedful.worlds.chains import CHAIN_FEATURES, ChainWorld
 from heedful.worlds.collect import Judged, Questions, World, answer, collect, judge
 from heedful.worlds.effects import normal_effect
+from heedful.worlds.exercises import Exercise, exercises, right_answer
 from heedful.worlds.fidelity import STATISTICS, Fidelity, Likeness, fidelity
 from heedful.worlds.gridworld import GridWorld
 from heedful.worlds.language import CRITERIA, LanguageWorld, TrueUtility
@@ -17,6 +18,7 @@ __all__ = [
     "STATISTICS",
     "ArenaWorld",
     "ChainWorld",
+    "Exercise",
     "Fidelity",
     "GridWorld",
     "Judged",
@@ -32,10 +34,12 @@ __all__ = [
     "collect",
     "completion_marks",
     "davidson_limit",
+    "exercises",
     "fidelity",
     "judge",
     "marks",
     "normal_effect",
     "outcomes",
+    "right_answer",
     "tie_probabilities",
 ]

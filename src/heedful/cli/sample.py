@@ -1,0 +1,85 @@
+"""`heedful sample`: answers from a model, tilted by what people want."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+
+def sample(
+    model: Annotated[str, typer.Option(help="Folder of a causal language model, as transformers saves it.")],
+    evidence: Annotated[
+        list[str],
+        typer.Option(help="A posterior of texts (heedful fit --out), FOLDER or FOLDER=STRENGTH; give several to add."),
+    ],
+    prompt: Annotated[list[str] | None, typer.Option(help="A prompt; give several for several answers.")] = None,
+    prompts: Annotated[str | None, typer.Option(help="A file of prompts: rows with a field prompt or context.")] = None,
+    engine: Annotated[
+        Literal["best-of-n", "soft", "particles"],
+        typer.Option(help="best-of-n keeps the best, soft and particles draw from the target."),
+    ] = "best-of-n",
+    n: Annotated[int, typer.Option("--outputs", "-n", help="Outputs or particles for each prompt.", min=1)] = 16,
+    budget: Annotated[float | None, typer.Option(help="At most so many model tokens.", min=0)] = None,
+    pessimism: Annotated[
+        float, typer.Option(help="Lower scores by so many standard deviations (best-of-n).", min=0)
+    ] = 0.0,
+    max_tokens: Annotated[int, typer.Option(help="An output ends after so many tokens.", min=1)] = 256,
+    temperature: Annotated[float, typer.Option(help="Of the model's own law.", min=0)] = 1.0,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what it can cost at most, and stop.")] = False,
+    out: Annotated[str | None, typer.Option(help="Write the answers here, as JSON Lines.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
+) -> None:
+    """Draw answers from a model, tilted by what people want."""
+    from heedful.cli import text
+    from heedful.cli.printing import printed
+    from heedful.loops import Sampling, evidence_of, planned_cost
+    from heedful.loops import sample as draw
+    from heedful.models import Decoding, LocalModel
+
+    how, contexts = Sampling(engine, n, budget, pessimism, seed), _contexts(prompt or [], prompts)
+    base = LocalModel(model, max_tokens=max_tokens, decoding=Decoding(temperature=temperature))
+    if plan:
+        cost = planned_cost(base, contexts, how)
+        printed(as_json, {"plan": cost}, lambda: text.cost("At most", cost))
+        return
+    if out is not None:
+        _refuse_place(out, [prompts, *evidence])
+    result = draw(base, contexts, evidence_of(evidence), how)
+    if out is not None:
+        _write(result["samples"], Path(out))
+    printed(as_json, result, lambda: text.sampled(result, out))
+
+
+def _contexts(prompt: list[str], prompts: str | None) -> tuple[Any, ...]:
+    from heedful.core import UsageError
+    from heedful.core.items import text_parts
+    from heedful.feedback import read_contexts
+
+    found = (*(text_parts(own, "world") for own in prompt), *(read_contexts(prompts) if prompts else ()))
+    if not found:
+        raise UsageError("there is no prompt", where="heedful sample", fix="give --prompt TEXT or --prompts FILE")
+    return found
+
+
+def _refuse_place(out: str, read: list[str | None]) -> None:
+    from heedful.core import UsageError
+    from heedful.feedback import refuse_overwriting
+
+    refuse_overwriting(out, (path for path in read if path is not None))
+    if not Path(out).absolute().parent.is_dir():
+        raise UsageError("the folder of this file does not exist", where=out, fix="create it, or name another file")
+
+
+def _write(rows: list[dict[str, Any]], path: Path) -> None:
+    """All or nothing: a file beside it takes the name once it is whole."""
+    import json
+
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        fresh.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)

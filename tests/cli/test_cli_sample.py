@@ -1,0 +1,117 @@
+"""`heedful sample`: a tiny random model, a posterior of texts, answers on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from heedful.core import Item
+from heedful.feedback import Candidate, Record, Table, Value
+from heedful.loops import Sampling, evidence_of, sample
+from heedful.models import LocalModel, StyleFeatures
+from heedful.preference import fit, load
+
+from .test_cli import invoke
+
+pytest.importorskip("transformers")
+
+CONTEXTS = tuple(Item.of(text).context for text in ("sun", "the rain"))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from models.tiny import llama, tokenizer
+
+    folder = tmp_path_factory.mktemp("model")
+    tokenizer(folder)
+    return llama(folder)
+
+
+@pytest.fixture(scope="module")
+def posterior(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shorter is better."""
+    texts = ["a", "ab cd", "ab cd ef", "ab cd ef gh ij", "ab cd ef gh ij kl mn op"]
+    pairs = [(a, b) for a in range(5) for b in range(5) if a != b] * 4
+    votes = [
+        Record(
+            kind="comparison",
+            context=f"q{row}",
+            candidates=[Candidate(output=texts[a]), Candidate(output=texts[b])],
+            value=Value(choice="first" if (a < b) != (row % 9 == 0) else "second"),
+        )
+        for row, (a, b) in enumerate(pairs)
+    ]
+    folder = tmp_path_factory.mktemp("fit") / "posterior"
+    fit(Table.of(votes), utility="features", features=StyleFeatures()).save(folder)
+    return folder
+
+
+def test_answers_are_written_with_what_they_cost(model: Path, posterior: Path, tmp_path: Path) -> None:
+    out = tmp_path / "answers.jsonl"
+    asked = ["sample", "--model", model, "--evidence", f"{posterior}=2", "--prompt", "sun", "--prompt", "the rain"]
+    code, shown, err = invoke(*asked, "-n", 4, "--max-tokens", 6, "--out", out, "--json")
+    assert code == 0, err
+    told = json.loads(shown)
+    rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert [row["context"] for row in rows] == ["sun", "the rain"]
+    assert [row["output"] for row in rows] == [row["output"] for row in told["samples"]]
+    assert told["honesty"] == "maximiser"
+    assert told["plan"]["tokens"] == 2 * 4 * 6
+    assert told["cost"]["samples"] == 8
+    potential = 2 * load(posterior).potential()
+    items = [Item.of(row["context"], row["output"], row["system"]) for row in rows]
+    assert [row["score"] for row in rows] == pytest.approx(potential(items).mean.tolist())
+    code, plain, _ = invoke(*asked, "-n", 4, "--max-tokens", 6)
+    assert code == 0
+    assert "> sun" in plain
+    assert "tokens" in plain
+
+
+@pytest.mark.parametrize("engine", ["best-of-n", "soft", "particles"])
+def test_evidence_moves_the_answers(engine: str, model: Path, posterior: Path) -> None:
+    base, evidence = LocalModel(str(model), max_tokens=6), evidence_of([f"{posterior}=3"])
+    plain = sample(base, CONTEXTS * 4, evidence, Sampling(n=1, seed=1))
+    tilted = sample(base, CONTEXTS * 4, evidence, Sampling(engine, n=8, seed=1))  # type: ignore[arg-type]
+    score = [sum(row["score"] for row in result["samples"]) for result in (plain, tilted)]
+    assert score[1] > score[0] + 1
+    assert len(tilted["samples"]) == 8
+    assert all(row["kl"]["value"] >= 0 for row in tilted["samples"])
+
+
+def test_a_plan_and_a_budget(model: Path, posterior: Path, tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text('{"prompt": "sun"}\n{"prompt": "rain"}\n', "utf-8")
+    asked = ["sample", "--model", model, "--evidence", posterior, "--prompts", prompts, "--max-tokens", 8, "-n", 4]
+    code, shown, _ = invoke(*asked, "--plan", "--json")
+    assert code == 0
+    assert json.loads(shown)["plan"] == {"samples": 8, "tokens": 64, "scores": 8}
+    code, _, err = invoke(*asked, "--budget", 60)
+    assert code == 2
+    assert "tokens" in err
+
+
+def test_wrong_use_is_said(model: Path, posterior: Path, tmp_path: Path) -> None:
+    ask = ["sample", "--model", model, "--evidence", posterior]
+    assert "no prompt" in invoke(*ask)[2]
+    assert "no such folder" in invoke("sample", "--model", tmp_path / "no", "--evidence", posterior, "--prompt", "a")[2]
+    assert "no strength" in invoke(*ask[:-1], f"{posterior}=lots", "--prompt", "a")[2]
+    votes = tmp_path / "votes.jsonl"
+    votes.write_text('{"text": "a"}\n', "utf-8")
+    assert "has no context" in invoke(*ask, "--prompts", votes)[2]
+    votes.write_text('{"prompt": "a"}\n', "utf-8")
+    assert "this is a file that is read" in invoke(*ask, "--prompts", votes, "--out", votes)[2]
+    assert votes.read_text("utf-8") == '{"prompt": "a"}\n'
+    assert "pessimism" in invoke(*ask, "--prompt", "a", "--engine", "soft", "--pessimism", 1)[2]
+    assert "does not exist" in invoke(*ask, "--prompt", "a", "--out", tmp_path / "no" / "x.jsonl")[2]
+
+
+def test_a_posterior_of_systems_says_nothing_of_texts(model: Path, tmp_path: Path) -> None:
+    votes = [
+        Record(kind="comparison", candidates=[Candidate(system=a), Candidate(system=b)], value=Value(choice="first"))
+        for a, b in ("ab", "bc", "ca") * 3
+    ]
+    fit(Table.of(votes)).save(tmp_path / "systems")
+    _, _, err = invoke("sample", "--model", model, "--evidence", tmp_path / "systems", "--prompt", "a")
+    assert "of systems" in err
