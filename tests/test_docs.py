@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,7 +14,7 @@ from heedful.core import Item
 from heedful.feedback import Table
 from heedful.models import StyleFeatures
 from heedful.preference import fit
-from heedful.worlds import ChainWorld, SimulatedRaters, marks, outcomes
+from heedful.worlds import ChainWorld, ChatServer, SimulatedRaters, marks, outcomes
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -94,13 +95,25 @@ def test_python_of_the_guide_to_language_models_runs() -> None:
     assert run("language_models.md", {}) == 4
 
 
+def test_python_of_the_guide_to_endpoints_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openai", reason="the extra `endpoint` is not installed")
+    monkeypatch.setenv("MY_API_KEY", "a key")
+    with ChatServer(lambda messages, parameters: f"yes, {parameters['seed']}", key="a key") as server:
+        scope: dict[str, Any] = {"url": server.url, "folder": tmp_path}
+        assert run("endpoints.md", scope) == 5
+        assert scope["spending"].outcomes == {"answered": 20 + 8, "cut at max_tokens": 5}
+        assert all(answer.whole for answer in scope["answers"])
+        assert [vote.text for vote in scope["votes"]] == ["yes,"] * 5
+        scope["model"].close()
+
+
 def run(page: str, scope: dict[str, object], *, by_section: bool = False) -> int:
     """Run the Python of a page, block by block; how many there were. `by_section`: each begins with the scope anew."""
     text = (DOCS / page).read_text("utf-8")
     parts = re.split(r"^## ", text, flags=re.MULTILINE) if by_section else [text]
     found = [re.findall(r"```python\n(.*?)```", part, re.DOTALL) for part in parts]
     for blocks in found:
-        own = dict(scope)
+        own = dict(scope) if by_section else scope
         for block in blocks:
             exec(compile(block, page, "exec"), own)
     return sum(map(len, found))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from itertools import pairwise
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from heedful.core import (
     Budget,
     BudgetExceededError,
+    EndpointError,
     Estimate,
     FitError,
     HeedfulError,
@@ -177,6 +179,39 @@ def test_a_budget_is_never_overspent_and_never_refuses_what_fits(cap, amounts) -
         assert budget.spent["samples"] == spent == cap - budget.left("samples")
 
 
+def test_what_was_spent_takes_the_place_of_what_was_reserved() -> None:
+    budget = Budget(tokens=100)
+    budget.reserve(calls=1, tokens=80)
+    budget.settle({"calls": 1, "tokens": 80}, {"calls": 1, "tokens": 30})
+    assert budget.spent == {"calls": 1, "tokens": 30}
+    budget.settle({}, {"tokens": 90, "money": 0.5})  # more than there was: counted, and nothing is left
+    assert budget.spent == {"calls": 1, "tokens": 120, "money": 0.5}
+    assert budget.left("tokens") == -20
+    with pytest.raises(BudgetExceededError, match=r"1 tokens needed, -20 of 100 left"):
+        budget.reserve(tokens=1)
+
+
+def test_threads_that_share_a_budget_never_overspend_it() -> None:
+    budget, taken = Budget(samples=3000), []
+
+    def spend() -> None:
+        mine = 0
+        try:
+            while True:
+                budget.reserve(samples=2)
+                budget.settle({"samples": 2}, {"samples": 1})
+                mine += 1
+        except BudgetExceededError:
+            taken.append(mine)
+
+    threads = [threading.Thread(target=spend) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 2990 <= sum(taken) == budget.spent["samples"] <= 3000
+
+
 # --- Values ----------------------------------------------------------------------------------------------------------
 
 
@@ -229,6 +264,6 @@ def test_an_error_says_what_where_and_how_to_mend_it() -> None:
 
 
 def test_all_errors_can_be_caught_as_one_and_none_as_another() -> None:
-    kinds = [UsageError, InputError, FitError, ScaleError, BudgetExceededError, MissingExtraError]
+    kinds = [UsageError, InputError, FitError, ScaleError, BudgetExceededError, EndpointError, MissingExtraError]
     assert all(issubclass(kind, HeedfulError) for kind in kinds)
     assert not any(issubclass(a, b) or issubclass(b, a) for a, b in pairwise(kinds))

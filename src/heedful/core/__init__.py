@@ -2,6 +2,7 @@
 
 from heedful.core.errors import (
     BudgetExceededError,
+    EndpointError,
     FitError,
     HeedfulError,
     InputError,
@@ -46,6 +47,7 @@ __all__ = [
     "Bound",
     "Budget",
     "BudgetExceededError",
+    "EndpointError",
     "EnumerableBase",
     "Estimate",
     "Finding",

@@ -34,6 +34,10 @@ class BudgetExceededError(HeedfulError):
     """A step would spend beyond its budget; nothing was spent on it."""
 
 
+class EndpointError(HeedfulError):
+    """A server cannot be used as asked: it refuses, or what it answers is no answer."""
+
+
 class MissingExtraError(HeedfulError):
     """An optional dependency is not installed."""
 

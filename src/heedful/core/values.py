@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -154,12 +156,13 @@ class Rewritten:
 
 
 class Budget:
-    """Caps by unit (samples, tokens, calls, seconds, ...), reserved before they are spent.
+    """Caps by unit (samples, tokens, calls, seconds, ...), reserved before they are spent. Threads may share one.
 
     >>> budget = Budget(samples=8)
     >>> budget.reserve(samples=5)
+    >>> budget.settle({"samples": 5}, {"samples": 2})
     >>> budget.left("samples")
-    3.0
+    6.0
     """
 
     def __init__(self, **caps: float) -> None:
@@ -168,6 +171,7 @@ class Budget:
                 raise InputError(f"a budget is a number >= 0, not {cap}", where=f"Budget({unit}=...)")
         self.caps = caps
         self.spent: dict[str, float] = dict.fromkeys(caps, 0.0)
+        self._one_at_a_time = threading.Lock()
 
     def left(self, unit: str) -> float:
         """What remains of `unit`; infinite where it is not capped."""
@@ -178,19 +182,34 @@ class Budget:
         for unit, amount in amounts.items():
             if not amount >= 0:
                 raise InputError(f"an amount reserved is a number >= 0, not {amount}", where=f"reserve({unit}=...)")
-            if amount > self.left(unit):
-                raise BudgetExceededError(
-                    f"{amount:g} {unit} needed, {self.left(unit):g} of {self.caps[unit]:g} left",
-                    fix=f"raise the cap on {unit} or ask for less",
-                )
+        with self._one_at_a_time:
+            for unit, amount in amounts.items():
+                if amount > self.left(unit):
+                    raise BudgetExceededError(
+                        f"{amount:g} {unit} needed, {self.left(unit):g} of {self.caps[unit]:g} left",
+                        fix=f"raise the cap on {unit} or ask for less",
+                    )
+            self._add(amounts, 1)
+
+    def settle(self, reserved: Mapping[str, float], spent: Mapping[str, float]) -> None:
+        """Count what was really `spent` in the place of what was `reserved` for it.
+
+        Where more was spent than reserved, or nothing was reserved, it is counted all the same, beyond a cap if need
+        be: nothing more can be reserved then.
+        """
+        with self._one_at_a_time:
+            self._add(reserved, -1)
+            self._add(spent, 1)
+
+    def _add(self, amounts: Mapping[str, float], sign: int) -> None:
         for unit, amount in amounts.items():
-            self.spent[unit] = self.spent.get(unit, 0.0) + amount
+            self.spent[unit] = self.spent.get(unit, 0.0) + sign * amount
 
     def release(self, **amounts: float) -> None:
         """Give back what was reserved and not needed. Raises InputError for more than is reserved."""
-        for unit, amount in amounts.items():
-            if not 0 <= amount <= self.spent.get(unit, 0.0):
-                what = f"{amount:g} {unit} cannot be given back, {self.spent.get(unit, 0.0):g} are reserved"
-                raise InputError(what, where=f"release({unit}=...)")
-        for unit, amount in amounts.items():
-            self.spent[unit] -= amount
+        with self._one_at_a_time:
+            for unit, amount in amounts.items():
+                if not 0 <= amount <= self.spent.get(unit, 0.0):
+                    what = f"{amount:g} {unit} cannot be given back, {self.spent.get(unit, 0.0):g} are reserved"
+                    raise InputError(what, where=f"release({unit}=...)")
+            self._add(amounts, -1)

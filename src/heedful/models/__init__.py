@@ -1,13 +1,24 @@
-"""What is improved and what judges: encoders of items, models that write token by token, bases small enough to list."""
+"""What is improved and what judges: encoders of items, models that write token by token, models behind a server, and
+bases small enough to list."""
 
 from heedful.models.classifiers import SequenceClassifier
 from heedful.models.decisions import DecisionProcess
 from heedful.models.decoding import Decoding
 from heedful.models.defaults import default_encoder
 from heedful.models.encoders import Blocked, Encoder, Stacked, Standardised, blocks_of, load_encoder, standardised
+from heedful.models.endpoint import (
+    Answer,
+    Endpoint,
+    Journal,
+    Prices,
+    Request,
+    Sampling,
+    Spending,
+)
 from heedful.models.hidden_states import HiddenStates
 from heedful.models.local import LocalModel
 from heedful.models.log_linear import LogLinearSteps, StepChoices
+from heedful.models.messages import chat_messages
 from heedful.models.ngrams import NgramFeatures
 from heedful.models.sentences import SentenceEncoder
 from heedful.models.stepwise import StepModel
@@ -18,18 +29,25 @@ from heedful.models.token_models import WAIT, Continuations, TokenModel, Tokens,
 __all__ = [
     "END",
     "WAIT",
+    "Answer",
     "Blocked",
     "Continuations",
     "DecisionProcess",
     "Decoding",
     "Encoder",
+    "Endpoint",
     "HiddenStates",
+    "Journal",
     "LocalModel",
     "LogLinearSteps",
     "NgramFeatures",
+    "Prices",
+    "Request",
+    "Sampling",
     "SentenceEncoder",
     "SequenceClassifier",
     "SequenceTable",
+    "Spending",
     "Stacked",
     "Standardised",
     "StepChoices",
@@ -39,6 +57,7 @@ __all__ = [
     "TokenModel",
     "Tokens",
     "blocks_of",
+    "chat_messages",
     "complete",
     "default_encoder",
     "drawn",

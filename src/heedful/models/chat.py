@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from heedful.core import InputError, Part, Parts
+from heedful.models.messages import chat_messages
 from heedful.models.texts import joined
 
 Template = Literal["chat", "plain"]
@@ -26,16 +27,10 @@ def refuse_other_than_text(parts: Parts, where: str) -> None:
 def rendered(tokenizer: Any, parts: Sequence[Part], where: str, *, answered: bool = False) -> str:
     """Parts as turns in the tokenizer's chat template, up to where the assistant speaks, or with its answer last.
 
-    Parts by the system are the assistant's unless they name a role, those by the world the user's; parts of one role
-    that follow each other are one turn. Raises InputError where there is no template, or where it refuses the turns.
+    The turns are those of `chat_messages`. Raises InputError where there is no template, or where it refuses the turns.
     """
-    turns: list[dict[str, str]] = []
-    for part in parts:
-        role = part.role or ("assistant" if part.by == "system" else "user")
-        if turns and turns[-1]["role"] == role:
-            turns[-1]["content"] += "\n\n" + joined((part,))
-        else:
-            turns.append({"role": role, "content": joined((part,))})
+    messages = chat_messages(tuple(parts)) if parts else ()
+    turns = [{**message, "content": joined((Part(message["content"]),))} for message in messages]
     try:
         return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=not answered))
     except Exception as error:  # templates are programs of the folder's author, and raise what they like

@@ -1,4 +1,5 @@
-"""Worlds with known truth: an arena of systems, an enumerable language, a grid, exercises, raters with known faults."""
+"""Worlds with known truth: an arena of systems, an enumerable language, a grid, exercises, raters with known faults;
+and a server of any function."""
 
 from heedful.worlds.arena import ArenaWorld
 from heedful.worlds.chains import CHAIN_FEATURES, ChainWorld
@@ -11,6 +12,7 @@ from heedful.worlds.language import CRITERIA, LanguageWorld, TrueUtility
 from heedful.worlds.limit import davidson_limit
 from heedful.worlds.marking import completion_marks, marks, outcomes
 from heedful.worlds.raters import Shown, SimulatedRaters, TieLaw, tie_probabilities
+from heedful.worlds.served import ChatServer, ServedCall, Trouble, answering
 
 __all__ = [
     "CHAIN_FEATURES",
@@ -18,6 +20,7 @@ __all__ = [
     "STATISTICS",
     "ArenaWorld",
     "ChainWorld",
+    "ChatServer",
     "Exercise",
     "Fidelity",
     "GridWorld",
@@ -25,12 +28,15 @@ __all__ = [
     "LanguageWorld",
     "Likeness",
     "Questions",
+    "ServedCall",
     "Shown",
     "SimulatedRaters",
     "TieLaw",
+    "Trouble",
     "TrueUtility",
     "World",
     "answer",
+    "answering",
     "collect",
     "completion_marks",
     "davidson_limit",

@@ -1,0 +1,171 @@
+"""What calls were made, what they cost and what they answered, in a file that a kill at any moment leaves whole.
+
+SQLite with a write-ahead log: each change is there whole or not at all once its commit returned, so a killed process
+loses nothing that it had recorded, and a torn end is found by its checksum and left out. Lines of JSON would need all
+of that written again, and be read whole at each start. Commits are not forced to the disk: the machine losing power may
+lose the last of them, and what they cost, never the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from heedful.core import Budget, HeedfulError, InputError, UsageError
+from heedful.models.endpoint.requests import Answer
+
+UNITS = ("calls", "tokens", "money")
+_SCHEMA = """
+CREATE TABLE calls (
+    id INTEGER PRIMARY KEY, key BLOB NOT NULL, outcome TEXT NOT NULL, metered INTEGER NOT NULL,
+    calls REAL NOT NULL, tokens REAL NOT NULL, money REAL NOT NULL
+);
+CREATE TABLE answers (
+    key BLOB PRIMARY KEY, text BLOB NOT NULL, tokens_in INTEGER, tokens_out INTEGER, cost REAL NOT NULL,
+    finish_reason TEXT
+) WITHOUT ROWID;
+"""
+_APPLICATION, _VERSION = 0x68656564, 1  # "heed"
+_UNDER_WAY, _LOST = "under way", "lost when the process ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What a journal's calls have cost, in all processes: `charged` in calls, tokens and money, of which `reserved` are
+    charged as reserved because what was spent is not known. `outcomes` counts all calls by what became of them, refused
+    ones too; `recalled` are the answers taken from the journal since it was opened."""
+
+    charged: Mapping[str, float]
+    reserved: Mapping[str, float]
+    outcomes: Mapping[str, int]
+    recalled: int
+
+
+class Journal:
+    """Answers kept in a file, and what they cost counted on a budget of calls, tokens and money.
+
+    Caps are on all that the file ever recorded: opening it counts the past on `budget`, so a run that was killed goes
+    on under the same caps. Calls that were under way then stay charged as they were reserved. Without a path it is kept
+    in memory. Several endpoints may share one, from several threads, but only one process may have it open; raises
+    UsageError where another has it, InputError where the file is no journal.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None, budget: Budget | None = None) -> None:
+        self.budget = Budget() if budget is None else budget
+        self.path = ":memory:" if path is None else os.fspath(path)
+        self._process = os.getpid()
+        self.under_way = 0  # calls begun and not settled
+        self._recalled = 0
+        self._one_at_a_time = threading.Lock()
+        self._file = _opened(self.path)
+        with self._file:
+            self._file.execute("UPDATE calls SET outcome = ? WHERE outcome = ?", (_LOST, _UNDER_WAY))
+        self.budget.settle({}, self._charged())
+
+    def recall(self, key: bytes) -> Answer | None:
+        """The answer recorded under a key."""
+        with self._turn():
+            row = self._file.execute("SELECT * FROM answers WHERE key = ?", (key,)).fetchone()
+            if row is None:
+                return None
+            self._recalled += 1
+        _, text, tokens_in, tokens_out, cost, reason = row
+        return Answer(text.decode("utf-8", "surrogatepass"), tokens_in, tokens_out, cost, reason, cached=True)
+
+    def begin(self, key: bytes, amounts: Mapping[str, float]) -> int:
+        """Reserve a call and record it, before it is made; its number. Raises BudgetExceededError, UsageError."""
+        if os.getpid() != self._process:
+            raise UsageError("a journal belongs to the process that opened it, not to its forks", where=self.path)
+        with self._turn():
+            row = (key, _UNDER_WAY, *(amounts[unit] for unit in UNITS))
+            sql = "INSERT INTO calls (key, outcome, metered, calls, tokens, money) VALUES (?, ?, 0, ?, ?, ?)"
+            call = self._file.execute(sql, row).lastrowid
+            self.budget.reserve(**amounts)  # where it does not fit, the row goes again
+            self.under_way += 1
+        return int(call or 0)
+
+    def settle(
+        self,
+        call: int,
+        key: bytes,
+        outcome: str,
+        spent: Mapping[str, float] | None = None,
+        answer: Answer | None = None,
+    ) -> None:
+        """Record what became of a call, with its answer, at once. `spent` None: not known, it stays as reserved."""
+        with self._turn():
+            self.under_way -= 1
+            if answer is not None and answer.text is not None:
+                text = answer.text.encode("utf-8", "surrogatepass")
+                row = (key, text, answer.tokens_in, answer.tokens_out, answer.cost, answer.finish_reason)
+                self._file.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?)", row)
+            if spent is None:
+                self._file.execute("UPDATE calls SET outcome = ? WHERE id = ?", (outcome, call))
+                return
+            reserved = self._file.execute("SELECT calls, tokens, money FROM calls WHERE id = ?", (call,)).fetchone()
+            sql = "UPDATE calls SET outcome = ?, metered = 1, calls = ?, tokens = ?, money = ? WHERE id = ?"
+            self._file.execute(sql, (outcome, *(spent[unit] for unit in UNITS), call))
+            self.budget.settle(dict(zip(UNITS, reserved, strict=True)), spent)
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One thread's changes, all or none."""
+        try:
+            with self._one_at_a_time, self._file:
+                yield
+        except sqlite3.Error as error:
+            raise HeedfulError(f"the journal cannot be used ({error})", where=self.path) from error
+
+    def spending(self) -> Spending:
+        """What calls have cost so far, those under way as reserved."""
+        with self._turn():
+            outcomes = self._file.execute("SELECT outcome, count(*) FROM calls GROUP BY outcome ORDER BY min(id)")
+            return Spending(self._charged(), self._charged("WHERE metered = 0"), dict(outcomes), self._recalled)
+
+    def _charged(self, where: str = "") -> dict[str, float]:
+        sql = f"SELECT total(calls), total(tokens), total(money) FROM calls {where}"
+        return dict(zip(UNITS, self._file.execute(sql).fetchone(), strict=True))
+
+    def close(self) -> None:
+        """Let another process open the file."""
+        with self._one_at_a_time:
+            self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+
+def _opened(path: str) -> sqlite3.Connection:
+    """The file with its tables, and a lock on it that a killed process loses."""
+    file = None
+    try:
+        file = sqlite3.connect(path, timeout=0, check_same_thread=False)
+        # Exclusive before the first read: the lock is then kept from it on, and the log needs no shared memory.
+        file.executescript("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT;")
+        known = [file.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+        new = known == [0, 0] and not file.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if not new and known != [_APPLICATION, _VERSION]:
+            raise sqlite3.DatabaseError(f"its marks are {known}")
+        file.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
+        if new:
+            marks = f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {_VERSION};"
+            file.executescript(f"BEGIN; {_SCHEMA} {marks} COMMIT;")
+        return file
+    except sqlite3.OperationalError as error:
+        if file is not None:
+            file.close()
+        fix = "wait until it is done, or give another path" if "locked" in str(error) else None
+        what = "this journal is open already, here or in another process" if fix else f"it cannot be opened ({error})"
+        raise UsageError(what, where=path, fix=fix) from error
+    except sqlite3.DatabaseError as error:
+        if file is not None:
+            file.close()
+        raise InputError(f"this file is no journal of this version ({error})", where=path) from error
