@@ -74,7 +74,7 @@ def test_what_reading_contexts_again_uses_up_ends_it_with_what_there_is():
     for engine in (EarlyBestOfN(40, 0.0), Rejection(9.0, tries=40, batch=1)):
         budget = Budget(tokens=engine.plan(BASE, CONTEXTS)["tokens"] + 3)
         found = engine(Target(BASE, 1.0 * Liked()), CONTEXTS, budget=budget, rng=np.random.default_rng(0))
-        assert budget.spent["tokens"] <= budget.caps["tokens"]
+        assert budget.spent["tokens"] == found.cost["tokens"] <= budget.caps["tokens"]
         assert found.cost["samples"] >= 40
     dear = Cascade((Stage(BASE, 0.0, KnownScores.of([99.0])),))
     target = Target(BASE, 1.0 * Liked())

@@ -88,22 +88,19 @@ class Cascade:
         value = np.full((size, 1 + len(self.stages)), np.nan)
         answers: list[list[Item]] = [[] for _ in contexts]
         rows, cost, asked, turned_away = np.arange(size), Counter[str](), [], [0]
-        for number, base in enumerate((target.base, *(stage.base for stage in self.stages))):
-            if number:
-                kept, refused = _worth_it(self.stages[number - 1], value[rows, :number], budget)
+        for number, stage in enumerate((None, *self.stages)):
+            if stage:
+                kept, refused = _worth_it(stage, value[rows, :number], budget)
                 rows = rows[kept]
                 turned_away.append(refused)
+            base, unit = (stage.base, stage.unit) if stage else (target.base, "")
             try:
-                wanted = [contexts[row] for row in rows.tolist()]
-                drawn, spent = base_draws(base, wanted, 1, budget, rng) if wanted else ([], {})
+                drawn, spent = _answers(base, unit, [contexts[row] for row in rows.tolist()], budget, rng)
             except BudgetExceededError:  # by reading the contexts
-                if not number:
+                if not stage:
                     raise
                 turned_away[-1] += len(rows)
                 rows, drawn, spent = rows[:0], [], {}
-            if number and self.stages[number - 1].unit:
-                spent = {**spent, self.stages[number - 1].unit: float(len(rows))}
-                budget.reserve(**{self.stages[number - 1].unit: float(len(rows))})
             cost.update(spent)
             asked.append(len(rows))
             if drawn:
@@ -129,3 +126,15 @@ def _worth_it(stage: Stage, value: Floats, budget: Budget) -> tuple[NDArray[np.i
     left = budget.left(stage.unit) if stage.unit else np.inf
     room = int(min(len(wanted), left, affordable(stage.base, budget)))
     return np.sort(wanted[:room]), len(wanted) - room
+
+
+def _answers(
+    base: Base, unit: str, contexts: Sequence[Parts], budget: Budget, rng: np.random.Generator
+) -> tuple[list[Item], dict[str, float]]:
+    """One in each context, and what they cost, in the stage's own unit too."""
+    if not contexts:
+        return [], {}
+    drawn, spent = base_draws(base, contexts, 1, budget, rng)
+    own = {unit: float(len(drawn))} if unit else {}
+    budget.reserve(**own)
+    return drawn, {**spent, **own}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from heedful.core import Base, Budget, Floats, InputError, Item, Parts, UsageError
+from heedful.core import Base, Budget, BudgetExceededError, Floats, InputError, Item, Parts, UsageError
 from heedful.models import Continuations, TokenModel, complete, drawn
 from heedful.models.token_models import Tokens
 from heedful.sampling.batches import portions
@@ -71,7 +71,11 @@ class Writing:
         plan = writing_plan(base, len(contexts) * times)
         budget.reserve(**plan)
         state = base.begin(contexts)
-        budget.reserve(tokens=float(state.positions))
+        try:
+            budget.reserve(tokens=float(state.positions))
+        except BudgetExceededError:
+            budget.release(**plan)
+            raise
         begun = tuple(guide.begin(base, contexts) for guide in guides)
         return cls(state, begun, plan["tokens"] + state.positions, times)
 
