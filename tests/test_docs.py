@@ -87,6 +87,10 @@ def test_python_of_the_guide_to_asking_runs() -> None:
     assert run("elicitation.md", scope, by_section=True) >= 8
 
 
+def test_python_of_the_guide_to_sampling_runs() -> None:
+    assert run("sampling.md", {}) == 7
+
+
 def test_python_of_the_guide_to_language_models_runs() -> None:
     pytest.importorskip("transformers", reason="the extra `lm` is not installed")
     assert run("language_models.md", {}) == 4

@@ -59,6 +59,10 @@ class Soft(Plain):
         self.strength = strength
         self.known: dict[Item, float] = {}
 
+    @property
+    def beta(self) -> float:
+        return 1 / self.strength
+
     def prefix(self, items):
         for item in {*items} - {*self.known}:
             self.known[item] = self._value(item)
@@ -89,3 +93,14 @@ def weighted_law(items, log_weights: Floats) -> dict[Item, float]:
 
 def total_variation(first: dict[Item, float], second: dict[Item, float]) -> float:
     return sum(abs(first.get(item, 0.0) - second.get(item, 0.0)) for item in first | second) / 2
+
+
+def sampled_variation(true: dict[Item, float], draws: int, *, runs: int = 2000, seed: int = 0) -> float:
+    """The greatest total variation that exact samplers of as many draws show."""
+    p = np.array(list(true.values()))
+    counts = np.random.default_rng(seed).multinomial(draws, p / p.sum(), size=runs)
+    return float(np.abs(counts / draws - p).sum(axis=1).max() / 2)
+
+
+def frequencies(items) -> dict[Item, float]:
+    return weighted_law(items, np.zeros(len(items)))

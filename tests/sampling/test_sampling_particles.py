@@ -90,7 +90,7 @@ def test_the_normaliser_is_right_within_three_in_a_thousand() -> None:
 @pytest.mark.parametrize("bug", ["last twist counted twice", "evidence lost", "weights kept after resampling"])
 def test_planted_bugs_are_noticed(bug, monkeypatch) -> None:
     """What peers got wrong, put in on purpose: the tests above would fail."""
-    swarm = particles._Swarm
+    swarm = particles.Swarm
     resample = swarm.resample
 
     def twice(self):

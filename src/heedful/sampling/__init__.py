@@ -2,29 +2,55 @@
 
 from heedful.sampling.batches import one_each
 from heedful.sampling.best_of_n import BestOfN, BestOfNLaw, best_of_n_kl_bound, best_of_n_law
+from heedful.sampling.cascade import Cascade, Cascaded, Stage
+from heedful.sampling.chains import Chained
+from heedful.sampling.early_stopping import EarlyBestOfN
 from heedful.sampling.enumeration import Exact, exact
-from heedful.sampling.guides import Guide, Guiding, TokenGuide, ValueGuide
+from heedful.sampling.guided import Guided
+from heedful.sampling.guides import Guide, Guiding, TokenGuide, ValueGuide, WordGuide
+from heedful.sampling.metropolis import Metropolis
+from heedful.sampling.particle_gibbs import ParticleGibbs
 from heedful.sampling.particles import Particles
 from heedful.sampling.picking import Pick, pick
+from heedful.sampling.rejection import Accepted, Certificate, Rejection
 from heedful.sampling.resampling import RESAMPLING, Resampling, effective_size
 from heedful.sampling.risk import expected_costs, minimum_bayes_risk
+from heedful.sampling.score_laws import KnownScores, NormalScores, PairedScores, ScoreLaw
 from heedful.sampling.step_beam import StepBase, StepBeam
+from heedful.sampling.token_beam import TokenBeam
 from heedful.sampling.voting import voted
 
 __all__ = [
     "RESAMPLING",
+    "Accepted",
     "BestOfN",
     "BestOfNLaw",
+    "Cascade",
+    "Cascaded",
+    "Certificate",
+    "Chained",
+    "EarlyBestOfN",
     "Exact",
     "Guide",
+    "Guided",
     "Guiding",
+    "KnownScores",
+    "Metropolis",
+    "NormalScores",
+    "PairedScores",
+    "ParticleGibbs",
     "Particles",
     "Pick",
+    "Rejection",
     "Resampling",
+    "ScoreLaw",
+    "Stage",
     "StepBase",
     "StepBeam",
+    "TokenBeam",
     "TokenGuide",
     "ValueGuide",
+    "WordGuide",
     "best_of_n_kl_bound",
     "best_of_n_law",
     "effective_size",

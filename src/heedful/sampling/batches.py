@@ -9,13 +9,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heedful.core import Base, Floats, Parts, Samples, Scores, UsageError
+from heedful.core import Base, Estimate, Floats, Parts, Samples, Scores, UsageError
 
 
 def refuse_no_contexts(contexts: Sequence[Parts]) -> None:
     """Raises UsageError where there is nothing to sample for."""
     if not contexts:
         raise UsageError("there are no contexts to sample for", where="contexts", fix="give at least one")
+
+
+def by_context(contexts: Sequence[Parts]) -> dict[Parts, list[int]]:
+    """The places of each different context. Raises UsageError where there is nothing to sample for."""
+    refuse_no_contexts(contexts)
+    places: dict[Parts, list[int]] = {}
+    for place, context in enumerate(contexts):
+        places.setdefault(context, []).append(place)
+    return places
 
 
 def selected(scores: Scores, rows: NDArray[np.intp] | Sequence[int]) -> Scores:
@@ -25,6 +34,17 @@ def selected(scores: Scores, rows: NDArray[np.intp] | Sequence[int]) -> Scores:
         None if scores.draws is None else scores.draws[:, rows],
         None if scores.aleatoric is None else scores.aleatoric[rows],
     )
+
+
+def target_divergence(log_weight: Floats, score: Floats, log_normalizer: float) -> Estimate:
+    """KL(target ‖ base) = E[score] − log Z under the target, of weighted draws [n] in one context."""
+    n = len(score)
+    if log_normalizer == -np.inf:
+        return Estimate(np.inf, n, note="every draw was ruled out")
+    weight = np.exp(log_weight - log_normalizer)
+    value = float(weight[weight > 0] @ score[weight > 0]) - float(log_normalizer)
+    note = "of the target, from weighted draws"
+    return Estimate(max(value, 0.0), n, note=note if value >= 0 else f"{note}; {value:.3g} before it was cut at 0")
 
 
 def concatenated(pieces: Sequence[Scores]) -> Scores:

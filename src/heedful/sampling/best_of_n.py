@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from heedful.core import Base, Bound, Budget, Floats, Honesty, Item, Parts, Samples, UsageError
 from heedful.evidence import lowered
 from heedful.sampling.batches import refuse_no_contexts, selected
+from heedful.sampling.resampling import proportional
 from heedful.sampling.writing import base_draws, writing_plan
 from heedful.target import Target, support
 
@@ -61,7 +62,7 @@ class BestOfN:
         drawn, cost = base_draws(target.base, contexts, self.n, budget, rng)
         scores = target.scores(drawn)
         value = lowered(scores, self.pessimism).reshape(len(contexts), self.n)
-        kept = self._choose(value, rng) + self.n * np.arange(len(contexts))
+        kept = (proportional if self.soft else greatest)(value, rng) + self.n * np.arange(len(contexts))
         ruled_out = np.isneginf(value).all(axis=1)
         bound = Bound(best_of_n_kl_bound(self.n), "upper")
         return Samples(
@@ -78,12 +79,11 @@ class BestOfN:
         total = self.n * len(contexts)
         return {**writing_plan(base, total), "scores": float(total)}
 
-    def _choose(self, value: Floats, rng: np.random.Generator) -> NDArray[np.intp]:
-        """A column of each row of value [c, n]."""
-        if self.soft:  # the greatest of log-weights with Gumbel noise has probability ∝ its weight
-            return np.asarray(np.argmax(value + rng.gumbel(size=value.shape), axis=1))
-        best = value == value.max(axis=1, keepdims=True)
-        return np.asarray(np.argmax(np.where(best, rng.random(value.shape), -1.0), axis=1))
+
+def greatest(value: Floats, rng: np.random.Generator) -> NDArray[np.intp]:
+    """The column [c] of the greatest of each row of value [c, n], ties broken at random; NaN where nothing stands."""
+    best = value == np.nanmax(value, axis=1, keepdims=True)
+    return np.asarray(np.argmax(np.where(best, rng.random(value.shape), -1.0), axis=1))
 
 
 def best_of_n_kl_bound(n: int) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from heedful.core import Budget, Estimate, Honesty, Item, Parts, Samples, Scores
-from heedful.sampling.batches import concatenated, refuse_no_contexts, selected
+from heedful.sampling.batches import by_context, concatenated, selected
 from heedful.target import Target, enumerate_exact, support
 
 
@@ -26,10 +26,7 @@ class Exact:
         self, target: Target, contexts: Sequence[Parts], *, budget: Budget, rng: np.random.Generator
     ) -> Samples:
         """Raises BudgetExceededError, UsageError where the base cannot be listed, InputError where all is ruled out."""
-        refuse_no_contexts(contexts)
-        places: dict[Parts, list[int]] = {}
-        for place, context in enumerate(contexts):
-            places.setdefault(context, []).append(place)
+        places = by_context(contexts)
         n = len(contexts)
         cost = {"samples": float(n), "scores": float(sum(len(support(target, context)) for context in places))}
         budget.reserve(**cost)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heedful.core import Floats, Parts, Potential, UsageError
+from heedful.core.algebra import Expression
 from heedful.models import Continuations, TokenModel
 from heedful.sampling.twists import Twist
 
@@ -103,6 +105,17 @@ class ValueGuide:
             raise UsageError(f"a width is 1 or more, not {self.width}", where="ValueGuide")
         object.__setattr__(self, "_twist", twist)
 
+    @property
+    def soft(self) -> bool:
+        """Whether it says to be exact: all tokens, and one soft value V at a strength s with s · beta = 1.
+
+        V = beta · log E[exp(score / beta) | prefix] under the base; beta is the potential's, 1 where it names none.
+        """
+        terms = [term for term in Expression.of(self.value).terms if term.strength != 0]
+        beta = getattr(terms[0].potential, "beta", 1.0)
+        soft = len(terms) == 1 and getattr(terms[0].potential, "kind", None) == "soft"
+        return self.width is None and soft and math.isclose(terms[0].strength * beta, 1.0)
+
     def begin(self, base: TokenModel, contexts: Sequence[Parts]) -> Guiding:
         return self
 
@@ -124,6 +137,49 @@ class ValueGuide:
                 values[place] = score([items[number] for number in place])
         total[rows, tokens] = values
         return total
+
+    def append(self, tokens: NDArray[np.intp]) -> None:
+        """Nothing is kept between tokens."""
+
+    def keep(self, rows: Rows) -> Self:
+        return self
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WordGuide:
+    """Nats added to some tokens, named by their text without white space around it; −inf bans them.
+
+    A rule on logits that has learnt nothing: what a reward is to be held against.
+    """
+
+    nats: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        wrong = {word: value for word, value in self.nats.items() if not value < np.inf}
+        if wrong or not self.nats:
+            raise UsageError(f"finite nats or −inf are needed for some words, not {wrong}", where="WordGuide")
+
+    def begin(self, base: TokenModel, contexts: Sequence[Parts]) -> Guiding:
+        """Raises UsageError where a word is no token of the base."""
+        texts = [text.strip() for text in base.vocabulary]
+        missing = sorted(self.nats.keys() - set(texts))
+        if missing:
+            raise UsageError(
+                f"{', '.join(map(repr, missing))} are no tokens of the base",
+                where="WordGuide",
+                fix="name tokens; a word of several is one for a ValueGuide or a constraint",
+            )
+        return _Same(np.array([self.nats.get(text, 0.0) for text in texts]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Same:
+    """The same at every token."""
+
+    added: Floats
+
+    def logits(self, state: Continuations) -> Floats:
+        return np.broadcast_to(self.added, state.logprobs.shape)
 
     def append(self, tokens: NDArray[np.intp]) -> None:
         """Nothing is kept between tokens."""

@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from heedful.core import Base, Budget, Estimate, Floats, Honesty, Parts, Potential, Samples, UsageError
-from heedful.sampling.batches import joined, portions, refuse_no_contexts
+from heedful.core import Base, Budget, Floats, Honesty, Parts, Potential, Samples, UsageError
+from heedful.models import TokenModel
+from heedful.models.token_models import Tokens
+from heedful.sampling.batches import joined, portions, refuse_no_contexts, target_divergence
 from heedful.sampling.guides import Guide
 from heedful.sampling.resampling import RESAMPLING, Resampling, effective_size
 from heedful.sampling.scoring import Scoring
 from heedful.sampling.twists import Twist
-from heedful.sampling.writing import Writing, refuse_beyond, token_base, writing_plan
+from heedful.sampling.writing import Writing, refuse_beyond, token_base, tokens_at, writing_plan
 from heedful.target import Target
 
 
@@ -65,13 +67,12 @@ class Particles:
         """Raises BudgetExceededError before anything is written (what reading the contexts takes is known when they are
         read), UsageError where the base is no token model."""
         refuse_no_contexts(contexts)
-        base, twist = token_base(target, "Particles"), self._twist(target)
+        base, twist = token_base(target, "Particles"), self.twist_of(target)
         refuse_beyond(budget, self.plan(base, contexts))
         pieces = []
         for portion in portions(base, contexts, self.n):
-            rows = [context for context in portion for _ in range(self.n)]
-            swarm = _Swarm(Scoring(target), twist, self.n, Writing.begun(base, rows, self.guides, budget))
-            self._run(swarm, rng)
+            swarm = Swarm(Scoring(target), twist, self.n, self.begun(base, portion, budget))
+            self.run(swarm, rng)
             pieces.append(swarm.samples(budget))
         return joined(pieces)
 
@@ -79,16 +80,29 @@ class Particles:
         """The most that writing can cost; reading the contexts comes on top, each different one once."""
         return writing_plan(base, self.n * len(contexts))
 
-    def _run(self, swarm: _Swarm, rng: np.random.Generator) -> None:
-        writing = swarm.writing
+    def begun(self, base: TokenModel, contexts: Sequence[Parts], budget: Budget, *, times: int = 1) -> Writing:
+        """Empty outputs, n a context, that can be written so many times."""
+        rows = [context for context in contexts for _ in range(self.n)]
+        return Writing.begun(base, rows, self.guides, budget, times=times)
+
+    def run(self, swarm: Swarm, rng: np.random.Generator, held: Sequence[Tokens] = ()) -> None:
+        """All written, weighed and multiplied. The first of each context writes the output `held` [contexts], if any.
+
+        It then always goes on, beside others drawn by weight: Andrieu, Doucet and Holenstein 2010, "Particle Markov
+        chain Monte Carlo methods", section 4.3. This takes independent draws (multinomial).
+        """
+        writing, place = swarm.writing, 0
+        given = [own for output in held for own in (output, *[output[:0]] * (self.n - 1))]
         while not writing.state.finished.all():
             for _ in range(self.every):
-                swarm.log_weight += writing.write(rng)
+                swarm.log_weight += writing.write(rng, given=tokens_at(given, place) if held else None)
+                place += 1
             swarm.weigh()
             if swarm.twist is not None:
-                swarm.resample(self._chosen, rng)
+                swarm.resample(self._kept if held else self._chosen, rng)
 
-    def _twist(self, target: Target) -> Twist | None:
+    def twist_of(self, target: Target) -> Twist | None:
+        """What unfinished outputs are weighed by. Raises UsageError where the one given scores none."""
         found = Twist.of(target.expression if self.twist is None else self.twist)
         if found is None and self.twist is not None:
             raise UsageError("nothing in it scores unfinished outputs", where="Particles(twist=...)")
@@ -99,8 +113,16 @@ class Particles:
         enough = effective_size(weight) >= self.threshold * len(weight) * (1 - 1e-9)
         return None if enough else RESAMPLING[self.resampling](weight, rng)
 
+    def _kept(self, weight: Floats, rng: np.random.Generator) -> NDArray[np.intp] | None:
+        """The same where the first one is held."""
+        ancestors = self._chosen(weight, rng)
+        if ancestors is not None:
+            ancestors = rng.permutation(ancestors)
+            ancestors[0] = 0
+        return ancestors
 
-class _Swarm:
+
+class Swarm:
     """Rows of all contexts, n after n, with what their weights already tell."""
 
     def __init__(self, scoring: Scoring, twist: Twist | None, n: int, writing: Writing) -> None:
@@ -157,17 +179,6 @@ class _Swarm:
             log_weights=log_weight,
             scores=scores,
             cost={**self.writing.settle(budget), "scores": float(len(self.scoring))},
-            kl=tuple(map(_divergence, by_context, scores.mean.reshape(-1, n), log_normalizer)),
+            kl=tuple(map(target_divergence, by_context, scores.mean.reshape(-1, n), log_normalizer)),
             log_normalizer=log_normalizer,
         )
-
-
-def _divergence(log_weight: Floats, score: Floats, log_normalizer: float) -> Estimate:
-    """KL(target ‖ base) = E[score] − log Z under the target, of one context's particles."""
-    n = len(score)
-    if log_normalizer == -np.inf:
-        return Estimate(np.inf, n, note="every particle was ruled out")
-    weight = np.exp(log_weight - log_normalizer)
-    value = float(weight[weight > 0] @ score[weight > 0]) - float(log_normalizer)
-    note = "of the target, from weighted particles"
-    return Estimate(max(value, 0.0), n, note=note if value >= 0 else f"{note}; {value:.3g} before it was cut at 0")

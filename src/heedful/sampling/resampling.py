@@ -50,6 +50,14 @@ RESAMPLING: Mapping[Resampling, Callable[[Floats, np.random.Generator], Ancestor
 }
 
 
+def proportional(log_weight: Floats, rng: np.random.Generator) -> Ancestors:
+    """One column [c] of each row of log-weights [c, n], in proportion to its weight; any where all are −inf.
+
+    The greatest with Gumbel noise added.
+    """
+    return np.asarray(np.argmax(log_weight + rng.gumbel(size=log_weight.shape), axis=1), dtype=np.intp)
+
+
 def effective_size(weight: Floats) -> float:
     """1 / Σ weight²: how many particles of equal weight tell as much."""
     return float(1 / (weight @ weight))

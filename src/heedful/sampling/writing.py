@@ -10,11 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from heedful.core import Base, Budget, Floats, InputError, Item, Parts, UsageError
+from heedful.core import Base, Budget, BudgetExceededError, Floats, InputError, Item, Parts, UsageError
 from heedful.models import Continuations, TokenModel, complete, drawn
+from heedful.models.token_models import Tokens
 from heedful.sampling.batches import portions
 from heedful.sampling.guides import Guide, Guiding
 from heedful.target import Target
+
+DRAW = -1
+"""In place of a token that is given: this one is drawn."""
 
 
 def token_base(target: Target, engine: str) -> TokenModel:
@@ -40,41 +44,69 @@ def refuse_beyond(budget: Budget, plan: dict[str, float]) -> None:
     budget.release(**plan)
 
 
+def affordable(base: Base, budget: Budget) -> float:
+    """How many more outputs a budget can surely pay for, their contexts not counted; infinite where it has no cap."""
+    return min(budget.left(unit) // amount for unit, amount in writing_plan(base, 1).items())
+
+
+def tokens_at(outputs: Sequence[Tokens], place: int) -> Tokens:
+    """The token [rows] at one place of each output, `DRAW` beyond its end."""
+    return np.array([own[place] if place < len(own) else DRAW for own in outputs], dtype=np.intp)
+
+
 @dataclass(slots=True, eq=False)
 class Writing:
-    """Outputs being written, one a row, with the guides beside them."""
+    """Outputs being written, one a row, with the guides beside them; `times` over the tokens are `reserved`."""
 
     state: Continuations
     guides: tuple[Guiding, ...]
     reserved: float
+    times: int = 1
 
     @classmethod
-    def begun(cls, base: TokenModel, contexts: Sequence[Parts], guides: Sequence[Guide], budget: Budget) -> Writing:
-        """Empty outputs. The most tokens they can take are reserved before any is written."""
-        plan = writing_plan(base, len(contexts))
+    def begun(
+        cls, base: TokenModel, contexts: Sequence[Parts], guides: Sequence[Guide], budget: Budget, *, times: int = 1
+    ) -> Writing:
+        """Empty outputs. The most tokens they can take, so many times, are reserved before any is written."""
+        plan = writing_plan(base, len(contexts) * times)
         budget.reserve(**plan)
         state = base.begin(contexts)
-        budget.reserve(tokens=float(state.positions))
-        return cls(state, tuple(guide.begin(base, contexts) for guide in guides), plan["tokens"] + state.positions)
+        try:
+            budget.reserve(tokens=float(state.positions))
+        except BudgetExceededError:
+            budget.release(**plan)
+            raise
+        begun = tuple(guide.begin(base, contexts) for guide in guides)
+        return cls(state, begun, plan["tokens"] + state.positions, times)
 
-    def settle(self, budget: Budget) -> dict[str, float]:
-        """What was spent, the rest of what was reserved given back."""
-        budget.release(tokens=self.reserved - self.state.positions)
-        return {"samples": float(len(self.state)), "tokens": float(self.state.positions)}
+    def again(self) -> Writing:
+        """The same outputs, to be written on apart from these. What they cost is for `settle` of these."""
+        rows = np.arange(len(self.state))
+        return Writing(self.state.keep(rows), tuple(guide.keep(rows) for guide in self.guides), 0.0)
 
-    def write(self, rng: np.random.Generator) -> Floats:
-        """One token on each row that is not finished, and log base − log law [rows] of the one drawn."""
+    def settle(self, budget: Budget, apart: float = 0.0) -> dict[str, float]:
+        """What was spent, with tokens of writings `apart`; the rest of what was reserved given back."""
+        spent = self.state.positions + apart
+        budget.release(tokens=self.reserved - spent)
+        return {"samples": float(len(self.state) * self.times), "tokens": float(spent)}
+
+    def write(self, rng: np.random.Generator, law: Floats | None = None, given: Tokens | None = None) -> Floats:
+        """One token on each row that is not finished: the one `given`, or (`DRAW`) drawn by the guided law.
+
+        Returns log base − log law [rows] of the token: −inf where guides rule out whatever may follow. Such a row goes
+        on by the base, to count for nothing. `law` spares computing it.
+        """
         logprobs, rows = self.state.logprobs, np.arange(len(self.state))
-        if not self.guides:
-            self._append(drawn(logprobs, rng))
-            return np.zeros(len(rows))
-        law = self.law(logprobs)
-        lost = np.asarray(
-            np.isneginf(law).all(axis=1)
-        )  # whatever follows is ruled out: it goes on by the base, at weight 0
-        tokens = drawn(np.where(lost[:, None], logprobs, law), rng)
-        self._append(tokens)
-        return np.where(lost, -np.inf, logprobs[rows, tokens] - np.where(lost, 0.0, law[rows, tokens]))
+        lost, chosen = np.zeros(len(rows), dtype=bool), logprobs
+        if self.guides:
+            law = self.law(logprobs) if law is None else law
+            lost = np.asarray(np.isneginf(law).all(axis=1))
+            chosen = np.where(lost[:, None], logprobs, law)
+        tokens = drawn(chosen, rng)
+        if given is not None:
+            tokens = np.where(given == DRAW, tokens, given)
+        self.append(tokens)
+        return np.where(lost, -np.inf, logprobs[rows, tokens] - chosen[rows, tokens])
 
     def law(self, logprobs: Floats) -> Floats:
         """The guided law of the next token [rows, vocabulary]; all −inf where guides leave none."""
@@ -90,7 +122,7 @@ class Writing:
         self.state = self.state.keep(rows)
         self.guides = tuple(guide.keep(rows) for guide in self.guides)
 
-    def _append(self, tokens: NDArray[np.intp]) -> None:
+    def append(self, tokens: NDArray[np.intp]) -> None:
         self.state.append(tokens)
         for guide in self.guides:
             guide.append(tokens)

@@ -1,0 +1,56 @@
+"""Chains: which of the outputs they come by are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from itertools import islice
+
+import numpy as np
+
+from heedful.core import Floats, Item, Samples, UsageError
+from heedful.sampling.batches import joined
+
+Row = tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chained(Samples):
+    """Outputs of chains; `moved` [contexts] is the share of moves that led to another draw, NaN where none was made."""
+
+    moved: Floats | None = None
+
+
+def joined_chains(pieces: Sequence[Chained]) -> Chained:
+    """As `joined`, at least one piece."""
+    whole = joined(pieces)
+    shared = {field.name: getattr(whole, field.name) for field in fields(Samples)}
+    return Chained(**shared, moved=np.concatenate([piece.moved for piece in pieces if piece.moved is not None]))
+
+
+@dataclass(frozen=True, slots=True)
+class Thinning:
+    """`n` outputs of each chain: the first after `burn_in` moves, each further one after `thin` more."""
+
+    n: int
+    burn_in: int
+    thin: int
+
+    def __post_init__(self) -> None:
+        if self.n < 1 or self.burn_in < 0 or self.thin < 1:
+            raise UsageError(
+                f"{self.n} outputs after {self.burn_in} moves, {self.thin} moves apart", where="n, burn_in, thin"
+            )
+
+    @property
+    def moves(self) -> int:
+        return self.burn_in + (self.n - 1) * self.thin
+
+    def outputs(self, chains: Iterator[Row]) -> Row:
+        """Those of chains [c] side by side, from their start on: [c · n], of one chain together."""
+        kept = islice(chains, self.burn_in, self.moves + 1, self.thin)
+        return tuple(item for own in zip(*kept, strict=True) for item in own)
+
+    def share(self, moved: Floats) -> Floats:
+        """What counts of moves are of all moves."""
+        return moved / self.moves if self.moves else np.full(len(moved), np.nan)

@@ -1,0 +1,177 @@
+"""Metropolis: chains of outputs, each proposed by the base, whole or from some token on, and taken or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heedful.core import Base, Bound, Budget, Floats, Honesty, Item, Parts, UsageError
+from heedful.models.token_models import Tokens
+from heedful.sampling.batches import portions, refuse_no_contexts
+from heedful.sampling.best_of_n import best_of_n_kl_bound
+from heedful.sampling.chains import Chained, Thinning, joined_chains
+from heedful.sampling.scoring import Scoring
+from heedful.sampling.writing import Writing, base_draws, refuse_beyond, token_base, tokens_at, writing_plan
+from heedful.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Metropolis:
+    """n outputs per context from a chain that leaves the target as it is, started at a draw of the base.
+
+    proposal  "independent": another draw of the base, taken with probability min(1, exp(score' − score)).
+              "edit": the output cut before one of its tokens, each as likely, and written on by the base, taken with
+              min(1, exp(score' − score) · tokens / tokens'), the end counted; needs a base that writes token by token
+    burn_in   moves before the first output
+    thin      moves from one output to the next
+
+    The base's own probabilities cancel, so none is asked for (Hastings 1970, "Monte Carlo sampling methods using Markov
+    chains and their applications"; edits of language: Miao et al. 2019, "CGMH", whose edits are single words). Chains
+    of many contexts move side by side. The law tends to the target with `burn_in`; outputs of one chain resemble each
+    other. A chain that has met nothing but outputs ruled out gives one, at log-weight −inf.
+
+    `kl` with independent proposals is at most that of best-of-N of all draws, since one of them it is; None for edits.
+    Costs a sample a move; edits also tokens: each one all tokens of its output, those before the cut read again.
+    """
+
+    n: int = 1
+    burn_in: int = 100
+    thin: int = 1
+    proposal: Literal["independent", "edit"] = "independent"
+    honesty: Honesty = "consistent"
+
+    def __post_init__(self) -> None:
+        _ = self._thinning  # which refuses what cannot be
+        if self.proposal not in ("independent", "edit"):
+            raise UsageError(f"no proposal {self.proposal!r}", where="Metropolis", fix="independent or edit")
+
+    @property
+    def _thinning(self) -> Thinning:
+        return Thinning(self.n, self.burn_in, self.thin)
+
+    @property
+    def moves(self) -> int:
+        return self._thinning.moves
+
+    def __call__(
+        self, target: Target, contexts: Sequence[Parts], *, budget: Budget, rng: np.random.Generator
+    ) -> Chained:
+        """Raises BudgetExceededError before drawing, UsageError where edits are asked of a base without tokens."""
+        refuse_no_contexts(contexts)
+        refuse_beyond(budget, self.plan(target.base, contexts))
+        pieces = [self._chained(target, portion, budget, rng) for portion in portions(target.base, contexts, 1)]
+        return joined_chains(pieces)
+
+    def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
+        """The most that writing can cost; reading the contexts comes on top, each different one once."""
+        return writing_plan(base, (self.moves + 1) * len(contexts))
+
+    def _chained(self, target: Target, contexts: Sequence[Parts], budget: Budget, rng: np.random.Generator) -> Chained:
+        """Of contexts whose chains move side by side."""
+        scoring = Scoring(target)
+        make = _Draws if self.proposal == "independent" else _Edits
+        proposals = make(scoring, contexts, self.moves, budget, rng)
+        taken = np.zeros(len(contexts))
+        items = self._thinning.outputs(_moved(proposals, scoring, taken, rng))
+        scores = scoring(items)
+        return Chained(
+            items=items,
+            context_index=np.repeat(np.arange(len(contexts)), self.n),
+            log_weights=np.where(np.isneginf(scores.mean), -np.inf, 0.0),
+            scores=scores,
+            cost={**proposals.settle(budget), "scores": float(len(scoring))},
+            kl=(proposals.bound,) * len(contexts) if proposals.bound else None,
+            moved=self._thinning.share(taken),
+        )
+
+
+def _moved(
+    proposals: _Draws | _Edits, scoring: Scoring, taken: Floats, rng: np.random.Generator
+) -> Iterator[tuple[Item, ...]]:
+    """Outputs [c] at the start and after each move; moves taken are counted in `taken` [c]."""
+    now = proposals.next(None)
+    score = scoring.mean(now.items)
+    while True:
+        yield now.items
+        ahead = proposals.next(now)
+        proposed = scoring.mean(ahead.items)
+        yes = np.log1p(-rng.random(len(taken))) < log_acceptance(score, proposed, now.cuts, ahead.cuts)
+        now, score = now.replaced(ahead, yes), np.where(yes, proposed, score)
+        taken += yes
+
+
+def log_acceptance(score: Floats, proposed: Floats, cuts: Floats, proposed_cuts: Floats) -> Floats:
+    """log min(1, exp(score' − score) · cuts / cuts') [c]; 0 from where the score is −inf.
+
+    An edit from y to y' by a cut behind k tokens has probability 1/cuts · base(y' | k tokens), its reverse
+    1/cuts' · base(y | k tokens), and base(y) = base(k tokens) · base(y | k tokens): for each k apart the rest cancels.
+    """
+    out = np.isneginf(score)
+    return np.where(out, 0.0, np.minimum(0.0, proposed - np.where(out, 0.0, score) + np.log(cuts / proposed_cuts)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Outputs:
+    """Where chains are: one output each, the places where it can be cut, and its tokens where they are known."""
+
+    items: tuple[Item, ...]
+    cuts: Floats
+    tokens: tuple[Tokens, ...]
+
+    @classmethod
+    def of(cls, items: tuple[Item, ...], tokens: tuple[Tokens, ...]) -> _Outputs:
+        return cls(items, np.array([len(own) for own in tokens], dtype=np.float64), tokens)
+
+    def replaced(self, other: _Outputs, yes: NDArray[np.bool_]) -> _Outputs:
+        """The other ones where `yes`."""
+        pick = [other if taken else self for taken in yes]
+        items = tuple(one.items[row] for row, one in enumerate(pick))
+        return _Outputs.of(items, tuple(one.tokens[row] for row, one in enumerate(pick)))
+
+
+class _Draws:
+    """Independent proposals: all drawn, and scored, at once."""
+
+    def __init__(
+        self, scoring: Scoring, contexts: Sequence[Parts], moves: int, budget: Budget, rng: np.random.Generator
+    ) -> None:
+        drawn, self.cost = base_draws(scoring.target.base, contexts, moves + 1, budget, rng)
+        scoring(drawn)
+        self.rounds = (tuple(drawn[move :: moves + 1]) for move in range(moves + 1))
+        self.bound = Bound(best_of_n_kl_bound(moves + 1), "upper")
+
+    def next(self, now: _Outputs | None) -> _Outputs:
+        items = next(self.rounds)
+        return _Outputs.of(items, (np.zeros(1, np.intp),) * len(items))  # nowhere to cut but at the start
+
+    def settle(self, budget: Budget) -> dict[str, float]:
+        return self.cost
+
+
+class _Edits:
+    """Outputs cut and written on."""
+
+    bound = None
+
+    def __init__(
+        self, scoring: Scoring, contexts: Sequence[Parts], moves: int, budget: Budget, rng: np.random.Generator
+    ) -> None:
+        base = token_base(scoring.target, "Metropolis")
+        self.begun, self.apart, self.rng = Writing.begun(base, contexts, (), budget, times=moves + 1), 0.0, rng
+
+    def next(self, now: _Outputs | None) -> _Outputs:
+        whole = now.tokens if now else (np.zeros(1, np.intp),) * len(self.begun.state)
+        kept = [own[: self.rng.integers(len(own))] for own in whole]
+        writing, place = self.begun.again(), 0
+        while not writing.state.finished.all():
+            writing.write(self.rng, given=tokens_at(kept, place))
+            place += 1
+        self.apart += writing.state.positions - self.begun.state.positions
+        return _Outputs.of(writing.state.items(), writing.state.tokens())
+
+    def settle(self, budget: Budget) -> dict[str, float]:
+        return self.begun.settle(budget, self.apart)

@@ -1,0 +1,122 @@
+"""Particle Gibbs: chains whose every move is a whole set of particles, one of which writes the output they are at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from heedful.core import Base, Budget, Floats, Honesty, Item, Parts, UsageError
+from heedful.sampling.batches import portions, refuse_no_contexts
+from heedful.sampling.chains import Chained, Thinning, joined_chains
+from heedful.sampling.particles import Particles, Swarm
+from heedful.sampling.resampling import proportional
+from heedful.sampling.scoring import Scoring
+from heedful.sampling.twists import Twist
+from heedful.sampling.writing import Writing, refuse_beyond, token_base, writing_plan
+from heedful.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class ParticleGibbs:
+    """n outputs per context from a chain that leaves the target as it is, however few the particles.
+
+    A move writes the output of before again, as one of the particles, with the others beside it, and takes one of them
+    all by weight (Andrieu, Doucet and Holenstein 2010, "Particle Markov chain Monte Carlo methods", section 4.5). It
+    starts with one of particles that hold none.
+
+    particles  twist, guides and number of the particles, 2 or more; their resampling must be "multinomial"
+    burn_in    moves before the first output
+    thin       moves from one output to the next
+
+    The law tends to the target with `burn_in` and with the number of particles. An output that is ruled out, which
+    takes every particle of every move, has log-weight −inf. Costs what the particles cost, each move, but that contexts
+    are read once.
+    """
+
+    particles: Particles
+    n: int = 1
+    burn_in: int = 4
+    thin: int = 1
+    honesty: Honesty = "consistent"
+
+    def __post_init__(self) -> None:
+        _ = self._thinning  # which refuses what cannot be
+        if self.particles.n < 2 or self.particles.resampling != "multinomial":
+            raise UsageError(
+                f"{self.particles.n} particles by {self.particles.resampling} resampling",
+                where="ParticleGibbs",
+                fix='Particles(n, resampling="multinomial"), n 2 or more',
+            )
+
+    @property
+    def _thinning(self) -> Thinning:
+        return Thinning(self.n, self.burn_in, self.thin)
+
+    @property
+    def moves(self) -> int:
+        return self._thinning.moves
+
+    def __call__(
+        self, target: Target, contexts: Sequence[Parts], *, budget: Budget, rng: np.random.Generator
+    ) -> Chained:
+        """Raises BudgetExceededError before anything is written, UsageError where the base is no token model."""
+        refuse_no_contexts(contexts)
+        base, twist = token_base(target, "ParticleGibbs"), self.particles.twist_of(target)
+        refuse_beyond(budget, self.plan(base, contexts))
+        pieces = [
+            self._chained(
+                Scoring(target), twist, self.particles.begun(base, portion, budget, times=self.moves + 1), budget, rng
+            )
+            for portion in portions(base, contexts, self.particles.n)
+        ]
+        return joined_chains(pieces)
+
+    def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
+        """The most that writing can cost; reading the contexts comes on top, each different one once."""
+        return writing_plan(base, self.particles.n * (self.moves + 1) * len(contexts))
+
+    def _chained(
+        self, scoring: Scoring, twist: Twist | None, begun: Writing, budget: Budget, rng: np.random.Generator
+    ) -> Chained:
+        """Of contexts whose chains move side by side."""
+        size = len(begun.state) // self.particles.n
+        moves = _Moves(self.particles, scoring, twist, begun, np.zeros(size))
+        items = self._thinning.outputs(moves.outputs(rng))
+        scores = scoring(items)
+        return Chained(
+            items=items,
+            context_index=np.repeat(np.arange(size), self.n),
+            log_weights=np.where(np.isneginf(scores.mean), -np.inf, 0.0),
+            scores=scores,
+            cost={**begun.settle(budget, moves.apart), "scores": float(len(scoring))},
+            moved=self._thinning.share(moves.moved),
+        )
+
+
+@dataclass(slots=True, eq=False)
+class _Moves:
+    """Sets of particles, each written apart from `begun`; `apart` is what they cost beyond it."""
+
+    particles: Particles
+    scoring: Scoring
+    twist: Twist | None
+    begun: Writing
+    moved: Floats
+    apart: float = 0.0
+
+    def outputs(self, rng: np.random.Generator) -> Iterator[tuple[Item, ...]]:
+        """The output [c] taken from each set."""
+        n, held = self.particles.n, ()
+        while True:
+            writing = self.begun.again()
+            swarm = Swarm(self.scoring, self.twist, n, writing)
+            self.particles.run(swarm, rng, held)
+            self.apart += writing.state.positions - self.begun.state.positions
+            column = proportional(swarm.log_weight.reshape(-1, n), rng)
+            self.moved += (column > 0) & bool(held)
+            rows = (column + n * np.arange(len(column))).tolist()
+            items, tokens = writing.state.items(), writing.state.tokens()
+            held = tuple(tokens[row] for row in rows)
+            yield tuple(items[row] for row in rows)
