@@ -115,3 +115,23 @@ def test_a_posterior_of_systems_says_nothing_of_texts(model: Path, tmp_path: Pat
     fit(Table.of(votes)).save(tmp_path / "systems")
     _, _, err = invoke("sample", "--model", model, "--evidence", tmp_path / "systems", "--prompt", "a")
     assert "of systems" in err
+
+
+def test_a_server_is_drawn_from(posterior: Path) -> None:
+    pytest.importorskip("openai")
+    from heedful.worlds import ChatServer
+
+    def answer(messages: object, parameters: object) -> str:
+        return "ab cd"
+
+    with ChatServer(answer) as server:
+        ask = ["sample", "--model", server.url, "--evidence", posterior, "--prompt", "sun", "--prompt", "rain", "-n", 3]
+        code, shown, err = invoke(*ask, "--served", "any", "--json")
+        assert code == 0, err
+        told = json.loads(shown)
+        assert [row["output"] for row in told["samples"]] == ["ab cd"] * 2
+        assert told["cost"]["calls"] == 6 == len(server.calls)
+        assert told["cost"]["tokens"] == 6 * (1 + 2)
+        assert "--served" in invoke(*ask)[2]
+        assert "tokens" in invoke(*ask, "--served", "any", "--budget", 5)[2]
+        assert "token by token" in invoke(*ask, "--served", "any", "--engine", "particles")[2]

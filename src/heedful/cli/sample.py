@@ -9,13 +9,15 @@ import typer
 
 
 def sample(
-    model: Annotated[str, typer.Option(help="Folder of a causal language model, as transformers saves it.")],
+    model: Annotated[str, typer.Option(help="Folder of a causal language model, or the URL of a server.")],
     evidence: Annotated[
         list[str],
         typer.Option(help="A posterior of texts (heedful fit --out), FOLDER or FOLDER=STRENGTH; give several to add."),
     ],
     prompt: Annotated[list[str] | None, typer.Option(help="A prompt; give several for several answers.")] = None,
     prompts: Annotated[str | None, typer.Option(help="A file of prompts: rows with a field prompt or context.")] = None,
+    served: Annotated[str | None, typer.Option(help="The model's name on the server.")] = None,
+    key: Annotated[str | None, typer.Option(help="Environment variable that holds the server's key.")] = None,
     engine: Annotated[
         Literal["best-of-n", "soft", "particles"],
         typer.Option(help="best-of-n keeps the best, soft and particles draw from the target."),
@@ -37,10 +39,9 @@ def sample(
     from heedful.cli.printing import printed
     from heedful.loops import Sampling, evidence_of, planned_cost
     from heedful.loops import sample as draw
-    from heedful.models import Decoding, LocalModel
 
     how, contexts = Sampling(engine, n, budget, pessimism, seed), _contexts(prompt or [], prompts)
-    base = LocalModel(model, max_tokens=max_tokens, decoding=Decoding(temperature=temperature))
+    base = _base(model, served, key, max_tokens, temperature, budget)
     if plan:
         cost = planned_cost(base, contexts, how)
         printed(as_json, {"plan": cost}, lambda: text.cost("At most", cost))
@@ -51,6 +52,23 @@ def sample(
     if out is not None:
         _write(result["samples"], Path(out))
     printed(as_json, result, lambda: text.sampled(result, out))
+
+
+def _base(model: str, served: str | None, key: str | None, max_tokens: int, temperature: float, budget: Any) -> Any:
+    """The model in a folder, or behind a server, whose journal then holds the cap on tokens."""
+    from heedful.core import Budget, UsageError
+
+    if not model.startswith(("http://", "https://")):
+        from heedful.models import Decoding, LocalModel
+
+        return LocalModel(model, max_tokens=max_tokens, decoding=Decoding(temperature=temperature))
+    from heedful.models import Endpoint, Journal, Sampling
+
+    if served is None:
+        raise UsageError("a server has models by name", where="--model", fix="give --served NAME")
+    journal = Journal(budget=Budget() if budget is None else Budget(tokens=budget))
+    drawn = Sampling(max_tokens=max_tokens, temperature=temperature)
+    return Endpoint(model, served, api_key=key, sampling=drawn, journal=journal)
 
 
 def _contexts(prompt: list[str], prompts: str | None) -> tuple[Any, ...]:

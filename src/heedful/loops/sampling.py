@@ -14,7 +14,7 @@ from heedful.core import Base, Bound, Budget, Item, Parts, Potential, UsageError
 from heedful.core.algebra import Expression
 from heedful.loops.steps import posterior_at
 from heedful.loops.wording import texts_of
-from heedful.models import TokenModel
+from heedful.models import Endpoint, TokenModel
 from heedful.sampling import BestOfN, Particles, one_each
 from heedful.target import Target
 
@@ -58,7 +58,7 @@ def sample(base: Base, contexts: Sequence[Parts], evidence: Potential, how: Samp
     """
     engine, begun = how.made(), time.process_time()
     budget = Budget() if how.budget is None else Budget(tokens=how.budget)
-    if how.budget is not None and not isinstance(base, TokenModel):
+    if how.budget is not None and not isinstance(base, TokenModel | Endpoint):  # whose journal holds the cap itself
         raise UsageError(f"{type(base).__name__} counts no tokens", where="budget", fix="leave the budget out")
     rng = np.random.default_rng(how.seed)
     found = engine(Target(base, evidence), contexts, budget=budget, rng=rng)
@@ -78,7 +78,7 @@ def sample(base: Base, contexts: Sequence[Parts], evidence: Potential, how: Samp
         "honesty": engine.honesty,
         "samples": rows,
         "plan": engine.plan(base, contexts),
-        "cost": {**found.cost, "seconds": round(time.process_time() - begun, 3)},
+        "cost": {**found.cost, **_bought(base), "seconds": round(time.process_time() - begun, 3)},
     }
 
 
@@ -107,6 +107,11 @@ def _of_texts(folder: str) -> Any:
             fix="fit one of texts: heedful fit ... --utility features",
         )
     return fitted.potential()
+
+
+def _bought(base: Base) -> dict[str, float]:
+    """Calls, tokens and money charged to an endpoint."""
+    return dict(base.spending().charged) if isinstance(base, Endpoint) else {}
 
 
 def _strength(named: str) -> tuple[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,20 +129,31 @@ class Writing:
             guide.append(tokens)
 
 
+@runtime_checkable
+class ManyContexts(Base, Protocol):
+    """A base that draws for many contexts at once, n for each, one context after the other."""
+
+    def sample_each(self, contexts: Sequence[Parts], n: int, *, rng: np.random.Generator) -> tuple[Item, ...]: ...
+
+
 def base_draws(
     base: Base, contexts: Sequence[Parts], n: int, budget: Budget, rng: np.random.Generator
 ) -> tuple[list[Item], dict[str, float]]:
     """n draws from the base for each context, in order, and their cost, reserved before they are drawn.
 
-    A base that writes token by token writes many outputs at once, and its tokens are counted. Raises InputError where a
-    base gives another number of samples than it was asked for.
+    A base that writes token by token writes many outputs at once, and its tokens are counted; one that draws for many
+    contexts at once (`sample_each`) is asked for all. Raises InputError where a base gives another number of samples
+    than it was asked for.
     """
     total = n * len(contexts)
     if isinstance(base, TokenModel):
         return _written(base, contexts, n, budget, rng)
     cost = {"samples": float(total)}
     budget.reserve(**cost)
-    drawn = [item for context in contexts for item in base.sample(context, n, rng=rng)]
+    if isinstance(base, ManyContexts):
+        drawn = list(base.sample_each(contexts, n, rng=rng))
+    else:
+        drawn = [item for context in contexts for item in base.sample(context, n, rng=rng)]
     if len(drawn) != total:
         raise InputError(f"the base gave {len(drawn)} samples, not the {total} asked for", where="base.sample")
     return drawn, cost
