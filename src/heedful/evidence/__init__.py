@@ -1,6 +1,7 @@
 """Potentials: pieces of evidence about what is good, and their algebra."""
 
 from heedful.core.algebra import Expressible, Expression, Term
+from heedful.evidence.formats import Matching, valid_json
 from heedful.evidence.implicit import ImplicitReward
 from heedful.evidence.labelled import Labelled
 from heedful.evidence.logic import Combined, conjunction, disjunction, mixture, negation, threshold
@@ -26,6 +27,7 @@ __all__ = [
     "ImplicitReward",
     "Labelled",
     "LogProb",
+    "Matching",
     "Pessimistic",
     "PrefixValue",
     "Readout",
@@ -45,5 +47,6 @@ __all__ = [
     "scoped",
     "term",
     "threshold",
+    "valid_json",
     "worst",
 ]
