@@ -101,6 +101,7 @@ ENTRY = Entry(
     },
     checks=(Check("satisfied, checklist", "satisfied, holistic", above=0.01),),
     miniature=miniature,
+    seeds=tuple(range(34)),
     beyond=(
         "A language model writes the checklist in the work; here the four constraints are given. The tilt is exact "
         "where the work trains by GRPO. A rating of five levels says more than one check: the comparison is by number "

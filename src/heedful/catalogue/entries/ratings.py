@@ -76,7 +76,7 @@ ENTRY = Entry(
         Check("errors, graded", "errors, ratings and graded", above=0.0),
     ),
     miniature=miniature,
-    seeds=tuple(range(20)),
+    seeds=tuple(range(30)),
     beyond=(
         "The work multiplies the log-likelihood of a pair by its strength (scaled Bradley-Terry) and starts from a "
         "regression on ratings; here the strength has a likelihood of its own and both kinds are fitted at once. It "
