@@ -344,7 +344,7 @@ def main() -> None:
         "--quick", action="store_true", help="the arena and, where there is data, PandaLM; short curves"
     )
     parser.add_argument("--out", type=Path, help="a JSON file to add to what is not yet in it, and to summarise")
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--data", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--rules", nargs="+", choices=[*RULES, WIDE], default=[*RULES, WIDE])
     parser.add_argument("--summary", action="store_true", help="only summarise --out")

@@ -22,6 +22,9 @@ class Disagreement:
     difference; of a Gaussian of standard deviation s that is 2 s / √π. The widest go first. Once draws agree about all
     pairs of the pool nothing is asked, so that labels end where more of them would change little. Of `Duels`
     differences are in probability.
+
+    Beside asking at random it was ahead on HH-RLHF, level on simulated systems and behind on the other sets, nowhere
+    beyond doubt (docs/benchmarks.md, What asking saves).
     """
 
     batch: int = 10

@@ -29,8 +29,8 @@ class Diverse:
 
     `expected_gain` is each question's own information in nats.
 
-    Beside asking at random it was behind on PandaLM, GSM8K and llmfao, nowhere beyond doubt (docs/benchmarks.md, What
-    asking saves).
+    Beside asking at random it was ahead on simulated texts and HH-RLHF alone, nowhere beyond doubt (docs/benchmarks.md,
+    What asking saves).
     """
 
     batch: int = 10

@@ -38,8 +38,8 @@ class DOptimal:
     the order of questions still holds, and `ExpectedInformationGain` says what they tell. Items that the posterior of
     free items knows nothing of are taken as N(0, 2.5²), the prior under which it scores what votes do not place.
 
-    Beside asking at random it was ahead on simulated worlds and HH-RLHF, behind on PandaLM, GSM8K and llmfao, nowhere
-    beyond doubt (docs/benchmarks.md, What asking saves).
+    Beside asking at random it was ahead on simulated texts and HH-RLHF, behind on simulated systems, PandaLM, GSM8K and
+    llmfao, nowhere beyond doubt (docs/benchmarks.md, What asking saves).
     """
 
     batch: int = 10
@@ -67,8 +67,8 @@ class DifferenceUncertainty:
     algorithm 1, without its bonus: unlike `DOptimal` it does not ask how much an answer can tell where the outcome is
     nearly sure. Each next pair is chosen as if those before it had been answered; `expected_gain` is as of `DOptimal`.
 
-    Beside asking at random it was ahead on simulated systems and HH-RLHF, behind on the other sets, nowhere beyond
-    doubt (docs/benchmarks.md, What asking saves).
+    Beside asking at random it was ahead on simulated systems, llmfao and HH-RLHF, behind on the other sets, nowhere
+    beyond doubt (docs/benchmarks.md, What asking saves).
     """
 
     batch: int = 10
