@@ -66,8 +66,8 @@ class NormalScores:
 
     By the usual flat prior of mean and log width. Draws ruled out (−inf) tell only how often that happens. With fewer
     than `least` others it goes on; where `least` or more are all equal, it takes them for all there is. It pays where
-    contexts differ; where all are alike, `KnownScores` of a few hundred earlier scores stop better: a width not known is
-    as often wide, so that after eight draws it expects a third more of the next than comes, and draws on too long.
+    contexts differ; where all are alike, `KnownScores` of a few hundred earlier scores stop better: since a width not
+    known may be wide, after eight draws it expects a third more of the next than comes, and draws on too long.
     """
 
     least: int = 4
