@@ -39,7 +39,7 @@ class DOptimal:
     free items knows nothing of are taken as N(0, 2.5²), the prior under which it scores what votes do not place.
 
     Beside asking at random it was ahead on simulated texts and HH-RLHF, behind on simulated systems, PandaLM, GSM8K and
-    llmfao, nowhere beyond doubt (docs/benchmarks.md, What asking saves).
+    llmfao, beyond doubt only on HH-RLHF with embeddings of sentences (docs/benchmarks.md, What asking saves).
     """
 
     batch: int = 10
