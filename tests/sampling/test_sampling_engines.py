@@ -260,3 +260,11 @@ def test_wrong_use_is_refused():
     for engine in (exact, BestOfN(2)):
         with pytest.raises(UsageError, match="no contexts"):
             run(engine, contexts=[])
+
+
+def test_a_refused_best_of_n_leaves_the_budget_as_it_was():
+    budget = Budget(samples=3, scores=100)
+    with pytest.raises(BudgetExceededError, match="samples"):
+        run(BestOfN(4), contexts=CONTEXTS[:1], budget=budget)
+    assert budget.left("scores") == 100
+    assert budget.left("samples") == 3

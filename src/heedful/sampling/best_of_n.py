@@ -13,7 +13,7 @@ from heedful.core import Base, Bound, Budget, Floats, Honesty, Item, Parts, Samp
 from heedful.evidence import lowered
 from heedful.sampling.batches import refuse_no_contexts, selected
 from heedful.sampling.resampling import proportional
-from heedful.sampling.writing import base_draws, writing_plan
+from heedful.sampling.writing import base_draws, refuse_beyond, writing_plan
 from heedful.target import Target, support
 
 
@@ -58,6 +58,7 @@ class BestOfN:
         """Raises BudgetExceededError before drawing, InputError where a score is NaN or +inf."""
         refuse_no_contexts(contexts)
         total = float(self.n * len(contexts))
+        refuse_beyond(budget, self.plan(target.base, contexts))
         budget.reserve(scores=total)
         drawn, cost = base_draws(target.base, contexts, self.n, budget, rng)
         scores = target.scores(drawn)
