@@ -33,6 +33,7 @@ from heedful.core.algebra import Expressible
 from heedful.evidence import Rule, term
 from heedful.feedback import Candidate, Record, Table, Value
 from heedful.models import NgramFeatures, Stacked, StyleFeatures
+from heedful.models.texts import joined
 from heedful.preference import fit
 from heedful.report.charts import Frame, Point, chart, points, straight, to_file
 from heedful.report.scales import spanning
@@ -49,7 +50,7 @@ PESSIMISM = 1.0
 
 def true_reward(item: Item) -> float:
     """Right lines as a share of all, and 2 for a right answer."""
-    exercise, output = Exercise.read(item.context), _text(item)
+    exercise, output = Exercise.read(item.context), joined(item.output)
     steps = exercise.steps(output)
     return sum(steps) / len(steps) + 2.0 * exercise.right(output)
 
@@ -67,13 +68,9 @@ class TrueReward(Expressible):
         return Scores(np.array([self._of_lines(item) for item in items]))
 
     def _of_lines(self, item: Item) -> float:
-        whole, line_end, _ = _text(item).rpartition("\n")
+        whole, line_end, _ = joined(item.output).rpartition("\n")
         steps = Exercise.read(item.context).steps(whole) if line_end else ()
         return 3.0 * sum(steps) / len(steps) if steps else 3.0
-
-
-def _text(item: Item) -> str:
-    return "".join(part.text or "" for part in item.output)
 
 
 def fitted_reward(comparisons: int, seed: int) -> Potential:
@@ -87,7 +84,7 @@ def fitted_reward(comparisons: int, seed: int) -> Potential:
             Record(
                 kind="comparison",
                 context=f"{exercise.kind} {exercise.given}=",
-                candidates=[Candidate(output=_text(first)), Candidate(output=_text(second))],
+                candidates=[Candidate(output=joined(first.output)), Candidate(output=joined(second.output))],
                 value=Value(choice="first" if rng.random() < 1 / (1 + np.exp(-1.5 * gap)) else "second"),
                 id=str(row),
             )
@@ -99,7 +96,7 @@ def fitted_reward(comparisons: int, seed: int) -> Potential:
 def told(found: Any, base: Floats, right: Floats, tokens: float) -> dict[str, Any]:
     """How the answers compare with the base's, on the same exercises."""
     gain = np.array([true_reward(item) for item in found.items]) - base
-    more = np.array([float(Exercise.read(i.context).right(_text(i))) for i in found.items]) - right
+    more = np.array([float(Exercise.read(i.context).right(joined(i.output))) for i in found.items]) - right
     return {
         "gain": _interval(gain),
         "right": _interval(more),
@@ -118,7 +115,7 @@ def measured(contexts: Sequence[Any], rewards: dict[str, Potential], sizes: Sequ
     model, rows = small_model(batch_size=256), []
     answers = [model.sample(context, 16, rng=_rng(seed, row)) for row, context in enumerate(contexts)]
     base = np.array([np.mean([true_reward(item) for item in own]) for own in answers])
-    right = np.array([np.mean([Exercise.read(i.context).right(_text(i)) for i in own]) for own in answers])
+    right = np.array([np.mean([Exercise.read(i.context).right(joined(i.output)) for i in own]) for own in answers])
     each = float(np.mean([len(tokens) for own in answers for tokens in model.encode(own)]))
     rows.append(
         {"engine": "base", "reward": "", "at": 1, "level": [float(base.mean()), float(right.mean())], "tokens": each}
@@ -192,7 +189,7 @@ def main() -> None:
     rewards = {
         "true": TrueReward(),
         "fitted": fitted_reward(comparisons, seed=0),
-        "wrong": Rule(lambda item: len(_text(item)) / 4, "length"),
+        "wrong": Rule(lambda item: len(joined(item.output)) / 4, "length"),
     }
     head = f"{'reward':8}{'engine':26}{'at':>6}  {'true reward, less base':26}{'right, less base':23}"
     print(f"{head}{'KL':>8}{'tokens':>9}")

@@ -92,12 +92,11 @@ def _refuse_place(out: str, read: list[str | None]) -> None:
 
 
 def _write(rows: list[dict[str, Any]], path: Path) -> None:
-    """All or nothing: a file beside it takes the name once it is whole."""
+    """As JSON Lines, whole or not at all."""
     import json
 
-    fresh = path.with_name(f".{path.name}.new")
-    try:
-        fresh.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+    from heedful.feedback.atomic import Replacement
+
+    with Replacement(path) as replacement:
+        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        replacement.temporary.write_text("".join(lines), "utf-8")

@@ -13,6 +13,7 @@ import numpy as np
 from heedful.core import InputError, Item, MissingExtraError, Scale, Scores
 from heedful.core.algebra import Expressible
 from heedful.evidence.potentials import Rule, constraint
+from heedful.models.texts import joined, output_texts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +47,7 @@ class Matching(Expressible):
         return self._scored(items, partial=True)
 
     def _scored(self, items: Sequence[Item], *, partial: bool) -> Scores:
-        found = [self._match(output_text(item), partial=partial) is not None for item in items]
+        found = [self._match(text, partial=partial) is not None for text in output_texts(items)]
         return Scores(np.where(np.array(found, dtype=bool), 0.0, -np.inf))
 
 
@@ -60,16 +61,11 @@ def valid_json(schema: Mapping[str, Any] | None = None) -> Rule:
 
     def holds(item: Item) -> bool:
         try:
-            return bool(valid(json.loads(output_text(item), parse_constant=_refuse)))
+            return bool(valid(json.loads(joined(item.output), parse_constant=_refuse)))
         except ValueError:
             return False
 
     return constraint(holds, "JSON" if schema is None else "JSON by a schema")
-
-
-def output_text(item: Item) -> str:
-    """The texts of an output, one after the other."""
-    return "".join(part.text or "" for part in item.output)
 
 
 def _validator(schema: Mapping[str, Any]) -> Callable[[Any], bool]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
 
 import numpy as np
 
-from heedful.core import Floats, Item, Samples, UsageError
+from heedful.core import Bound, Estimate, Floats, Item, Samples, UsageError
 from heedful.sampling.batches import joined
+from heedful.sampling.scoring import Scoring
 
 Row = tuple[Item, ...]
 
@@ -26,6 +27,27 @@ def joined_chains(pieces: Sequence[Chained]) -> Chained:
     whole = joined(pieces)
     shared = {field.name: getattr(whole, field.name) for field in fields(Samples)}
     return Chained(**shared, moved=np.concatenate([piece.moved for piece in pieces if piece.moved is not None]))
+
+
+def chained(
+    items: Row,
+    n: int,
+    scoring: Scoring,
+    cost: Mapping[str, float],
+    moved: Floats,
+    kl: tuple[Estimate | Bound, ...] | None = None,
+) -> Chained:
+    """n outputs of each chain, with their scores; log-weight 0, or −inf where an output is ruled out."""
+    scores = scoring(items)
+    return Chained(
+        items=items,
+        context_index=np.arange(len(items)) // n,
+        log_weights=np.where(np.isneginf(scores.mean), -np.inf, 0.0),
+        scores=scores,
+        cost={**cost, "scores": float(len(scoring))},
+        kl=kl,
+        moved=moved,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from heedful.core import Base, Bound, Budget, Floats, Honesty, Item, Parts, Usag
 from heedful.models.token_models import Tokens
 from heedful.sampling.batches import portions, refuse_no_contexts
 from heedful.sampling.best_of_n import best_of_n_kl_bound
-from heedful.sampling.chains import Chained, Thinning, joined_chains
+from heedful.sampling.chains import Chained, Thinning, chained, joined_chains
 from heedful.sampling.scoring import Scoring
 from heedful.sampling.writing import Writing, base_draws, refuse_beyond, token_base, tokens_at, writing_plan
 from heedful.target import Target
@@ -77,16 +77,8 @@ class Metropolis:
         proposals = make(scoring, contexts, self.moves, budget, rng)
         taken = np.zeros(len(contexts))
         items = self._thinning.outputs(_moved(proposals, scoring, taken, rng))
-        scores = scoring(items)
-        return Chained(
-            items=items,
-            context_index=np.repeat(np.arange(len(contexts)), self.n),
-            log_weights=np.where(np.isneginf(scores.mean), -np.inf, 0.0),
-            scores=scores,
-            cost={**proposals.settle(budget), "scores": float(len(scoring))},
-            kl=(proposals.bound,) * len(contexts) if proposals.bound else None,
-            moved=self._thinning.share(taken),
-        )
+        kl = (proposals.bound,) * len(contexts) if proposals.bound else None
+        return chained(items, self.n, scoring, proposals.settle(budget), self._thinning.share(taken), kl)
 
 
 def _moved(

@@ -9,7 +9,7 @@ import numpy as np
 
 from heedful.core import Base, Budget, Floats, Honesty, Item, Parts, UsageError
 from heedful.sampling.batches import portions, refuse_no_contexts
-from heedful.sampling.chains import Chained, Thinning, joined_chains
+from heedful.sampling.chains import Chained, Thinning, chained, joined_chains
 from heedful.sampling.particles import Particles, Swarm
 from heedful.sampling.resampling import proportional
 from heedful.sampling.scoring import Scoring
@@ -84,15 +84,8 @@ class ParticleGibbs:
         size = len(begun.state) // self.particles.n
         moves = _Moves(self.particles, scoring, twist, begun, np.zeros(size))
         items = self._thinning.outputs(moves.outputs(rng))
-        scores = scoring(items)
-        return Chained(
-            items=items,
-            context_index=np.repeat(np.arange(size), self.n),
-            log_weights=np.where(np.isneginf(scores.mean), -np.inf, 0.0),
-            scores=scores,
-            cost={**begun.settle(budget, moves.apart), "scores": float(len(scoring))},
-            moved=self._thinning.share(moves.moved),
-        )
+        cost = begun.settle(budget, moves.apart)
+        return chained(items, self.n, scoring, cost, self._thinning.share(moves.moved))
 
 
 @dataclass(slots=True, eq=False)
