@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -37,6 +37,7 @@ class TableContinuations:
     written: list[Numbers]
     log_prob: Floats
     positions: int
+    _law: Floats | None = field(default=None, repr=False)
 
     @classmethod
     def empty(cls, language: Language, contexts: Sequence[Parts]) -> TableContinuations:
@@ -53,17 +54,20 @@ class TableContinuations:
 
     @property
     def logprobs(self) -> Floats:
-        law = np.full((len(self), len(self.language.vocabulary)), -np.inf)
-        done = self.finished
-        law[done, self.language.end] = 0.0
-        for row in np.flatnonzero(~done).tolist():
-            law[row] = self.language.law(self.contexts[row], self._words(self.written[row]))
-        return law
+        if self._law is None:
+            law = np.full((len(self), len(self.language.vocabulary)), -np.inf)
+            done = self.finished
+            law[done, self.language.end] = 0.0
+            for row in np.flatnonzero(~done).tolist():
+                law[row] = self.language.law(self.contexts[row], self._words(self.written[row]))
+            self._law = law
+        return self._law
 
     def append(self, tokens: Tokens) -> None:
         given = checked_tokens(tokens, self.finished, len(self.language.vocabulary), self.language.end)
         on = np.flatnonzero(given != WAIT)
         self.log_prob[on] += self.logprobs[on, given[on]]
+        self._law = None
         for row in on.tolist():
             self.written[row] = (*self.written[row], int(given[row]))
         self.positions += int((~self.finished[on]).sum())

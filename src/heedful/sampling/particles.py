@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from heedful.core import Base, Budget, Floats, Honesty, Parts, Potential, Samples, UsageError
@@ -14,7 +13,7 @@ from heedful.models import TokenModel
 from heedful.models.token_models import Tokens
 from heedful.sampling.batches import joined, portions, refuse_no_contexts, target_divergence
 from heedful.sampling.guides import Guide
-from heedful.sampling.resampling import RESAMPLING, Resampling, effective_size
+from heedful.sampling.resampling import RESAMPLING, Ancestors, Chosen, Resampling, chosen_by, multiplied
 from heedful.sampling.scoring import Scoring
 from heedful.sampling.twists import Twist
 from heedful.sampling.writing import Writing, refuse_beyond, token_base, tokens_at, writing_plan
@@ -99,7 +98,7 @@ class Particles:
                 place += 1
             swarm.weigh()
             if swarm.twist is not None:
-                swarm.resample(self._kept if held else self._chosen, rng)
+                swarm.resample(self._kept if held else chosen_by(self.resampling, self.threshold), rng)
 
     def twist_of(self, target: Target) -> Twist | None:
         """What unfinished outputs are weighed by. Raises UsageError where the one given scores none."""
@@ -108,14 +107,9 @@ class Particles:
             raise UsageError("nothing in it scores unfinished outputs", where="Particles(twist=...)")
         return found
 
-    def _chosen(self, weight: Floats, rng: np.random.Generator) -> NDArray[np.intp] | None:
-        """Which particles go on, None where all do."""
-        enough = effective_size(weight) >= self.threshold * len(weight) * (1 - 1e-9)
-        return None if enough else RESAMPLING[self.resampling](weight, rng)
-
-    def _kept(self, weight: Floats, rng: np.random.Generator) -> NDArray[np.intp] | None:
-        """The same where the first one is held."""
-        ancestors = self._chosen(weight, rng)
+    def _kept(self, weight: Floats, rng: np.random.Generator) -> Ancestors | None:
+        """Which particles go on where the first one is held, None where all do."""
+        ancestors = chosen_by(self.resampling, self.threshold)(weight, rng)
         if ancestors is not None:
             ancestors = rng.permutation(ancestors)
             ancestors[0] = 0
@@ -147,22 +141,10 @@ class Swarm:
         self.log_weight += np.where(alive, value - np.where(alive, self.told, 0.0), -np.inf)
         self.told = value
 
-    def resample(
-        self, chosen: Callable[[Floats, np.random.Generator], NDArray[np.intp] | None], rng: np.random.Generator
-    ) -> None:
+    def resample(self, chosen: Chosen, rng: np.random.Generator) -> None:
         """Each context by itself, but those that are finished or ruled out whole."""
-        n, done = self.n, self.writing.state.finished
-        rows = np.arange(len(done))
-        for context in range(len(rows) // n):
-            own = slice(context * n, (context + 1) * n)
-            total = logsumexp(self.log_weight[own])
-            if done[own].all() or total == -np.inf:
-                continue
-            ancestors = chosen(np.exp(self.log_weight[own] - total), rng)
-            if ancestors is not None:
-                rows[own] = context * n + ancestors
-                self.log_normalizer[context] += total - np.log(n)
-                self.log_weight[own] = 0.0
+        finished = self.writing.state.finished.reshape(-1, self.n).all(axis=1)
+        rows = multiplied(self.log_weight, self.log_normalizer, finished, chosen, rng)
         if (rows != np.arange(len(rows))).any():
             self.writing.keep(rows)
             self.told, self.scored = self.told[rows], self.scored[rows]
