@@ -97,8 +97,8 @@ def test_planted_bugs_are_noticed(bug, monkeypatch):
         resample(self, chosen, rng)
         self.log_weight = before
 
-    def twice(self):
-        weigh(self)
+    def twice(self, *exponent):
+        weigh(self, *exponent)
         if self.writing.state.finished.all():
             self.log_weight = self.log_weight + 1.5 * Liked().prefix(self.writing.state.items()).mean
 

@@ -17,6 +17,7 @@ from heedful.sampling.resampling import RESAMPLING, Resampling, effective_size
 from heedful.sampling.risk import expected_costs, minimum_bayes_risk
 from heedful.sampling.score_laws import KnownScores, NormalScores, PairedScores, ScoreLaw
 from heedful.sampling.step_beam import StepBase, StepBeam
+from heedful.sampling.tempered import Tempered, TemperedSamples
 from heedful.sampling.token_beam import TokenBeam
 from heedful.sampling.voting import voted
 
@@ -47,6 +48,8 @@ __all__ = [
     "Stage",
     "StepBase",
     "StepBeam",
+    "Tempered",
+    "TemperedSamples",
     "TokenBeam",
     "TokenGuide",
     "ValueGuide",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from heedful.core import Floats
+from heedful.core import Floats, UsageError
 
 Resampling = Literal["systematic", "stratified", "multinomial", "residual"]
 Ancestors = NDArray[np.intp]
@@ -51,6 +51,12 @@ RESAMPLING: Mapping[Resampling, Callable[[Floats, np.random.Generator], Ancestor
     "multinomial": multinomial,
     "residual": residual,
 }
+
+
+def checked_resampling(named: str, where: str) -> None:
+    """Raises UsageError for a scheme that is none."""
+    if named not in RESAMPLING:
+        raise UsageError(f"no resampling {named!r}", where=where, fix=f"one of {', '.join(RESAMPLING)}")
 
 
 def proportional(log_weight: Floats, rng: np.random.Generator) -> Ancestors:

@@ -1,0 +1,102 @@
+"""Whether every engine is what it declares, and whether bugs planted on purpose are noticed.
+
+    python benchmarks/conformance.py [--quick] [--out FILE]
+
+Worlds are languages of at most 216 outputs in each of two contexts, listed whole: "smooth" scores, a hard constraint
+("bound"), a reward with one high peak ("peaked"), equal scores ("tied"). Engines are held to what they declare:
+
+    exact, consistent   shares of outputs against the target, by their total variation as a multiple of what exact draws
+                        show (`law_test`); consistent engines at growing effort, held to it at the last
+    proper              E[Σ w f] = Z · E[f] for seven f at once, and the mean of Ẑ / Z (`proper_test`)
+    maximiser           the best of what was met in each of many calls; laws in closed form
+    heuristic           beams as wide as all prefixes: the best there is; guided decoding: its own law
+
+A case fails where a right engine would look no better with less than 5 % over all cases together (Bonferroni), or where
+a standard error of Ẑ / Z is above the one asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from conforming.bugs import BUGS
+from conforming.checks import BUGS as BUG_SIZE
+from conforming.checks import FULL, QUICK, Size, Told
+from conforming.engines import biases, cases
+
+FALSE_ALARM = 0.05
+
+
+def level() -> float:
+    return FALSE_ALARM / len(cases())
+
+
+def holds(told: Told, size: Size = QUICK) -> bool:
+    return bool(told["p"] >= level() and (size is not FULL or told.get("error", 0.0) <= size.error))
+
+
+def rows(size: Size) -> Iterator[Told]:
+    """Each case with what it showed."""
+    for name, case in cases().items():
+        told = case.told(size)
+        yield {"case": name, "honesty": case.honesty, **told, "holds": holds(told, size)}
+
+
+def noticed(size: Size) -> Iterator[Told]:
+    """Each planted bug with the case that must notice it, and what that showed with and without the bug."""
+    sound = {name: cases()[name].told(size) for name in {bug.by: None for bug in BUGS.values()}}
+    for name, bug in BUGS.items():
+        with bug.planted():
+            wrong = cases()[bug.by].told(size)
+        yield {
+            "bug": name,
+            "kind": bug.kind,
+            "case": bug.by,
+            "p": wrong["p"],
+            "p without": sound[bug.by]["p"],
+            "noticed": holds(sound[bug.by]) and not holds(wrong),
+        }
+
+
+def _shown(row: dict[str, Any]) -> str:
+    keys = ("ratio", "z", "error", "missed", "p")
+    told = "  ".join(f"{key} {row[key]:.4g}" for key in keys if key in row)
+    efforts = "".join(f"  {effort}: {ratio:.2f}" for effort, ratio in row.get("efforts", {}).items())
+    return f"{row['case']:62}{row['honesty']:12}{told}{efforts}{'' if row['holds'] else '   FAILS'}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="few draws, to see that it runs")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    size, begun = (QUICK if options.quick else FULL), time.process_time()
+    shown, told = [], []
+    for row in rows(size):
+        shown.append(row)
+        print(_shown(row), flush=True)
+    for row in noticed(BUG_SIZE):
+        told.append(row)
+        print(
+            f"{row['bug']:38}{row['case']:62}p {row['p']:.2g}{'' if row['noticed'] else '   NOT NOTICED'}", flush=True
+        )
+    bias = {} if options.quick else biases(size)
+    for name, row in bias.items():
+        print(f"adaptive tempering, {name}: {row['z']:.4f} ± {row['error']:.4f}", flush=True)
+    seconds = time.process_time() - begun
+    print(f"{len(shown)} cases, {len(told)} bugs, {seconds:.0f} s of the processor")
+    if options.out:
+        result = {"level": level(), "seconds": seconds, "cases": shown, "bugs": told, "adaptive": bias}
+        options.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    if not all(row["holds"] for row in shown) or not all(row["noticed"] for row in told):
+        sys.exit("some case fails, or a bug goes unnoticed")
+
+
+if __name__ == "__main__":
+    main()
