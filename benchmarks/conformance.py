@@ -77,24 +77,25 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     size, begun = (QUICK if options.quick else FULL), time.process_time()
-    shown, told = [], []
+    result: dict[str, Any] = {"level": level(), "seconds": 0.0, "cases": [], "bugs": [], "adaptive": {}}
+
+    def kept(line: str) -> None:
+        result["seconds"] = time.process_time() - begun
+        print(line, flush=True)
+        if options.out:
+            options.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
     for row in rows(size):
-        shown.append(row)
-        print(_shown(row), flush=True)
+        result["cases"].append(row)
+        kept(_shown(row))
     for row in noticed(BUG_SIZE):
-        told.append(row)
-        print(
-            f"{row['bug']:38}{row['case']:62}p {row['p']:.2g}{'' if row['noticed'] else '   NOT NOTICED'}", flush=True
-        )
-    bias = {} if options.quick else biases(size)
-    for name, row in bias.items():
-        print(f"adaptive tempering, {name}: {row['z']:.4f} ± {row['error']:.4f}", flush=True)
-    seconds = time.process_time() - begun
-    print(f"{len(shown)} cases, {len(told)} bugs, {seconds:.0f} s of the processor")
-    if options.out:
-        result = {"level": level(), "seconds": seconds, "cases": shown, "bugs": told, "adaptive": bias}
-        options.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    if not all(row["holds"] for row in shown) or not all(row["noticed"] for row in told):
+        result["bugs"].append(row)
+        kept(f"{row['bug']:38}{row['case']:62}p {row['p']:.2g}{'' if row['noticed'] else '   NOT NOTICED'}")
+    for name, row in ({} if options.quick else biases(size)).items():
+        result["adaptive"][name] = row
+        kept(f"adaptive tempering, {name}: {row['z']:.4f} ± {row['error']:.4f}")
+    kept(f"{len(result['cases'])} cases, {len(result['bugs'])} bugs, {result['seconds']:.0f} s of the processor")
+    if not all(row["holds"] for row in result["cases"]) or not all(row["noticed"] for row in result["bugs"]):
         sys.exit("some case fails, or a bug goes unnoticed")
 
 

@@ -109,9 +109,9 @@ def _merged(right: Any) -> Any:
 
     def wrong(self: Any) -> Any:
         law, first, done = right.fget(self).copy(), {}, self.finished
-        for row, written in enumerate(self.written):
-            if written and not done[row]:
-                law[row] = law[first.setdefault(written[-1:], row)]
+        for row, tokens in enumerate(self.tokens()):
+            if len(tokens) and not done[row]:
+                law[row] = law[first.setdefault(tokens[-1], row)]
         return law
 
     return property(wrong)
@@ -213,7 +213,7 @@ _RISING, _GIBBS = "Tempered, schedule given, bound", "ParticleGibbs, moves, boun
 _GRID, _REST = "resampling, systematic, six weights", "resampling, residual, six weights"
 _LAW, _STILL = "Guided, rule: its own law, smooth", "Guided, soft value, smooth"
 _LOWERED, _BEST = "BestOfN, best of 3, pessimistic, tied", "BestOfN, best of 3: met, tied"
-_BEAM, _REJECTION = "TokenBeam, as wide as all prefixes, peaked", "Rejection, draws, smooth"
+_BEAM, _REJECTION = "TokenBeam, as wide as all, peaked", "Rejection, draws, smooth"
 _EARLY, _CASCADE = "EarlyBestOfN, met, tied", "Cascade, met, tied"
 
 BUGS = {

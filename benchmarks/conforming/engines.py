@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from conforming import checks
 from conforming.checks import Case
 from conforming.worlds import BOUND, PEAKED, SMOOTH, TIED, WORLDS, World, said
-from heedful.core import Item, Part
+from heedful.core import Floats, Item, Part, Parts
 from heedful.evidence import PrefixValue, Rule
 from heedful.models import SequenceTable, StepModel
 from heedful.sampling import (
@@ -36,7 +36,7 @@ from heedful.sampling import (
     WordGuide,
     exact,
 )
-from heedful.target import Target
+from heedful.target import Enumerated, Target
 
 PESSIMISM, PRICE = 1.0, 0.1
 NATS = {"b": 1.2, "a": -0.7}
@@ -181,16 +181,19 @@ def _best() -> Iterator[Case]:
     cascade = Cascade((dear, dear))
     yield _case("Cascade", "met", TIED, cascade.honesty, checks.best_met_told, cascade, TIED.whole, TIED.contexts, 0.0)
     for world in WORLDS:
-        likeliest = {c: own.items[int(own.log_prob.argmax())] for c, own in world.listed.items()}
-        beam, target = TokenBeam(len(world.soft)), world.target("guess")
-        yield _case(
-            "TokenBeam", "as wide as all prefixes", world, beam.honesty, checks.best_told, beam, target, likeliest
-        )
-    greatest = {c: own.items[int(own.scores.mean.argmax())] for c, own in PEAKED.listed.items()}
-    steps = StepBeam(40, 60)
-    yield _case(
-        "StepBeam", "as wide as all prefixes", PEAKED, steps.honesty, checks.best_told, steps, _steps(PEAKED), greatest
-    )
+        beam, likeliest = TokenBeam(len(world.soft)), _worth(world, lambda own: own.log_prob)
+        target = world.target("guess")
+        yield _case("TokenBeam", "as wide as all", world, beam.honesty, checks.best_told, beam, target, likeliest)
+    greatest, steps = _worth(PEAKED, lambda own: own.scores.mean), StepBeam(40, 60)
+    target = _steps(PEAKED)
+    yield _case("StepBeam", "as wide as all", PEAKED, steps.honesty, checks.best_told, steps, target, greatest)
+
+
+def _worth(world: World, values: Callable[[Enumerated], Floats]) -> dict[Parts, dict[tuple[str, ...], float]]:
+    return {
+        context: {said(item): value for item, value in zip(own.items, values(own).tolist(), strict=True)}
+        for context, own in world.listed.items()
+    }
 
 
 def _own_laws() -> Iterator[Case]:
