@@ -64,6 +64,58 @@ def noticed(size: Size) -> Iterator[Told]:
         }
 
 
+def tables(result: dict[str, Any]) -> str:
+    """What docs/benchmarks.md shows of the results."""
+    by_engine: dict[tuple[str, str], list[Told]] = {}
+    for row in result["cases"]:
+        engine, *name, world = row["case"].split(", ")
+        kind = ", ".join(name) if "ratio" in row else "Ẑ" if "z" in row else "greatest"
+        by_engine.setdefault((engine, kind), []).append({**row, "world": world, "name": ", ".join(name)})
+    laws = {key: own for key, own in by_engine.items() if "ratio" in own[0]}
+    weights = {key: own for key, own in by_engine.items() if "z" in own[0]}
+    bugs = [
+        (row["bug"], row["case"], f"{row['p']:.1g}" if row["p"] > 0 else "0", f"{row['p without']:.2g}")
+        for row in result["bugs"]
+    ]
+    return "\n\n".join(
+        [
+            _table(
+                ("engine", "what", "declares", "times exact draws' distance, by world", "least p"),
+                [
+                    (*key, own[0]["honesty"], "; ".join(map(_law, own)), f"{min(row['p'] for row in own):.2g}")
+                    for key, own in laws.items()
+                ],
+            ),
+            _table(
+                ("engine", "cases", "runs of 4", "Ẑ / Z, least to greatest", "greatest standard error", "least p"),
+                [
+                    (
+                        key[0],
+                        str(len(own)),
+                        f"{min(row['runs'] for row in own):,} to {max(row['runs'] for row in own):,}",
+                        f"{min(row['z'] for row in own):.4f} to {max(row['z'] for row in own):.4f}",
+                        f"{max(row['error'] for row in own):.4f}",
+                        f"{min(row['p'] for row in own):.2g}",
+                    )
+                    for key, own in weights.items()
+                ],
+            ),
+            _table(("planted bug", "noticed by", "p with it", "p without"), bugs),
+        ]
+    )
+
+
+def _law(row: Told) -> str:
+    efforts = row.get("efforts", {"": row["ratio"]})
+    return f"{row['world']} " + ", ".join(
+        f"{effort}: {ratio:.2f}" if effort else f"{ratio:.2f}" for effort, ratio in efforts.items()
+    )
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ("---",) * len(head), *rows))
+
+
 def _shown(row: dict[str, Any]) -> str:
     keys = ("ratio", "z", "error", "missed", "p")
     told = "  ".join(f"{key} {row[key]:.4g}" for key in keys if key in row)
