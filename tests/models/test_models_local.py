@@ -379,7 +379,7 @@ def test_without_transformers_the_extra_is_named(folder, monkeypatch):
 
 
 def test_tokens_are_drawn_where_the_law_is_as_by_numpy():
-    """What a GPU does, on the processor: the same tokens for the same numbers, none without probability, faults named."""
+    """What a GPU does, on the processor: the same tokens for the same numbers, none impossible, faults named."""
     rng = np.random.default_rng(5)
     logits = rng.standard_normal((400, 50)) * 4
     logits[rng.random(logits.shape) < 0.3] = -np.inf
