@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heedful.core import Floats, Item, Parts
-from heedful.models.token_models import WAIT, Tokens, checked_rows, checked_tokens
+from heedful.models.token_models import WAIT, Tokens, checked_rows, checked_tokens, drawn
 
 Numbers = tuple[int, ...]
 
@@ -94,6 +94,9 @@ class TableContinuations:
         which, row = np.unique(self.number, return_inverse=True)
         laws = np.array([self.met.laws[number] for number in which.tolist()], dtype=np.float64)
         return laws.reshape(-1, len(self.met.language.vocabulary))[row]
+
+    def draw(self, rng: np.random.Generator) -> Tokens:
+        return drawn(self.logprobs, rng)
 
     def append(self, tokens: Tokens) -> None:
         language, finished = self.met.language, self.finished
