@@ -90,7 +90,12 @@ def proper_told(engine: Any, world: World, target: Target, size: Size) -> Told:
     spread = float(runs(PILOT, 0)[:, 0].std(ddof=1))
     needed = min(size.most_runs, max(2 * PILOT, int(1.15 * (spread / size.error) ** 2)))
     chunks = [min(CHUNK, needed - start) for start in range(0, needed, CHUNK)]
-    test = proper_test(np.concatenate([runs(number, 1 + place) for place, number in enumerate(chunks)]))
+    told = np.concatenate([runs(number, 1 + place) for place, number in enumerate(chunks)])
+    test, more = proper_test(told), len(chunks)
+    while test.error > size.error and test.runs < size.most_runs:  # the pilot promised too much
+        more += 1
+        told = np.concatenate([told, runs(CHUNK, more)])
+        test = proper_test(told)
     return {"runs": test.runs, "z": test.ratio, "error": test.error, "p": test.p}
 
 
