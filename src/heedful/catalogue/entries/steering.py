@@ -125,8 +125,8 @@ ENTRY = Entry(
         "Random languages of four letters, at most four to an output; outputs without the first letter that hold a "
         "given infix, and the intersection of two prompts. By total variation between 200 draws and the exact "
         "posterior, one of 16 particles lies nearer than decoding token by token with the same masks or products, by "
-        "more than 0.05 in both tasks, and within 0.05 of exact draws. The evidence Z is known with less error from particles than "
-        "from 16 whole outputs in the task of form."
+        "more than 0.05 in both tasks, and within 0.05 of exact draws. The evidence Z is known with less error from "
+        "particles than from 16 whole outputs in the task of form."
     ),
     configuration=(
         "sampling.Particles weighed and guided by evidence.Matching, or by another prompt's log-probabilities, over "
