@@ -133,7 +133,7 @@ def _consistent() -> Iterator[Case]:
             ("Particles", "drawn by weight, n", guess, {n: Particles(n) for n in (1, 4, 16, 64)}),
             ("ParticleGibbs", "moves", guess, {n: ParticleGibbs(of(3), burn_in=n) for n in (0, 1, 4, 16)}),
             ("Metropolis", "independent, moves", world.whole, {n: Metropolis(burn_in=n) for n in (0, 4, 16, 128)}),
-            ("Tempered", "adaptive, n", edited, {n: Tempered(n, threshold=0.7) for n in (1, 4, 32)}),
+            ("Tempered", "adaptive, n", edited, {n: Tempered(n, threshold=0.7) for n in (1, 8, 128)}),
             ("Metropolis", "edit, moves", edited, {n: Metropolis(1, n, 1, "edit") for n in (0, 2, 8, 48)}),
         ):
             efforts = {str(effort): one for effort, one in made.items()}

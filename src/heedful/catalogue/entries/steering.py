@@ -63,7 +63,7 @@ class SecondPrompt(Expressible):
 class Silent(Expressible):
     """A potential that says nothing of prefixes: what is left of particles is importance sampling."""
 
-    def __init__(self, potential: Any) -> None:
+    def __init__(self, potential: Potential) -> None:
         self.potential, self.scale, self.under = potential, potential.scale, potential.under
 
     def __call__(self, items: Sequence[Item]) -> Scores:
