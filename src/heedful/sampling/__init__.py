@@ -17,6 +17,7 @@ from heedful.sampling.resampling import RESAMPLING, Resampling, effective_size
 from heedful.sampling.risk import expected_costs, minimum_bayes_risk
 from heedful.sampling.score_laws import KnownScores, NormalScores, PairedScores, ScoreLaw
 from heedful.sampling.step_beam import StepBase, StepBeam
+from heedful.sampling.step_search import Searched, StepSearch
 from heedful.sampling.token_beam import TokenBeam
 from heedful.sampling.voting import voted
 
@@ -44,9 +45,11 @@ __all__ = [
     "Rejection",
     "Resampling",
     "ScoreLaw",
+    "Searched",
     "Stage",
     "StepBase",
     "StepBeam",
+    "StepSearch",
     "TokenBeam",
     "TokenGuide",
     "ValueGuide",

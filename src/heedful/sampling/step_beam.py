@@ -21,6 +21,18 @@ class StepBase(Base, Protocol):
     def continued(self, items: Sequence[Item], *, rng: np.random.Generator) -> tuple[Item, ...]: ...
 
 
+def stepwise(target: Target, engine: str) -> tuple[StepBase, PrefixPotential]:
+    """The base and potential of a search over steps. Raises UsageError where they know no unfinished outputs."""
+    base, potential = target.base, target.expression
+    if not isinstance(base, StepBase) or not isinstance(potential, PrefixPotential):
+        raise UsageError(
+            "a search needs a base that writes step by step, and a potential that scores prefixes",
+            where=engine,
+            fix="use models.StepModel, and evidence.Steps or PrefixValue without strengths",
+        )
+    return base, potential
+
+
 @dataclass(frozen=True, slots=True)
 class StepBeam:
     """One output per context, by a beam of `width` prefixes that each go on in `branches` ways.
@@ -45,13 +57,7 @@ class StepBeam:
     ) -> Samples:
         """Raises BudgetExceededError before drawing, UsageError where base or potential know no unfinished outputs."""
         refuse_no_contexts(contexts)
-        base, potential = target.base, target.expression
-        if not isinstance(base, StepBase) or not isinstance(potential, PrefixPotential):
-            raise UsageError(
-                "a beam needs a base that writes step by step, and a potential that scores prefixes",
-                where="StepBeam",
-                fix="use models.StepModel, and evidence.Steps or PrefixValue without strengths",
-            )
+        base, potential = stepwise(target, "StepBeam")
         total = float(self.width * self.branches * len(contexts))
         budget.reserve(samples=total)
         beams: list[list[Item]] = [[Item(context, (), None)] * self.width for context in contexts]
