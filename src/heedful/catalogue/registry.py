@@ -32,6 +32,7 @@ _MODULES = {
     "002-080": "recruiting",
     "003-005": "classified",
     "003-032": "kaleidoscope",
+    "003-035": "step_values",
     "003-042": "domain",
     "003-060": "channels",
     "003-062": "tools",

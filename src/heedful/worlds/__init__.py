@@ -10,7 +10,7 @@ from heedful.worlds.fidelity import STATISTICS, Fidelity, Likeness, fidelity
 from heedful.worlds.gridworld import GridWorld
 from heedful.worlds.language import CRITERIA, LanguageWorld, TrueUtility
 from heedful.worlds.limit import davidson_limit
-from heedful.worlds.marking import completion_marks, marks, outcomes
+from heedful.worlds.marking import completion_marks, completion_shares, marks, outcomes
 from heedful.worlds.raters import Shown, SimulatedRaters, TieLaw, tie_probabilities
 from heedful.worlds.served import ChatServer, ServedCall, Trouble, answering
 
@@ -39,6 +39,7 @@ __all__ = [
     "answering",
     "collect",
     "completion_marks",
+    "completion_shares",
     "davidson_limit",
     "exercises",
     "fidelity",
