@@ -23,6 +23,7 @@ _MODULES = {
     "000-015": "active_policy",
     "000-016": "apart",
     "001-006": "dispatching",
+    "001-042": "corrected",
     "001-055": "ratings",
     "001-066": "explorer",
     "001-075": "experts",
