@@ -27,6 +27,7 @@ _MODULES = {
     "001-055": "ratings",
     "001-066": "explorer",
     "001-075": "experts",
+    "001-093": "taught",
     "001-098": "transformed",
     "002-011": "checklist",
     "002-019": "critics",

@@ -13,6 +13,7 @@ from heedful.worlds.limit import davidson_limit
 from heedful.worlds.marking import completion_marks, completion_shares, marks, outcomes
 from heedful.worlds.raters import Shown, SimulatedRaters, TieLaw, tie_probabilities
 from heedful.worlds.served import ChatServer, ServedCall, Trouble, answering
+from heedful.worlds.students import Students, lines
 
 __all__ = [
     "CHAIN_FEATURES",
@@ -31,6 +32,7 @@ __all__ = [
     "ServedCall",
     "Shown",
     "SimulatedRaters",
+    "Students",
     "TieLaw",
     "Trouble",
     "TrueUtility",
@@ -44,6 +46,7 @@ __all__ = [
     "exercises",
     "fidelity",
     "judge",
+    "lines",
     "marks",
     "normal_effect",
     "outcomes",
