@@ -22,6 +22,7 @@ _MODULES = {
     "000-014": "teachers",
     "000-015": "active_policy",
     "000-016": "apart",
+    "001-004": "subgoals",
     "001-006": "dispatching",
     "001-042": "corrected",
     "001-055": "ratings",

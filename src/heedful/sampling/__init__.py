@@ -19,6 +19,7 @@ from heedful.sampling.score_laws import KnownScores, NormalScores, PairedScores,
 from heedful.sampling.step_beam import StepBase, StepBeam
 from heedful.sampling.step_search import Searched, StepSearch
 from heedful.sampling.token_beam import TokenBeam
+from heedful.sampling.tree_search import Grown, Tree, TreeSearch
 from heedful.sampling.voting import voted
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Chained",
     "EarlyBestOfN",
     "Exact",
+    "Grown",
     "Guide",
     "Guided",
     "Guiding",
@@ -52,6 +54,8 @@ __all__ = [
     "StepSearch",
     "TokenBeam",
     "TokenGuide",
+    "Tree",
+    "TreeSearch",
     "ValueGuide",
     "WordGuide",
     "best_of_n_kl_bound",

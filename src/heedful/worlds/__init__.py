@@ -10,6 +10,7 @@ from heedful.worlds.fidelity import STATISTICS, Fidelity, Likeness, fidelity
 from heedful.worlds.gridworld import GridWorld
 from heedful.worlds.language import CRITERIA, LanguageWorld, TrueUtility
 from heedful.worlds.limit import davidson_limit
+from heedful.worlds.lookups import LOOKUP_FEATURES, SUBGOALS, LookupWorld
 from heedful.worlds.marking import completion_marks, completion_shares, marks, outcomes
 from heedful.worlds.raters import Shown, SimulatedRaters, TieLaw, tie_probabilities
 from heedful.worlds.served import ChatServer, ServedCall, Trouble, answering
@@ -18,7 +19,9 @@ from heedful.worlds.students import Students, lines
 __all__ = [
     "CHAIN_FEATURES",
     "CRITERIA",
+    "LOOKUP_FEATURES",
     "STATISTICS",
+    "SUBGOALS",
     "ArenaWorld",
     "ChainWorld",
     "ChatServer",
@@ -28,6 +31,7 @@ __all__ = [
     "Judged",
     "LanguageWorld",
     "Likeness",
+    "LookupWorld",
     "Questions",
     "ServedCall",
     "Shown",
