@@ -32,6 +32,7 @@ _MODULES = {
     "001-098": "transformed",
     "002-011": "checklist",
     "002-019": "critics",
+    "002-021": "hypotheses",
     "002-080": "recruiting",
     "003-005": "classified",
     "003-032": "kaleidoscope",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from heedful.core import Base, Budget, Honesty, Item, Parts, Samples, UsageError
 from heedful.sampling.batches import refuse_no_contexts
-from heedful.sampling.step_beam import StepBase, stepwise
+from heedful.sampling.stepping import StepBase, stepwise, written
 from heedful.target import Target
 
 
@@ -62,11 +62,11 @@ class StepSearch:
                 path.step(item, score, score >= self.threshold, base, self.tries)
             drawn += len(going)
         accepted = np.array([path.ended for path in paths])
-        items, blind = _written([path.furthest for path in paths], base, rng)
+        items, blind = written([path.furthest for path in paths], base, rng)
         cost = {"samples": float(len(paths)), "steps": float(drawn + blind), "scores": float(drawn)}
         budget.settle(plan, cost)
         return Searched(
-            items=items,
+            items=tuple(items),
             context_index=np.arange(len(paths)),
             log_weights=np.zeros(len(paths)),
             scores=target.scores(items),
@@ -105,13 +105,3 @@ class _Path:
     def _note(self, item: Item, score: float) -> None:
         if (len(item.output), score) > (len(self.furthest.output), self.best):
             self.furthest, self.best = item, score
-
-
-def _written(items: list[Item], base: StepBase, rng: np.random.Generator) -> tuple[tuple[Item, ...], int]:
-    """The items written to their ends, and the steps that it took."""
-    written = 0
-    while open_rows := [row for row, item in enumerate(items) if not base.ended(item)]:
-        for row, item in zip(open_rows, base.continued([items[row] for row in open_rows], rng=rng), strict=True):
-            items[row] = item
-        written += len(open_rows)
-    return tuple(items), written

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from heedful.core import Base, Budget, Floats, Honesty, InputError, Item, Parts, Samples, UsageError
 from heedful.sampling.batches import refuse_no_contexts
-from heedful.sampling.step_beam import StepBase
+from heedful.sampling.stepping import StepBase, written
 from heedful.target import Target
 
 
@@ -72,10 +72,8 @@ class TreeSearch:
         best = [(-math.inf, root.item) for root in roots]
         for _ in range(self.simulations):
             paths = [self._down(root, base, rng) for root in roots]
-            written = [path[-1].item for path in paths]
-            while not all(map(base.ended, written)):
-                written = list(base.continued(written, rng=rng))
-            for row, (path, item, score) in enumerate(zip(paths, written, _finite(target, written), strict=True)):
+            ended, _ = written([path[-1].item for path in paths], base, rng)
+            for row, (path, item, score) in enumerate(zip(paths, ended, _finite(target, ended), strict=True)):
                 best[row] = max(best[row], (score, item), key=lambda own: own[0])
                 for node in path:
                     node.visits += 1
