@@ -28,10 +28,10 @@ class StepSearch:
 
     From a prefix one step is drawn; where the target's expression, a prefix potential, gives the longer prefix
     `threshold` nats or more, the search goes on from there, else another step is drawn. A prefix from which `tries`
-    steps were drawn in vain is left for the one before, of which it used up one try (Ma et al. 2023, "Let's reward step
-    by step", which steps back in this way by the labels of a step-level reward). A search ends with an output, where
-    the empty prefix is left, or after `steps` steps. Without an output, the longest prefix that was kept (of equals the
-    best, then the first) is written on by the base: these steps come on top.
+    steps were drawn in vain is left for the one before, of which it used up one try (after Ma et al. 2023, "Let's
+    reward step by step"). A search ends with an output, where the empty prefix is left, or after `steps` steps. Without
+    an output, the longest prefix that was kept (of equals the best, then the first) is written on by the base: these
+    steps come on top.
 
     What its law is depends on the potential: it makes no claim, and gives no KL.
     """
