@@ -10,14 +10,18 @@ from heedful.worlds.fidelity import STATISTICS, Fidelity, Likeness, fidelity
 from heedful.worlds.gridworld import GridWorld
 from heedful.worlds.language import CRITERIA, LanguageWorld, TrueUtility
 from heedful.worlds.limit import davidson_limit
-from heedful.worlds.marking import completion_marks, marks, outcomes
+from heedful.worlds.lookups import LOOKUP_FEATURES, SUBGOALS, LookupWorld
+from heedful.worlds.marking import completion_marks, completion_shares, marks, outcomes
 from heedful.worlds.raters import Shown, SimulatedRaters, TieLaw, tie_probabilities
 from heedful.worlds.served import ChatServer, ServedCall, Trouble, answering
+from heedful.worlds.students import Students, lines
 
 __all__ = [
     "CHAIN_FEATURES",
     "CRITERIA",
+    "LOOKUP_FEATURES",
     "STATISTICS",
+    "SUBGOALS",
     "ArenaWorld",
     "ChainWorld",
     "ChatServer",
@@ -27,10 +31,12 @@ __all__ = [
     "Judged",
     "LanguageWorld",
     "Likeness",
+    "LookupWorld",
     "Questions",
     "ServedCall",
     "Shown",
     "SimulatedRaters",
+    "Students",
     "TieLaw",
     "Trouble",
     "TrueUtility",
@@ -39,10 +45,12 @@ __all__ = [
     "answering",
     "collect",
     "completion_marks",
+    "completion_shares",
     "davidson_limit",
     "exercises",
     "fidelity",
     "judge",
+    "lines",
     "marks",
     "normal_effect",
     "outcomes",
