@@ -11,14 +11,18 @@ from heedful.worlds.fidelity import STATISTICS, Fidelity, Likeness, fidelity
 from heedful.worlds.gridworld import GridWorld
 from heedful.worlds.language import CRITERIA, LanguageWorld, TrueUtility
 from heedful.worlds.limit import davidson_limit
-from heedful.worlds.marking import completion_marks, marks, outcomes
+from heedful.worlds.lookups import LOOKUP_FEATURES, SUBGOALS, LookupWorld
+from heedful.worlds.marking import completion_marks, completion_shares, marks, outcomes
 from heedful.worlds.raters import Shown, SimulatedRaters, TieLaw, tie_probabilities
 from heedful.worlds.served import ChatServer, ServedCall, Trouble, answering
+from heedful.worlds.students import Students, lines
 
 __all__ = [
     "CHAIN_FEATURES",
     "CRITERIA",
+    "LOOKUP_FEATURES",
     "STATISTICS",
+    "SUBGOALS",
     "ArenaWorld",
     "ChainWorld",
     "ChatServer",
@@ -29,11 +33,13 @@ __all__ = [
     "LanguageWorld",
     "LawTest",
     "Likeness",
+    "LookupWorld",
     "ProperTest",
     "Questions",
     "ServedCall",
     "Shown",
     "SimulatedRaters",
+    "Students",
     "TieLaw",
     "Trouble",
     "TrueUtility",
@@ -42,12 +48,14 @@ __all__ = [
     "answering",
     "collect",
     "completion_marks",
+    "completion_shares",
     "davidson_limit",
     "deviations",
     "exercises",
     "fidelity",
     "judge",
     "law_test",
+    "lines",
     "marks",
     "normal_effect",
     "outcomes",
