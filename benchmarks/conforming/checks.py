@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,19 +22,20 @@ PILOT, CHUNK = 400, 4000
 
 @dataclass(frozen=True)
 class Size:
-    """How much is drawn: outputs a context in tests of laws; runs for a standard error of Ẑ / Z, at most so many; calls
-    of maximisers; efforts, the greatest, that consistent engines are looked at."""
+    """How much is drawn: outputs a context in tests of laws, and in those at growing effort; runs for a standard error
+    of Ẑ / Z, at most so many; calls of maximisers; at how many efforts, the greatest, consistent engines are seen."""
 
     draws: int
+    growing: int
     error: float
     most_runs: int
     calls: int
     efforts: int
 
 
-FULL = Size(1000, 0.003, 300_000, 200, 4)
-QUICK = Size(100, 0.06, 2000, 8, 1)
-BUGS = Size(800, 0.018, 4000, 60, 1)
+FULL = Size(1000, 400, 0.003, 300_000, 200, 4)
+QUICK = Size(100, 100, 0.06, 2000, 8, 1)
+BUGS = Size(800, 800, 0.018, 4000, 60, 1)
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def law_told(engine: Any, target: Target, laws: Laws, size: Size, seed: int = 0)
 def growing_told(engines: Mapping[str, Any], target: Target, laws: Laws, size: Size) -> Told:
     """The same at growing effort: the last must look like exact draws; how the others look is told."""
     shown = list(engines.items())[-size.efforts :]
-    rows = {effort: law_told(engine, target, laws, size) for effort, engine in shown}
+    fewer = replace(size, draws=size.growing)
+    rows = {effort: law_told(engine, target, laws, fewer) for effort, engine in shown}
     return list(rows.values())[-1] | {"efforts": {effort: row["ratio"] for effort, row in rows.items()}}
 
 

@@ -13,6 +13,7 @@ from heedful.core import Budget, BudgetExceededError, InputError, Item, UsageErr
 from heedful.core.contracts import SamplingEngineContract
 from heedful.evidence import Rule, constraint
 from heedful.sampling import BestOfN, EarlyBestOfN, KnownScores, NormalScores, best_of_n_law
+from heedful.sampling.score_laws import pooled_variances
 from heedful.target import Target, enumerate_exact
 
 from .language import BASE, CONTEXTS, Plain, frequencies, sampled_variation, total_variation, words
@@ -132,14 +133,40 @@ def test_the_expected_excess_of_the_next_score_is_its_integral():
     assert NormalScores().improvement(np.full((1, 4), 2.0)).tolist() == [0.0]
 
 
-def test_what_the_learnt_law_expects_comes_true_in_units_of_the_width_seen():
+def test_what_a_law_learnt_alone_expects_comes_true_in_units_of_the_width_seen():
     """(next − mean) / width is Student's whatever the greatest, so that over many sets the gain told is that found."""
     rng = np.random.default_rng(0)
     drawn = rng.normal(2.0, 3.0, size=(40_000, 9))
     width = drawn[:, :8].std(axis=1, ddof=1)
-    told = NormalScores().improvement(drawn[:, :8]) / width
+    told = NormalScores(pooled=False).improvement(drawn[:, :8]) / width
     came = np.maximum(drawn[:, 8] - drawn[:, :8].max(axis=1), 0.0) / width
     assert told.mean() == pytest.approx(came.mean(), abs=4 * came.std() / 200)
+
+
+def test_pooled_widths_expect_what_comes_where_contexts_are_alike():
+    drawn = np.random.default_rng(5).normal(2.0, 3.0, size=(40_000, 9))
+    came = np.maximum(drawn[:, 8] - drawn[:, :8].max(axis=1), 0.0)
+    told, alone = (NormalScores(pooled=how).improvement(drawn[:, :8]).mean() for how in (True, False))
+    assert told == pytest.approx(came.mean(), rel=0.06)
+    assert alone > 1.25 * came.mean()
+
+
+def test_the_prior_of_variances_is_found():
+    """Variances whose inverses are Gamma, of 6 degrees and scale 2.5, seen on 7 degrees of freedom."""
+    rng, size = np.random.default_rng(6), 50_000
+    true = 6 * 2.5 / rng.chisquare(6, size)
+    seen, df = true * rng.chisquare(7, size) / 7, np.full(size, 7.0)
+    pooled, degrees = pooled_variances(seen, df)
+    assert degrees == pytest.approx(np.full(size, 13.0), rel=0.05)
+    np.testing.assert_allclose(pooled, (7 * seen + 6 * 2.5) / 13, rtol=0.05)
+    # Given what is seen, 1 / true is on average 1 / pooled.
+    order = np.argsort(seen).reshape(10, -1)
+    np.testing.assert_allclose((1 / true)[order].mean(axis=1), (1 / pooled)[order].mean(axis=1), rtol=0.06)
+    alike, sure = pooled_variances(np.array([0.0, *[2.0] * 20]), np.full(21, 3.0))
+    assert alike[0] == 0.0
+    assert sure.min() > 1e5
+    few = np.array([1.0, 2.0, 3.0])
+    assert pooled_variances(few, few)[0] is few
 
 
 class Widths:
@@ -166,6 +193,20 @@ def test_learning_the_law_beats_the_best_fixed_number_where_contexts_differ():
     net = found.scores.mean.mean() - price * found.cost["samples"] / size
     best = np.maximum.accumulate(np.array(list(base.widths.values()))[:, None] * rng.normal(size=(size, 40)), axis=1)
     assert net > (best.mean(axis=0) - price * np.arange(1, 41)).max() + 0.1
+
+
+@pytest.mark.parametrize(("price", "more"), [(0.05, 0.03), (0.1, 0.07)])
+def test_pooling_widths_pays_where_contexts_are_alike(price, more):
+    base, net = Widths(np.ones(1500)), []
+    for pooled in (True, False):
+        found = EarlyBestOfN(40, price, NormalScores(pooled=pooled))(
+            Target(base, Rule(lambda item: float(item.output[0].text), "read")),
+            [next(iter(base.widths))] * 1500,
+            budget=Budget(),
+            rng=np.random.default_rng(7),
+        )
+        net.append(found.scores.mean.mean() - price * found.cost["samples"] / 1500)
+    assert net[0] > net[1] + more
 
 
 def test_learning_the_law_of_one_context_costs_more_than_knowing_it():

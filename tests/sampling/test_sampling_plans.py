@@ -18,6 +18,7 @@ from heedful.sampling import (
     Particles,
     Rejection,
     Stage,
+    Tempered,
     TokenBeam,
     WordGuide,
 )
@@ -46,6 +47,7 @@ ENGINES = {
     "draws": Metropolis(2, burn_in=2),
     "edits": Metropolis(2, burn_in=2, proposal="edit"),
     "sets": ParticleGibbs(SETS, 2, burn_in=1),
+    "tempered": Tempered(2, steps=2, moves=1),
     "beam": TokenBeam(2, groups=2, diversity=1.0),
 }
 

@@ -73,6 +73,7 @@ _MODULES = {
     "004-120": "uncertain",
     "004-123": "late_answers",
     "004-133": "hybrid",
+    "004-140": "steering",
     "004-143": "reversal",
     "004-149": "eliminating",
     "004-150": "open_questions",

@@ -80,8 +80,7 @@ class Tempered:
         base = token_base(target, "Tempered")
         refuse_beyond(budget, self.plan(base, contexts))
         pieces = [self._tempered(Scoring(target), own, budget, rng) for own in portions(base, contexts, self.n)]
-        shared = {field.name: getattr(joined(pieces), field.name) for field in fields(Samples)}
-        return TemperedSamples(**shared, exponents=tuple(own for piece in pieces for own in piece.exponents))
+        return _with_exponents(joined(pieces), tuple(own for piece in pieces for own in piece.exponents))
 
     def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
         """The most that writing can cost; reading the contexts comes on top, each different one once."""
@@ -107,9 +106,7 @@ class Tempered:
             reached = ahead
             path.append(reached)
         samples = weighted(now.items, log_weight.reshape(size, n), told, scoring, edits.settle(budget))
-        shared = {field.name: getattr(samples, field.name) for field in fields(Samples)}
-        steps = np.array(path[1:]).T
-        return TemperedSamples(**shared, exponents=tuple(tuple(dict.fromkeys(own.tolist())) for own in steps))
+        return _with_exponents(samples, tuple(tuple(dict.fromkeys(own.tolist())) for own in np.array(path[1:]).T))
 
     def _ahead(self, step: int, reached: Floats, score: Floats) -> Floats:
         """The next exponent [c] after so many steps, of outputs of equal weight where it is to be found."""
@@ -134,6 +131,11 @@ class Tempered:
         for _ in range(self.moves if len(rows) else 0):
             part, _ = moved(part, edits.next(part, rows), scoring, strength[rows], rng)
         return now.put(rows, part)
+
+
+def _with_exponents(samples: Samples, exponents: tuple[tuple[float, ...], ...]) -> TemperedSamples:
+    shared = {field.name: getattr(samples, field.name) for field in fields(Samples)}
+    return TemperedSamples(**shared, exponents=exponents)
 
 
 def _furthest(reached: float, score: Floats, threshold: float) -> float:
