@@ -135,3 +135,18 @@ def test_a_server_is_drawn_from(posterior: Path) -> None:
         assert "--served" in invoke(*ask)[2]
         assert "tokens" in invoke(*ask, "--served", "any", "--budget", 5)[2]
         assert "token by token" in invoke(*ask, "--served", "any", "--engine", "particles")[2]
+
+
+def test_outputs_that_fail_their_tests_are_told_as_such(model: Path, tmp_path: Path) -> None:
+    tests = tmp_path / "tests.py"
+    tests.write_text("assert add(1, 2) == 3\n", "utf-8")
+    code, shown, err = invoke(
+        "sample", "--model", model, "--tests", tests, "--prompt", "sun", "-n", 2, "--max-tokens", 4, "--json"
+    )
+    assert code == 0, err
+    assert json.loads(shown)["samples"][0]["score"] in (None, float("-inf"), "-inf")
+    assert "no evidence" in invoke("sample", "--model", model, "--prompt", "sun")[2]
+    assert (
+        "this is a file that is read"
+        in invoke("sample", "--model", model, "--tests", tests, "--prompt", "sun", "--out", tests)[2]
+    )

@@ -11,9 +11,14 @@ import typer
 def sample(
     model: Annotated[str, typer.Option(help="Folder of a causal language model, or the URL of a server.")],
     evidence: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(help="A posterior of texts (heedful fit --out), FOLDER or FOLDER=STRENGTH; give several to add."),
-    ],
+    ] = None,
+    tests: Annotated[
+        str | None,
+        typer.Option(help="Tests that outputs, programs, must pass: asserts in Python, or rows of prompt and tests."),
+    ] = None,
+    unsafe: Annotated[bool, typer.Option("--unsafe", help="Run programs under test without isolation.")] = False,
     prompt: Annotated[list[str] | None, typer.Option(help="A prompt; give several for several answers.")] = None,
     prompts: Annotated[str | None, typer.Option(help="A file of prompts: rows with a field prompt or context.")] = None,
     served: Annotated[str | None, typer.Option(help="The model's name on the server.")] = None,
@@ -47,8 +52,8 @@ def sample(
         printed(as_json, {"plan": cost}, lambda: text.cost("At most", cost))
         return
     if out is not None:
-        _refuse_place(out, [prompts, *evidence])
-    result = draw(base, contexts, evidence_of(evidence), how)
+        _refuse_place(out, [prompts, tests, *(evidence or ())])
+    result = draw(base, contexts, evidence_of(evidence or (), tests, unsafe=unsafe), how)
     if out is not None:
         _write(result["samples"], Path(out))
     printed(as_json, result, lambda: text.sampled(result, out))

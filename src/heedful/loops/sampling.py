@@ -13,6 +13,7 @@ import numpy as np
 from heedful.core import Base, Bound, Budget, Item, Parts, Potential, UsageError
 from heedful.core.algebra import Expression
 from heedful.loops.steps import posterior_at
+from heedful.loops.testing import read_tests
 from heedful.loops.wording import texts_of
 from heedful.models import Endpoint, TokenModel
 from heedful.sampling import BestOfN, Particles, one_each
@@ -87,14 +88,18 @@ def planned_cost(base: Base, contexts: Sequence[Parts], how: Sampling) -> dict[s
     return how.made().plan(base, contexts)
 
 
-def evidence_of(folders: Sequence[str]) -> Expression:
+def evidence_of(folders: Sequence[str], tests: str | None = None, *, unsafe: bool = False) -> Expression:
     """Σ strength · posterior of saved posteriors, each named as FOLDER or FOLDER=STRENGTH (1 where none is given).
 
-    Raises UsageError where there is none, or a strength is no number.
+    With a file of `tests` (see `read_tests`), outputs that fail one are ruled out. Raises UsageError where there is no
+    evidence at all, or a strength is no number.
     """
-    if not folders:
-        raise UsageError("there is no evidence", where="evidence", fix="give a posterior: heedful fit ... --out FOLDER")
     total: list[Expression] = [strength * _of_texts(folder) for folder, strength in map(_strength, folders)]
+    if tests is not None:
+        total.append(Expression.of(read_tests(tests, unsafe=unsafe)))
+    if not total:
+        fix = "give a posterior (heedful fit ... --out FOLDER) or tests"
+        raise UsageError("there is no evidence", where="evidence", fix=fix)
     return sum(total[1:], start=total[0])
 
 
