@@ -20,6 +20,7 @@ from heedful.evidence.sandbox.isolation import IsolationError
 from heedful.evidence.scope import Routed, routed, scoped, worst
 from heedful.evidence.steps import PrefixValue, Steps, prefixes
 from heedful.evidence.unit_tests import Asserts, Outcome, Script, UnitTests, asserts, in_words, program_of
+from heedful.evidence.weighted_steps import WeightedSteps
 
 __all__ = [
     "Asserts",
@@ -42,6 +43,7 @@ __all__ = [
     "Steps",
     "Term",
     "UnitTests",
+    "WeightedSteps",
     "asserts",
     "conjunction",
     "constraint",

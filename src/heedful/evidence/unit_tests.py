@@ -161,6 +161,10 @@ class UnitTests(Expressible):
                     self._refuse_idle(empty)
         return tuple(self._known[job] for job in asked)
 
+    def words(self, items: Sequence[Item]) -> tuple[str, ...]:
+        """What is wrong with each item, in words; "" where it passes all its tests. Raises as `run`."""
+        return tuple(map(in_words, self.run(items)))
+
     def _suite(self, context: Parts) -> Suite:
         given = self.tests
         if callable(given):

@@ -18,6 +18,8 @@ from heedful.sampling.risk import expected_costs, minimum_bayes_risk
 from heedful.sampling.score_laws import KnownScores, NormalScores, PairedScores, ScoreLaw
 from heedful.sampling.step_beam import StepBase, StepBeam
 from heedful.sampling.token_beam import TokenBeam
+from heedful.sampling.tree_search import CountedSteps, Grown, InWords, TreeSearch
+from heedful.sampling.trees import Node, StepShares, Tree, step_shares, tree_labels
 from heedful.sampling.voting import voted
 
 __all__ = [
@@ -29,13 +31,17 @@ __all__ = [
     "Cascaded",
     "Certificate",
     "Chained",
+    "CountedSteps",
     "EarlyBestOfN",
     "Exact",
+    "Grown",
     "Guide",
     "Guided",
     "Guiding",
+    "InWords",
     "KnownScores",
     "Metropolis",
+    "Node",
     "NormalScores",
     "PairedScores",
     "ParticleGibbs",
@@ -47,8 +53,11 @@ __all__ = [
     "Stage",
     "StepBase",
     "StepBeam",
+    "StepShares",
     "TokenBeam",
     "TokenGuide",
+    "Tree",
+    "TreeSearch",
     "ValueGuide",
     "WordGuide",
     "best_of_n_kl_bound",
@@ -59,5 +68,7 @@ __all__ = [
     "minimum_bayes_risk",
     "one_each",
     "pick",
+    "step_shares",
+    "tree_labels",
     "voted",
 ]
