@@ -145,10 +145,11 @@ class StepShares:
 
 
 def step_shares(trees: Sequence[Tree], right: Callable[[Sequence[Item]], Sequence[bool]]) -> StepShares:
-    """How likely the last step of each prefix met leads to a right output, as the outputs met tell.
+    """How likely the last step of each prefix met leads to a right output, as the different outputs met tell.
 
     The process value that ReST-MCTS* infers from a finished tree (Zhang et al. 2024, section 3.2), without labels of
-    steps. A search looks where it finds right outputs, so that the share is above the base's own where it looks well.
+    steps. It is not the base's own probability: each output counts once, however likely, which is less where right
+    outputs are the likelier ones, and a search looks where it finds right ones, which is more.
     """
     count: dict[Item, list[int]] = {}
     for tree in trees:
