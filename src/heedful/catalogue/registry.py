@@ -39,6 +39,7 @@ _MODULES = {
     "003-062": "tools",
     "003-064": "critique_first",
     "003-065": "tree_values",
+    "003-066": "step_beam",
     "003-069": "planning",
     "003-071": "clarification",
     "003-079": "robust",
