@@ -204,5 +204,5 @@ def test_the_probe_tells_an_open_process_from_a_sealed_one():
     told = isolation.why_not(sealed=False)
     for attempt in ("read a file", "write a file", "make a file", "delete a file", "change a file's mode"):
         assert attempt in told
-    for attempt in ("reach a server", "start a process", "signal a process"):
+    for attempt in ("reach a server", "start a process", "signal a process", "have a process signalled"):
         assert attempt in told

@@ -188,6 +188,8 @@ DEEDS = {
     "__import__('resource').setrlimit(0, (10**6, 10**6))": "lifts its limits",
     "__import__('os').sched_setaffinity(0, [0])": "moves to a core",
     "__import__('os').memfd_create('x')": "keeps files in memory",
+    "__import__('fcntl').fcntl(0, __import__('fcntl').F_SETOWN, {pid})": "has another process signalled",
+    "__import__('fcntl').fcntl(0, __import__('fcntl').F_SETSIG, 9)": "chooses the signal",
     "__import__('mmap').mmap(-1, 10**9)": "maps memory beyond its limit",
 }
 
@@ -228,7 +230,10 @@ def test_system_calls_of_other_conventions_and_of_later_kernels_are_refused():
 import ctypes, os
 libc = ctypes.CDLL(None, use_errno=True)
 def area(a, b): return [libc.syscall(ctypes.c_long(n), 0, 0, 0, 0) for n in (425, 434, 435, 463, 1000, 0x40000000 + 41)]
+shmat = 30 if os.uname().machine == "x86_64" else 196
+def attach(): return libc.syscall(ctypes.c_long(shmat), 0, 0, 0), ctypes.get_errno()
 """
+    assert outcome(program, "assert attach() == (-1, 1)").kind == "passed"
     assert outcome(program, "assert area(1, 2) == [-1] * 6").kind == "passed"
 
 

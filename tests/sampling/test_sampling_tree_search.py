@@ -7,7 +7,8 @@ import pytest
 
 from heedful.core import Budget, BudgetExceededError, Item, Part, UsageError
 from heedful.core.contracts import SamplingEngineContract
-from heedful.evidence import PrefixValue, Rule, constraint
+from heedful.evidence import PrefixValue, Rule, UnitTests, constraint
+from heedful.evidence.sandbox.isolation import why_not
 from heedful.feedback import prefix_labels
 from heedful.models import StepModel, TableModel
 from heedful.sampling import BestOfN, InWords, TreeSearch, step_shares, tree_labels
@@ -229,6 +230,31 @@ def test_steps_that_are_at_fault_are_rethought_in_place():
     plain = search(Target(Letters(3, "a"), right), TreeSearch(12, 1, rollouts=1))
     assert text(plain.items[0]) == "aaa"
     assert plain.scores.mean[0] == -np.inf
+
+
+@pytest.mark.skipif(bool(why_not()), reason="programs cannot be isolated here")
+def test_what_unit_tests_say_of_a_program_mends_it():
+    """The first lines that are written are wrong; the outcome names what the program gave, and that mends the last."""
+    lines = ("def next(x):", "    return x - 1")
+    base = StepModel(lambda _, steps: ((Part(lines[len(steps)]),), (1.0,)) if len(steps) < 2 else ((), ()))
+    tests = UnitTests(["assert program.next(4) == 5"])
+    heard = []
+
+    def rethink(items, words, rng):
+        heard.extend(words)
+        return [
+            Item(item.context, (*item.output[:-1], Part("    return x + 1")))
+            if len(item.output) == 2 and "gave 3" in own
+            else item
+            for item, own in zip(items, words, strict=True)
+        ]
+
+    out = search(Target(base, tests), TreeSearch(8, 1, rollouts=1, words=InWords(tests.words, rethink)))
+    assert heard[0] == "assert program.next(4) == 5: failed (AssertionError, line 1 of the test: " + (
+        "program.next(4) == 5 is false: it gave 3)"
+    )
+    assert text(out.items[0]) == "def next(x):    return x + 1"
+    assert out.scores.mean[0] == 0.0
 
 
 def test_what_was_said_is_heard_when_steps_are_drawn_again():

@@ -77,6 +77,7 @@ def _exactly(size: int) -> bytes:
 def probe(secret: str, port: int, parent: int) -> dict[str, str]:
     """What came of each thing that must fail: the name of the error, or "done"."""
     import _socket
+    import fcntl
 
     def connect() -> None:
         _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM).connect(("127.0.0.1", port))
@@ -90,6 +91,7 @@ def probe(secret: str, port: int, parent: int) -> dict[str, str]:
         "reach a server": connect,
         "start a process": _forked,
         "signal a process": lambda: os.kill(parent, 0),
+        "have a process signalled": lambda: fcntl.fcntl(0, fcntl.F_SETOWN, parent),
     }
     return {name: _outcome(attempt) for name, attempt in attempts.items()}
 

@@ -54,9 +54,18 @@ _REFUSED = {
     "fremovexattr": (199, 16),
     "memfd_create": (319, 279),
     "shmget": (29, 194),
+    "shmat": (30, 196),
+    "shmctl": (31, 195),
     "msgget": (68, 186),
+    "msgsnd": (69, 189),
+    "msgrcv": (70, 188),
+    "msgctl": (71, 187),
     "semget": (64, 190),
+    "semop": (65, 193),
+    "semctl": (66, 191),
+    "semtimedop": (220, 192),
     "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
     "setpriority": (141, 140),
     "sched_setaffinity": (203, 122),
     "sched_setscheduler": (144, 119),
@@ -69,7 +78,10 @@ _REFUSED = {
 # From 424 on numbers are the same everywhere; of these only close_range, openat2, faccessat2 and epoll_pwait2 pass, so
 # that calls of later kernels are refused unseen (and clone3, for which libraries then take clone).
 _FIRST_SHARED, _SHARED_ALLOWED = 424, (436, 437, 439, 441)
-_MACHINES = {"x86_64": (0, 0xC000003E, 56), "aarch64": (1, 0xC00000B7, 220)}  # column, audit number, clone
+# Column above, audit number, and the two calls that are judged by what they are asked for.
+_MACHINES = {"x86_64": (0, 0xC000003E, 56, 72), "aarch64": (1, 0xC00000B7, 220, 25)}
+# By these of fcntl a file that becomes ready sends any signal to any process.
+_OWNERS = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX
 _EPERM, _ENOSYS = 1, 38
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -133,7 +145,7 @@ def _drop_capabilities(machine: str) -> None:
 
 
 def _filter_calls(machine: str) -> None:
-    column, audit, clone = _MACHINES[machine]
+    column, audit, clone, fcntl = _MACHINES[machine]
     refuse, unknown = _ERRNO | _EPERM, _ERRNO | _ENOSYS
     steps = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, audit), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, 0)]
     for numbers in _REFUSED.values():
@@ -142,7 +154,11 @@ def _filter_calls(machine: str) -> None:
     for number in _SHARED_ALLOWED:
         steps += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ALLOW)]
     steps += [(_AT_LEAST, 0, 1, _FIRST_SHARED), (_RETURN, 0, 0, unknown)]
-    steps += [(_EQUAL, 0, 3, clone), (_LOAD, 0, 0, 16), (_ANY_BIT, 1, 0, _CLONE_THREAD), (_RETURN, 0, 0, refuse)]
+    steps += [(_EQUAL, 0, 4, clone), (_LOAD, 0, 0, 16), (_ANY_BIT, 1, 0, _CLONE_THREAD), (_RETURN, 0, 0, refuse)]
+    steps += [(_RETURN, 0, 0, _ALLOW)]
+    steps += [(_EQUAL, 0, 1 + 2 * len(_OWNERS), fcntl), (_LOAD, 0, 0, 24)]
+    for command in _OWNERS:
+        steps += [(_EQUAL, 0, 1, command), (_RETURN, 0, 0, refuse)]
     steps += [(_RETURN, 0, 0, _ALLOW)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))
     _called(_libc().prctl(_SET_SECCOMP, 2, struct.pack("@HP", len(steps), ctypes.addressof(code)), 0, 0))
