@@ -19,6 +19,7 @@ from pathlib import Path
 
 from heedful.core import Item
 from heedful.evidence import Script, UnitTests
+from heedful.evidence.sandbox.isolation import why_not
 
 ASSERTS = [f"assert add({place}, 2) == {place + 2}" for place in range(10)]
 
@@ -56,6 +57,9 @@ def main() -> None:
     parser.add_argument("--programs", type=int, default=100)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
+    if reason := why_not():
+        print(f"skipped: programs cannot be isolated here: {reason}")
+        return
     programs = 4 if given.quick else given.programs
     bare = [sys.executable, "-S", "-c", "pass"]
     rows = {"bare interpreter": milliseconds(lambda: [subprocess.run(bare) for _ in range(programs)], programs)}

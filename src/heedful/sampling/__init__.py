@@ -17,9 +17,9 @@ from heedful.sampling.resampling import RESAMPLING, Resampling, effective_size
 from heedful.sampling.risk import expected_costs, minimum_bayes_risk
 from heedful.sampling.score_laws import KnownScores, NormalScores, PairedScores, ScoreLaw
 from heedful.sampling.step_beam import StepBase, StepBeam
+from heedful.sampling.step_tree import Branched, CountedSteps, InWords, StepTree
 from heedful.sampling.token_beam import TokenBeam
-from heedful.sampling.tree_search import CountedSteps, Grown, InWords, TreeSearch
-from heedful.sampling.trees import Node, StepShares, Tree, step_shares, tree_labels
+from heedful.sampling.trees import Node, SearchTree, StepShares, step_shares, tree_labels
 from heedful.sampling.voting import voted
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Accepted",
     "BestOfN",
     "BestOfNLaw",
+    "Branched",
     "Cascade",
     "Cascaded",
     "Certificate",
@@ -34,7 +35,6 @@ __all__ = [
     "CountedSteps",
     "EarlyBestOfN",
     "Exact",
-    "Grown",
     "Guide",
     "Guided",
     "Guiding",
@@ -50,14 +50,14 @@ __all__ = [
     "Rejection",
     "Resampling",
     "ScoreLaw",
+    "SearchTree",
     "Stage",
     "StepBase",
     "StepBeam",
     "StepShares",
+    "StepTree",
     "TokenBeam",
     "TokenGuide",
-    "Tree",
-    "TreeSearch",
     "ValueGuide",
     "WordGuide",
     "best_of_n_kl_bound",

@@ -60,7 +60,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How a tree is looked through: see `TreeSearch`."""
+    """How a tree is looked through: see `StepTree`."""
 
     branches: int
     exploration: float
@@ -86,7 +86,7 @@ class Rule:
 
 
 @dataclass(slots=True, eq=False)
-class Tree:
+class SearchTree:
     """What a search knows of one context: prefixes from `root` on, `outputs` met with their scores, `steps` drawn."""
 
     root: Node
@@ -144,7 +144,7 @@ class StepShares:
     outputs: Floats
 
 
-def step_shares(trees: Sequence[Tree], right: Callable[[Sequence[Item]], Sequence[bool]]) -> StepShares:
+def step_shares(trees: Sequence[SearchTree], right: Callable[[Sequence[Item]], Sequence[bool]]) -> StepShares:
     """How likely the last step of each prefix met leads to a right output, as the different outputs met tell.
 
     The process value that ReST-MCTS* infers from a finished tree (Zhang et al. 2024, section 3.2), without labels of
@@ -163,7 +163,7 @@ def step_shares(trees: Sequence[Tree], right: Callable[[Sequence[Item]], Sequenc
     return StepShares(tuple(count), counts[:, 0] / counts[:, 1], counts[:, 1])
 
 
-def tree_labels(trees: Sequence[Tree], right: Callable[[Sequence[Item]], Sequence[bool]], *, name: str) -> Table:
+def tree_labels(trees: Sequence[SearchTree], right: Callable[[Sequence[Item]], Sequence[bool]], *, name: str) -> Table:
     """A `label` record for each output met: whether it is right. By `feedback.prefix_labels` a label of each of its
     prefixes, to which a value of prefixes is fitted (`evidence.Labelled`)."""
     outputs = [item for tree in trees for item in tree.outputs]

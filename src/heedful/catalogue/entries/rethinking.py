@@ -10,11 +10,11 @@ from heedful.catalogue.entry import Entry
 from heedful.catalogue.mending import LINES, Workshop
 from heedful.catalogue.verdicts import Check
 from heedful.core import Budget, SamplingEngine
-from heedful.sampling import BestOfN, TreeSearch
+from heedful.sampling import BestOfN, StepTree
 from heedful.target import Target
 
 _DRAWS = 12
-_SEARCH = TreeSearch(LINES * _DRAWS, branches=3, exploration=0.5, rollouts=1)
+_SEARCH = StepTree(LINES * _DRAWS, branches=3, exploration=0.5, rollouts=1)
 _NARROW = replace(_SEARCH, branches=1, widening=0.7)
 
 
@@ -50,7 +50,7 @@ ENTRY = Entry(
         "search without words, and than the best of 12 programs, each by more than 5 points."
     ),
     configuration=(
-        "sampling.TreeSearch with roll-outs and InWords(feedback, rethink), against TreeSearch without and BestOfN, "
+        "sampling.StepTree with roll-outs and InWords(feedback, rethink), against StepTree without and BestOfN, "
         "all by the share of public tests passed."
     ),
     measures={

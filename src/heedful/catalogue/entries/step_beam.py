@@ -14,15 +14,15 @@ from heedful.catalogue.verdicts import Check
 from heedful.core import Budget, Floats, Item, PrefixPotential, SamplingEngine
 from heedful.evidence import Constant, PrefixValue, Steps
 from heedful.feedback import prefix_labels
-from heedful.sampling import StepBeam, Tree, TreeSearch, tree_labels
+from heedful.sampling import SearchTree, StepBeam, StepTree, tree_labels
 from heedful.target import Target
 from heedful.worlds import CHAIN_FEATURES, ChainWorld, SimulatedRaters, marks
 
 _STEPS, _LONGER, _ROUNDS, _MARKED = 5, 7, 3, 200
 _TAUGHT, _ASKED, _REPEATS = range(40), range(40, 70), 3
-_TEACH = TreeSearch(4 * _STEPS, branches=2, exploration=0.5, rollouts=1)
+_TEACH = StepTree(4 * _STEPS, branches=2, exploration=0.5, rollouts=1)
 _ONE, _BEAM = StepBeam(1, 1), StepBeam(2, 3)
-_TREE = TreeSearch(_BEAM.width * _BEAM.branches * _STEPS, branches=3, exploration=0.1, backup="max")
+_TREE = StepTree(_BEAM.width * _BEAM.branches * _STEPS, branches=3, exploration=0.1, backup="max")
 
 
 def miniature(seed: int, quick: bool) -> dict[str, float]:
@@ -53,7 +53,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
 def _values(world: ChainWorld, encoder: Given, problems: int, rng: np.random.Generator) -> list[PrefixValue]:
     """The value after each round, fitted to the trees of all rounds so far; the first are guided by none."""
     contexts = [world.contexts[number] for number in _TAUGHT[:problems]]
-    trees: tuple[Tree, ...] = ()
+    trees: tuple[SearchTree, ...] = ()
     values: list[PrefixValue] = []
     for _ in range(_ROUNDS):
         guide = Foreseen(world, values[-1].potential if values else Constant(math.log(0.5), "log_prob"))
@@ -87,8 +87,8 @@ ENTRY = Entry(
         "additions, of which the value saw none, the beam is still right more often than one draw."
     ),
     configuration=(
-        "sampling.TreeSearch with roll-outs and tree_labels; feedback.prefix_labels; evidence.Labelled in PrefixValue; "
-        "sampling.StepBeam and TreeSearch by it; evidence.Steps('product') on marks."
+        "sampling.StepTree with roll-outs and tree_labels; feedback.prefix_labels; evidence.Labelled in PrefixValue; "
+        "sampling.StepBeam and StepTree by it; evidence.Steps('product') on marks."
     ),
     measures={
         "right, one draw": "right outcomes, per cent, one draw",

@@ -10,11 +10,11 @@ from heedful.catalogue.entry import Entry
 from heedful.catalogue.mending import LINES, Workshop
 from heedful.catalogue.verdicts import Check
 from heedful.core import Budget, SamplingEngine
-from heedful.sampling import BestOfN, TreeSearch
+from heedful.sampling import BestOfN, StepTree
 from heedful.target import Target
 
 _DRAWS = 12
-_SEARCH = TreeSearch(LINES * _DRAWS, branches=1, exploration=0.5, widening=0.7, rollouts=1)
+_SEARCH = StepTree(LINES * _DRAWS, branches=1, exploration=0.5, widening=0.7, rollouts=1)
 _SHORT = replace(_SEARCH, steps=LINES * _DRAWS // 3)
 
 
@@ -46,7 +46,7 @@ ENTRY = Entry(
         "by numbers alone and than the best of 12 programs, and more often than such a search of 20 lines."
     ),
     configuration=(
-        "sampling.TreeSearch with roll-outs, widening and InWords(feedback, continued), against TreeSearch without "
+        "sampling.StepTree with roll-outs, widening and InWords(feedback, continued), against StepTree without "
         "words and BestOfN, all by the share of public tests passed."
     ),
     measures={

@@ -12,13 +12,13 @@ from heedful.catalogue.verdicts import Check
 from heedful.core import Budget, Item
 from heedful.evidence import Constant, Labelled, PrefixValue
 from heedful.feedback import prefix_labels
-from heedful.sampling import BestOfN, StepBeam, Tree, TreeSearch, step_shares, tree_labels
+from heedful.sampling import BestOfN, SearchTree, StepBeam, StepTree, step_shares, tree_labels
 from heedful.target import Target
 from heedful.worlds import ChainWorld
 
 _STEPS, _DRAWS, _TAUGHT, _ASKED, _REPEATS = 5, 4, range(40), range(40, 70), 4
-_TEACH = TreeSearch(2 * _STEPS * _DRAWS, branches=2, exploration=0.5, rollouts=1)
-_ANSWER = TreeSearch(_STEPS * _DRAWS, branches=2, exploration=0.1, backup="max")
+_TEACH = StepTree(2 * _STEPS * _DRAWS, branches=2, exploration=0.5, rollouts=1)
+_ANSWER = StepTree(_STEPS * _DRAWS, branches=2, exploration=0.1, backup="max")
 _NOTHING = Constant(float(np.log(0.5)), "log_prob")
 
 
@@ -27,7 +27,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
     world = ChainWorld(steps=_STEPS, problems=70, seed=seed)
     taught = [world.contexts[number] for number in (_TAUGHT[:10] if quick else _TAUGHT)]
     asked = [world.contexts[number] for number in _ASKED] * (1 if quick else _REPEATS)
-    trees: tuple[Tree, ...] = ()
+    trees: tuple[SearchTree, ...] = ()
     values: list[Labelled] = []
     for value in (_NOTHING, None):
         target = Target(world.base(), Foreseen(world, value or values[-1]))
@@ -72,8 +72,8 @@ ENTRY = Entry(
         "value, gives one by which the search is right more often than by the first."
     ),
     configuration=(
-        "sampling.TreeSearch with roll-outs, tree_labels and step_shares; feedback.prefix_labels; evidence.Labelled in "
-        "PrefixValue; TreeSearch by value with back-up of the maximum, against BestOfN and StepBeam."
+        "sampling.StepTree with roll-outs, tree_labels and step_shares; feedback.prefix_labels; evidence.Labelled in "
+        "PrefixValue; StepTree by value with back-up of the maximum, against BestOfN and StepBeam."
     ),
     measures={
         "right, one draw": "right outcomes, per cent, one draw of the base, exact",

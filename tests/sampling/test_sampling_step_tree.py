@@ -11,7 +11,7 @@ from heedful.evidence import PrefixValue, Rule, UnitTests, constraint
 from heedful.evidence.sandbox.isolation import why_not
 from heedful.feedback import prefix_labels
 from heedful.models import StepModel, TableModel
-from heedful.sampling import BestOfN, InWords, TreeSearch, step_shares, tree_labels
+from heedful.sampling import BestOfN, InWords, StepTree, step_shares, tree_labels
 from heedful.target import Target
 from heedful.worlds import ChainWorld
 
@@ -64,9 +64,9 @@ class Letters:
         return np.zeros(len(items))
 
 
-class TestTreeSearch(SamplingEngineContract):
+class TestStepTree(SamplingEngineContract):
     def make(self):
-        return TreeSearch(steps=12, branches=2, rollouts=1)
+        return StepTree(steps=12, branches=2, rollouts=1)
 
     def target(self):
         return Target(WORLD.base(), exact_value())
@@ -89,13 +89,13 @@ def test_back_ups_are_those_worked_out_by_hand(backup, root, visited):
     """Round 1 draws a and b; round 2 takes a (0.5 before 0.4), whose children are worth 0.1 and 0.3, their mean 0.2 and
     their maximum 0.3, so that round 3 takes b, whose are worth 0.9 and 0.2."""
     target = Target(Letters(2), as_value(lambda item: VALUES[text(item)]))
-    how = TreeSearch(steps=4, branches=2, exploration=0.0, backup=backup)
+    how = StepTree(steps=4, branches=2, exploration=0.0, backup=backup)
     (tree,) = search(target, how).trees
     a, _ = tree.root.children.values()
     assert (a.value, a.visits) == (pytest.approx(0.2 if backup == "mean" else 0.3), 2)
     assert tree.root.value == pytest.approx((0.1 + 0.3 + 0.4) / 3 if backup == "mean" else 0.4)
     assert tree.root.visits == 3
-    found = search(Target(Letters(2), as_value(lambda item: VALUES[text(item)])), TreeSearch(6, 2, 0.0, backup=backup))
+    found = search(Target(Letters(2), as_value(lambda item: VALUES[text(item)])), StepTree(6, 2, 0.0, backup=backup))
     (tree,) = found.trees
     assert tree.root.value == pytest.approx(root)
     assert (text(found.items[0]), found.scores.mean[0]) == ("ba", 0.9)
@@ -111,7 +111,7 @@ def test_exploration_goes_where_little_is_known():
     chosen = {}
     for c in (0.0, 0.6, 1.0):
         target = Target(Letters(3), as_value(lambda item: values.get(text(item)[:2], 0.0)))
-        (tree,) = search(target, TreeSearch(6, 2, c)).trees
+        (tree,) = search(target, StepTree(6, 2, c)).trees
         _, b = tree.root.children.values()
         chosen[c] = "b" if b.children else "a"
         bound = [own + c * np.sqrt(np.log(3) / visits) for own, visits in ((0.6, 2), (0.4, 1))]
@@ -123,7 +123,7 @@ def test_exploration_goes_where_little_is_known():
 @pytest.mark.parametrize("widening", [0.0, 0.5])
 def test_a_value_is_that_of_what_lies_below(backup, widening):
     """By recursion to the leaves, whatever the order in which the tree grew."""
-    how = TreeSearch(60, 2, 0.3, widening, backup, rollouts=2)
+    how = StepTree(60, 2, 0.3, widening, backup, rollouts=2)
     out = search(Target(WORLD.base(), as_value(noise_of_world)), how, WORLD.contexts)
     assert out.cost["steps"] <= 60 * 4
     for tree in out.trees:
@@ -159,7 +159,7 @@ def test_exact_values_and_a_maximum_lead_straight_to_the_best():
     score = {text(item): noise(item) for item in ends}
     best = max(score, key=score.__getitem__)
     reach = as_value(lambda item: max(own for word, own in score.items() if word.startswith(text(item))))
-    how = TreeSearch(length * len(letters), len(letters), 0.0, backup="max")
+    how = StepTree(length * len(letters), len(letters), 0.0, backup="max")
     out = search(Target(Letters(length, letters), reach), how)
     assert text(out.items[0]) == best
     assert out.finished.all()
@@ -182,7 +182,7 @@ def test_the_best_output_is_found_in_the_end():
     for backup in ("mean", "max"):
         found = [
             np.mean(
-                [search(target, TreeSearch(steps, 2, 1.0, 0.5, backup, 1), seed=seed).items[0] == best for seed in runs]
+                [search(target, StepTree(steps, 2, 1.0, 0.5, backup, 1), seed=seed).items[0] == best for seed in runs]
             )
             for steps, runs in ((12, range(40)), (100, range(20)), (400, range(12)))
         ]
@@ -196,7 +196,7 @@ def _thirds(context, steps):
 def test_informative_values_beat_best_of_as_many_steps_and_noise_does_not():
     world = ChainWorld(steps=5, problems=40, aftermath=1.0, words=True, seed=3)
     contexts = list(world.contexts) * 2
-    how = TreeSearch(20, 3, 0.1)
+    how = StepTree(20, 3, 0.1)
     ends = Rule(lambda item: float(len(item.output) == 5 and world.value([item])[0]), "right")
     misled = PrefixValue(Rule(lambda item: ends.fn(item) if len(item.output) == 5 else noise(item), "noise"), "twist")
     right = {}
@@ -221,13 +221,13 @@ def test_steps_that_are_at_fault_are_rethought_in_place():
     words = InWords(lambda items: ["" if text(item) == "bbb" else f"not {text(item)}" for item in items], rethink)
     right = constraint(lambda item: text(item) == "bbb", "right")
     target = Target(Letters(3, "a"), right)
-    out = search(target, TreeSearch(12, 1, rollouts=1, words=words))
+    out = search(target, StepTree(12, 1, rollouts=1, words=words))
     assert text(out.items[0]) == "bbb"
     assert [own for own, _ in heard] == ["a", "ba", "bba"]
     assert heard[0][1] == "not aaa"
     (tree,) = out.trees
     assert [text(node.item) for node in tree.nodes()] == ["b", "bb", "bbb"]
-    plain = search(Target(Letters(3, "a"), right), TreeSearch(12, 1, rollouts=1))
+    plain = search(Target(Letters(3, "a"), right), StepTree(12, 1, rollouts=1))
     assert text(plain.items[0]) == "aaa"
     assert plain.scores.mean[0] == -np.inf
 
@@ -249,7 +249,7 @@ def test_what_unit_tests_say_of_a_program_mends_it():
             for item, own in zip(items, words, strict=True)
         ]
 
-    out = search(Target(base, tests), TreeSearch(8, 1, rollouts=1, words=InWords(tests.words, rethink)))
+    out = search(Target(base, tests), StepTree(8, 1, rollouts=1, words=InWords(tests.words, rethink)))
     assert heard[0] == "assert program.next(4) == 5: failed (AssertionError, line 1 of the test: " + (
         "program.next(4) == 5 is false: it gave 3)"
     )
@@ -269,13 +269,13 @@ def test_what_was_said_is_heard_when_steps_are_drawn_again():
 
     words = InWords(lambda items: ["" if text(item) == "b" else text(item) for item in items], continued=continued)
     right = constraint(lambda item: text(item) == "b", "right")
-    out = search(Target(Letters(1), right), TreeSearch(2, 1, widening=1.0, rollouts=1, words=words))
+    out = search(Target(Letters(1), right), StepTree(2, 1, widening=1.0, rollouts=1, words=words))
     assert heard == ["", "a"]
     assert text(out.items[0]) == "b"
 
 
 def test_shares_of_right_outputs_are_counts_of_the_tree():
-    out = search(Target(WORLD.base(), exact_value()), TreeSearch(60, 3, 1.0, rollouts=1), WORLD.contexts[:2])
+    out = search(Target(WORLD.base(), exact_value()), StepTree(60, 3, 1.0, rollouts=1), WORLD.contexts[:2])
     shares = step_shares(out.trees, lambda items: WORLD.value(items) == 1)
     for item, share, n in zip(shares.items, shares.share, shares.outputs, strict=True):
         below = [
@@ -295,22 +295,37 @@ def test_shares_of_right_outputs_are_counts_of_the_tree():
 def test_budgets_hold_and_what_is_not_needed_is_given_back():
     target = Target(Letters(2), as_value(noise))
     budget = Budget(steps=50)
-    out = search(target, TreeSearch(50, 2), budget=budget)
+    out = search(target, StepTree(50, 2), budget=budget)
     assert (budget.spent["steps"], out.cost["steps"]) == (6, 6)
     with pytest.raises(BudgetExceededError):
-        search(target, TreeSearch(50, 2), budget=Budget(steps=49))
-    short = search(Target(Letters(4), as_value(noise)), TreeSearch(2, 2))
+        search(target, StepTree(50, 2), budget=Budget(steps=49))
+    short = search(Target(Letters(4), as_value(noise)), StepTree(2, 2))
     assert not short.finished.any()
     assert short.cost["steps"] == 2 + 3
     assert len(short.items[0].output) == 4
 
 
+class Counted(Letters):
+    """The same, reading three tokens for each step."""
+
+    def written(self, items, *, rng):
+        return self.continued(items, rng=rng), 3 * len(items)
+
+
+def test_tokens_are_counted_and_end_a_search_where_they_are_spent():
+    budget = Budget(tokens=18)
+    out = search(Target(Counted(4), as_value(noise)), StepTree(100, 2), budget=budget)
+    on_top = 3 * (4 - len(out.trees[0].likely().output)) * (not out.finished[0])
+    assert out.cost["tokens"] == budget.spent["tokens"] == 18 + on_top
+    assert out.trees[0].steps == 6
+
+
 def test_what_cannot_be_searched_is_refused():
     listed = TableModel.of({"q": {"a": 1.0}})
     with pytest.raises(UsageError, match="step by step"):
-        search(Target(listed, as_value(noise)), TreeSearch(4))
+        search(Target(listed, as_value(noise)), StepTree(4))
     with pytest.raises(UsageError, match="what a prefix is worth"):
-        search(Target(Letters(2), Rule(noise, "whole")), TreeSearch(4))
+        search(Target(Letters(2), Rule(noise, "whole")), StepTree(4))
     for wrong in ({"steps": 0}, {"branches": 0}, {"exploration": -1.0}, {"widening": 2.0}, {"backup": "median"}):
         with pytest.raises(UsageError, match="no search"):
-            TreeSearch(**{"steps": 4, **wrong})
+            StepTree(**{"steps": 4, **wrong})

@@ -16,7 +16,7 @@ from heedful.core.algebra import Expression
 from heedful.sampling.batches import refuse_no_contexts
 from heedful.sampling.scoring import Scoring
 from heedful.sampling.step_beam import StepBase
-from heedful.sampling.trees import Backup, Node, Rule, Tree
+from heedful.sampling.trees import Backup, Node, Rule, SearchTree
 from heedful.sampling.twists import Twist
 from heedful.target import Target
 
@@ -48,16 +48,16 @@ class InWords:
 
 
 @dataclass(frozen=True, slots=True)
-class Grown(Samples):
+class Branched(Samples):
     """One output per context, with the `trees` they come from. `finished` [c]: whether the search itself came to an
     output; of the others the prefix of highest values was written on unlooked at."""
 
-    trees: tuple[Tree, ...] = ()
+    trees: tuple[SearchTree, ...] = ()
     finished: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
 
 @dataclass(frozen=True, slots=True)
-class TreeSearch:
+class StepTree:
     """One output per context, the best that a tree search of at most `steps` drawn steps comes to.
 
     In each round a walk from the empty prefix takes the child of greatest
@@ -100,9 +100,11 @@ class TreeSearch:
         real = 0 <= self.exploration < math.inf and 0 <= self.widening <= 1 and 0 <= self.rollout_weight <= 1
         if not (whole and real and self.backup in ("mean", "max")):
             fix = "steps, branches from 1; exploration, rollouts from 0; widening, weight in [0, 1]; 'mean' or 'max'"
-            raise UsageError(f"{self} is no search", where="TreeSearch", fix=fix)
+            raise UsageError(f"{self} is no search", where="StepTree", fix=fix)
 
-    def __call__(self, target: Target, contexts: Sequence[Parts], *, budget: Budget, rng: np.random.Generator) -> Grown:
+    def __call__(
+        self, target: Target, contexts: Sequence[Parts], *, budget: Budget, rng: np.random.Generator
+    ) -> Branched:
         """Raises BudgetExceededError before drawing, UsageError where the base does not write in steps, or nothing
         tells what a prefix is worth. Where the base counts tokens and the budget caps them, a search ends once they
         are spent: it goes over by a round at most."""
@@ -110,7 +112,7 @@ class TreeSearch:
         growing = _Growing.of(self, target, budget, rng)
         plan = self.plan(target.base, contexts)
         budget.reserve(**plan)
-        trees = tuple(Tree(Node(Item(context))) for context in contexts)
+        trees = tuple(SearchTree(Node(Item(context))) for context in contexts)
         growing.begin(trees)
         while not growing.spent and growing.round(trees):
             pass
@@ -122,7 +124,7 @@ class TreeSearch:
         cost |= {"tokens": float(growing.tokens)} if growing.tokens else {}
         budget.settle(plan, cost)
         n = len(items)
-        return Grown(items, np.arange(n), np.zeros(n), scores, cost, trees=trees, finished=finished)
+        return Branched(items, np.arange(n), np.zeros(n), scores, cost, trees=trees, finished=finished)
 
     def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
         """The most that searching can cost; writing on what it did not finish comes on top."""
@@ -138,7 +140,7 @@ class TreeSearch:
 class _Growing:
     """A search under way, of all contexts at once."""
 
-    search: TreeSearch
+    search: StepTree
     base: StepBase
     scoring: Scoring
     twist: Twist | None
@@ -150,14 +152,14 @@ class _Growing:
     tokens: int = 0
 
     @classmethod
-    def of(cls, search: TreeSearch, target: Target, budget: Budget, rng: np.random.Generator) -> _Growing:
+    def of(cls, search: StepTree, target: Target, budget: Budget, rng: np.random.Generator) -> _Growing:
         base, twist = target.base, Twist.of(target.expression)
         if not isinstance(base, StepBase):
             what, fix = f"{type(base).__name__} does not write step by step", "use models.StepModel or models.LineSteps"
-            raise UsageError(what, where="TreeSearch", fix=fix)
+            raise UsageError(what, where="StepTree", fix=fix)
         if twist is None and not search.rollouts:
             fix = "give a potential of prefixes (evidence.PrefixValue, Steps, WeightedSteps), or rollouts"
-            raise UsageError("nothing tells what a prefix is worth", where="TreeSearch", fix=fix)
+            raise UsageError("nothing tells what a prefix is worth", where="StepTree", fix=fix)
         certain = Expression.of(target.expression).scale == "log_prob"
         return cls(search, base, Scoring(target), twist, np.exp if certain else np.asarray, budget, rng)
 
@@ -165,19 +167,19 @@ class _Growing:
     def spent(self) -> bool:
         return self.tokens >= self.budget.left("tokens")
 
-    def begin(self, trees: Sequence[Tree]) -> None:
+    def begin(self, trees: Sequence[SearchTree]) -> None:
         """Roots whose empty outputs have ended are closed."""
         for tree in trees:
             tree.root.ended = tree.root.closed = self.base.ended(tree.root.item)
 
-    def round(self, trees: Sequence[Tree]) -> bool:
+    def round(self, trees: Sequence[SearchTree]) -> bool:
         """Draw steps from one node of each tree, evaluate them and back up; False where there was none."""
         picked = [
             (tree, node)
             for tree in trees
             if tree.steps < self.search.steps and (node := tree.pick(self.search.rule, self.rng)) is not None
         ]
-        rows: list[tuple[Tree, Node]] = []
+        rows: list[tuple[SearchTree, Node]] = []
         for tree, node in picked:
             count = min(self.search.rule.room(node), self.search.steps - tree.steps)
             tree.steps += count
@@ -215,14 +217,14 @@ class _Growing:
             return longer
         return self.base.continued(items, rng=self.rng)
 
-    def _continued(self, rows: Sequence[tuple[Tree, Node]]) -> Sequence[Item]:
+    def _continued(self, rows: Sequence[tuple[SearchTree, Node]]) -> Sequence[Item]:
         items, words = [node.item for _, node in rows], self.search.words
         if words is None or words.continued is None:
             return self._longer(items)
         self.drawn += len(items)
         return words.continued(items, [node.told() for _, node in rows], self.rng)
 
-    def _evaluate(self, fresh: Sequence[tuple[Tree, Node]]) -> None:
+    def _evaluate(self, fresh: Sequence[tuple[SearchTree, Node]]) -> None:
         """Values of new nodes, and words on what they were written out to."""
         unfinished = [node for _, node in fresh if not node.ended]
         if self.twist is not None and unfinished:
@@ -247,7 +249,7 @@ class _Growing:
         weight = 1.0 if self.twist is None else self.search.rollout_weight
         return float(weight * ends.mean() + ((1 - weight) * node.value if weight < 1 else 0.0))
 
-    def _outputs(self, fresh: Sequence[tuple[Tree, Node]]) -> list[list[Item]]:
+    def _outputs(self, fresh: Sequence[tuple[SearchTree, Node]]) -> list[list[Item]]:
         """What each node was written out to: itself where it has ended, else its roll-outs that came to an end."""
         found = [[node.item] * (1 if node.ended else self.search.rollouts) for _, node in fresh]
         while True:
@@ -262,7 +264,7 @@ class _Growing:
             for (row, column), item in zip(places, self._longer([found[r][c] for r, c in places]), strict=True):
                 found[row][column] = item
 
-    def _hear(self, fresh: Sequence[tuple[Tree, Node]], outputs: Sequence[Sequence[Item]]) -> None:
+    def _hear(self, fresh: Sequence[tuple[SearchTree, Node]], outputs: Sequence[Sequence[Item]]) -> None:
         if self.search.words is None:
             return
         different = list(dict.fromkeys(item for own in outputs for item in own))
@@ -271,7 +273,7 @@ class _Growing:
             told = [said[item] for item in own]
             node.words = told[0] if told and all(told) else ""
 
-    def _rethink(self, fresh: Sequence[tuple[Tree, Node]]) -> None:
+    def _rethink(self, fresh: Sequence[tuple[SearchTree, Node]]) -> None:
         """Replace last steps that all outputs are at fault with, once each, and evaluate them anew."""
         words = self.search.words
         if words is None or words.rethink is None:
