@@ -55,3 +55,5 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path: Path) -> None:
         read_tests(str(tmp_path / "none.py"))
     with pytest.raises(UsageError, match="no evidence"):
         evidence_of([])
+    with pytest.raises(UsageError, match="unsafe is of tests"):
+        evidence_of([], unsafe=True)

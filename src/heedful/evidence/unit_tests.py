@@ -7,7 +7,7 @@ import builtins
 import math
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -147,7 +147,7 @@ class UnitTests(Expressible):
         Raises IsolationError where programs cannot be isolated, InputError where a context has no tests, or one that
         the empty program passes.
         """
-        suites = {context: self._suite(context) for context in {item.context for item in items}}
+        suites = self._suites({item.context for item in items})
         asked = [(program_of(item), suites[item.context]) for item in items]
         fresh = [job for job in dict.fromkeys(asked) if job not in self._known]
         empty = [job for job in dict.fromkeys(("", suite) for _, suite in fresh) if job not in self._known]
@@ -165,19 +165,12 @@ class UnitTests(Expressible):
         """What is wrong with each item, in words; "" where it passes all its tests. Raises as `run`."""
         return tuple(map(in_words, self.run(items)))
 
-    def _suite(self, context: Parts) -> Suite:
+    def _suites(self, contexts: Iterable[Parts]) -> dict[Parts, Suite]:
         given = self.tests
-        if callable(given):
-            given = given(context)
-        elif isinstance(given, Mapping):
-            by_parts = {
-                text_parts(own, "world") if isinstance(own, str) else own: tests for own, tests in given.items()
-            }
-            given = by_parts.get(context, ())
-        if not given or isinstance(given, str):
-            fix = "give a list of tests for every context"
-            raise InputError("there are no tests for this context", where=cut(joined(context), _LONGEST_LABEL), fix=fix)
-        return tuple(Asserts(own) if isinstance(own, str) else own for own in given)
+        if isinstance(given, Mapping):
+            known = {text_parts(own, "world") if isinstance(own, str) else own: tests for own, tests in given.items()}
+            return {context: _suite(context, known.get(context, ())) for context in contexts}
+        return {context: _suite(context, given(context) if callable(given) else given) for context in contexts}
 
     def _refuse_idle(self, jobs: Sequence[tuple[str, Suite]]) -> None:
         for job in jobs:
@@ -214,6 +207,13 @@ def program_of(item: Item) -> str:
 def in_words(outcomes: Sequence[Outcome]) -> str:
     """What is wrong with a program, a line for each test that it does not pass; "" where it passes all."""
     return "\n".join(str(own) for own in outcomes if own.kind != "passed")
+
+
+def _suite(context: Parts, given: Sequence[Test | str]) -> Suite:
+    if not given or isinstance(given, str):
+        fix = "give a list of tests for every context"
+        raise InputError("there are no tests for this context", where=cut(joined(context), _LONGEST_LABEL), fix=fix)
+    return tuple(Asserts(own) if isinstance(own, str) else own for own in given)
 
 
 def _run(limits: Limits, job: tuple[str, Suite]) -> tuple[Outcome, ...]:

@@ -92,8 +92,10 @@ def evidence_of(folders: Sequence[str], tests: str | None = None, *, unsafe: boo
     """Σ strength · posterior of saved posteriors, each named as FOLDER or FOLDER=STRENGTH (1 where none is given).
 
     With a file of `tests` (see `read_tests`), outputs that fail one are ruled out. Raises UsageError where there is no
-    evidence at all, or a strength is no number.
+    evidence at all, a strength is no number, or `unsafe` has no tests to run.
     """
+    if unsafe and tests is None:
+        raise UsageError("unsafe is of tests, and there are none", where="unsafe", fix="give tests, or leave it out")
     total: list[Expression] = [strength * _of_texts(folder) for folder, strength in map(_strength, folders)]
     if tests is not None:
         total.append(Expression.of(read_tests(tests, unsafe=unsafe)))

@@ -117,11 +117,10 @@ class SearchTree:
 
     def nodes(self) -> Iterator[Node]:
         """Every node but the root, those above before those below."""
-        waiting = list(self.root.children.values())
-        while waiting:
-            node = waiting.pop(0)
-            yield node
-            waiting += node.children.values()
+        level = list(self.root.children.values())
+        while level:
+            yield from level
+            level = [child for node in level for child in node.children.values()]
 
     def best(self) -> Item | None:
         """The output of greatest score that was met, of equals the first; None where none was."""
