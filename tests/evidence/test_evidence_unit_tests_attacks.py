@@ -158,6 +158,25 @@ def test_a_program_that_ends_is_not_taken_for_one_that_raises():
     assert outcome("import os\ndef area(a, b): os._exit(0)", lenient).kind == "failed"
 
 
+def test_a_program_cannot_put_functions_of_its_own_in_the_place_of_builtins():
+    """It finds what answers for it, and slips a name that nobody asked for into the answer."""
+    program = """
+import gc, json
+def yes(*_): return True
+asked = next(own for own in gc.get_objects() if type(own).__name__ == 'Program')
+real = json.dumps
+def forged(reply):
+    if isinstance(reply.get('value'), list) and reply['value'][0] == 'dict':
+        reply['value'][1].append(['all', ['object', asked.number(yes)]])
+    return real(reply)
+json.dumps = forged
+def area(a, b): return a + b
+"""
+    assert outcome(program, "assert all([area(a, 3) == 3 * a for a in range(3)])").kind == "failed"
+    honest = "def area(a, b): return a * b\ndef all(_): return False"
+    assert outcome(honest, "assert all([area(a, 3) == 3 * a for a in range(3)])").kind == "passed"
+
+
 def test_a_script_cannot_print_without_end():
     loud = outcome("while True: print('x' * 1000)", Script("", "y"), seconds=1.0)
     assert loud.kind in ("failed", "timed out")

@@ -39,7 +39,9 @@ class Link:
         self.requests, self.answers = requests, answers
 
     def load(self, source: str, names: Sequence[str]) -> dict[str, Any]:
-        return {MODULE: Remote(self, 0), **self.read(self.asked({"source": source, "names": names}))}
+        """The program, run anew, and those of `names` that it defines: no others, whatever it answers."""
+        held = self.read(self.asked({"source": source, "names": names}))
+        return {MODULE: Remote(self, 0), **{name: held[name] for name in names if name in held}}
 
     def operate(self, operation: str, *values: Any, **named: Any) -> Any:
         sent = {name: packed(own, _numbered) for name, own in named.items()}
