@@ -21,7 +21,7 @@ def test_asserts_of_a_python_file(tmp_path: Path) -> None:
     tests = read_tests(str(path))
     assert len(tests.tests) == 2
     items = [Item.of("any", ADD), Item.of("any", ADD.replace("+", "-"))]
-    assert evidence_of([], str(path))(items).mean.tolist() == [0.0, -math.inf]
+    assert evidence_of([], tests=str(path))(items).mean.tolist() == [0.0, -math.inf]
 
 
 def test_rows_of_contexts_and_tests(tmp_path: Path) -> None:

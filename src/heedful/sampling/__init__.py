@@ -8,6 +8,7 @@ from heedful.sampling.early_stopping import EarlyBestOfN
 from heedful.sampling.enumeration import Exact, exact
 from heedful.sampling.guided import Guided
 from heedful.sampling.guides import Guide, Guiding, TokenGuide, ValueGuide, WordGuide
+from heedful.sampling.hill_climb import HillClimb, PrefixBase
 from heedful.sampling.metropolis import Metropolis
 from heedful.sampling.particle_gibbs import ParticleGibbs
 from heedful.sampling.particles import Particles
@@ -16,9 +17,13 @@ from heedful.sampling.rejection import Accepted, Certificate, Rejection
 from heedful.sampling.resampling import RESAMPLING, Resampling, effective_size
 from heedful.sampling.risk import expected_costs, minimum_bayes_risk
 from heedful.sampling.score_laws import KnownScores, NormalScores, PairedScores, ScoreLaw
-from heedful.sampling.step_beam import StepBase, StepBeam
+from heedful.sampling.step_beam import StepBeam
+from heedful.sampling.step_search import Searched, StepSearch
 from heedful.sampling.step_tree import Branched, CountedSteps, InWords, StepTree
+from heedful.sampling.stepping import StepBase
+from heedful.sampling.tempered import Tempered, TemperedSamples
 from heedful.sampling.token_beam import TokenBeam
+from heedful.sampling.tree_search import Grown, Tree, TreeSearch
 from heedful.sampling.trees import Node, SearchTree, StepShares, step_shares, tree_labels
 from heedful.sampling.voting import voted
 
@@ -35,9 +40,11 @@ __all__ = [
     "CountedSteps",
     "EarlyBestOfN",
     "Exact",
+    "Grown",
     "Guide",
     "Guided",
     "Guiding",
+    "HillClimb",
     "InWords",
     "KnownScores",
     "Metropolis",
@@ -47,17 +54,24 @@ __all__ = [
     "ParticleGibbs",
     "Particles",
     "Pick",
+    "PrefixBase",
     "Rejection",
     "Resampling",
     "ScoreLaw",
     "SearchTree",
+    "Searched",
     "Stage",
     "StepBase",
     "StepBeam",
+    "StepSearch",
     "StepShares",
     "StepTree",
+    "Tempered",
+    "TemperedSamples",
     "TokenBeam",
     "TokenGuide",
+    "Tree",
+    "TreeSearch",
     "ValueGuide",
     "WordGuide",
     "best_of_n_kl_bound",

@@ -15,7 +15,7 @@ from heedful.core import Base, Budget, Floats, Honesty, Item, Parts, Samples, Sc
 from heedful.core.algebra import Expression
 from heedful.sampling.batches import refuse_no_contexts
 from heedful.sampling.scoring import Scoring
-from heedful.sampling.step_beam import StepBase
+from heedful.sampling.stepping import StepBase
 from heedful.sampling.trees import Backup, Node, Rule, SearchTree
 from heedful.sampling.twists import Twist
 from heedful.target import Target
