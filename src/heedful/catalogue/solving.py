@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from heedful.catalogue.settings import Given
-from heedful.core import EnumerableBase, Floats, Parts, Potential
+from heedful.core import EnumerableBase, Floats, Item, Parts, Potential, Scale, Scores
+from heedful.core.algebra import Expressible
 from heedful.evidence import Labelled
 from heedful.feedback import Table
 from heedful.models import TableModel
@@ -27,6 +30,23 @@ def verifier(table: Table, encoder: Given) -> Labelled:
     """log P(yes) fitted to the labels of a table on an encoder's features."""
     fitted = fit(table, utility="features", features=encoder, prior_sd=1.0, clusters="none", scales="common", draws=2)
     return Labelled(fitted)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Foreseen(Expressible):
+    """Whether whole solutions are right, and of unfinished ones what a log-probability says of that."""
+
+    world: ChainWorld
+    value: Potential
+    scale: Scale = "log_prob"
+    under: str | None = None
+    kind: Literal["twist"] = "twist"
+
+    def __call__(self, items: Sequence[Item]) -> Scores:
+        return Scores(np.where(self.world.value(items) == 1, 0.0, -np.inf))
+
+    def prefix(self, items: Sequence[Item]) -> Scores:
+        return self.value(items)
 
 
 def solution_table(world: ChainWorld, problems: Sequence[int]) -> TableModel:

@@ -17,34 +17,46 @@ from heedful.evidence.potentials import (
     pessimistic,
     term,
 )
+from heedful.evidence.sandbox.isolation import IsolationError
 from heedful.evidence.scope import Routed, routed, scoped, worst
 from heedful.evidence.steps import PrefixValue, Steps, prefixes
+from heedful.evidence.unit_tests import Asserts, Outcome, Script, UnitTests, asserts, in_words, program_of
+from heedful.evidence.weighted_steps import WeightedSteps
 
 __all__ = [
+    "Asserts",
     "Combined",
     "Constant",
     "Corrected",
     "Expressible",
     "Expression",
     "ImplicitReward",
+    "IsolationError",
     "Labelled",
     "LogProb",
     "Matching",
+    "Outcome",
     "Pessimistic",
     "PrefixValue",
     "Readout",
     "Routed",
     "Rule",
+    "Script",
     "Steps",
     "Term",
+    "UnitTests",
+    "WeightedSteps",
+    "asserts",
     "conjunction",
     "constraint",
     "disjunction",
+    "in_words",
     "lowered",
     "mixture",
     "negation",
     "pessimistic",
     "prefixes",
+    "program_of",
     "routed",
     "scoped",
     "term",

@@ -16,6 +16,7 @@ from heedful.loops.fitting import (
 from heedful.loops.reliability import rater_reliability
 from heedful.loops.sampling import evidence_of, planned_cost, sample
 from heedful.loops.steps import convert, pick_best, plan_labels, posterior_at, rank_systems
+from heedful.loops.testing import read_tests
 
 __all__ = [
     "ENGINES",
@@ -43,5 +44,6 @@ __all__ = [
     "prior_of",
     "rank_systems",
     "rater_reliability",
+    "read_tests",
     "sample",
 ]

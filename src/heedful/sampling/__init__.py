@@ -19,10 +19,12 @@ from heedful.sampling.risk import expected_costs, minimum_bayes_risk
 from heedful.sampling.score_laws import KnownScores, NormalScores, PairedScores, ScoreLaw
 from heedful.sampling.step_beam import StepBeam
 from heedful.sampling.step_search import Searched, StepSearch
+from heedful.sampling.step_tree import Branched, CountedSteps, InWords, StepTree
 from heedful.sampling.stepping import StepBase
 from heedful.sampling.tempered import Tempered, TemperedSamples
 from heedful.sampling.token_beam import TokenBeam
 from heedful.sampling.tree_search import Grown, Tree, TreeSearch
+from heedful.sampling.trees import Node, SearchTree, StepShares, step_shares, tree_labels
 from heedful.sampling.voting import voted
 
 __all__ = [
@@ -30,10 +32,12 @@ __all__ = [
     "Accepted",
     "BestOfN",
     "BestOfNLaw",
+    "Branched",
     "Cascade",
     "Cascaded",
     "Certificate",
     "Chained",
+    "CountedSteps",
     "EarlyBestOfN",
     "Exact",
     "Grown",
@@ -41,8 +45,10 @@ __all__ = [
     "Guided",
     "Guiding",
     "HillClimb",
+    "InWords",
     "KnownScores",
     "Metropolis",
+    "Node",
     "NormalScores",
     "PairedScores",
     "ParticleGibbs",
@@ -52,11 +58,14 @@ __all__ = [
     "Rejection",
     "Resampling",
     "ScoreLaw",
+    "SearchTree",
     "Searched",
     "Stage",
     "StepBase",
     "StepBeam",
     "StepSearch",
+    "StepShares",
+    "StepTree",
     "Tempered",
     "TemperedSamples",
     "TokenBeam",
@@ -73,5 +82,7 @@ __all__ = [
     "minimum_bayes_risk",
     "one_each",
     "pick",
+    "step_shares",
+    "tree_labels",
     "voted",
 ]
