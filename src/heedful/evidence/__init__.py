@@ -1,10 +1,14 @@
 """Potentials: pieces of evidence about what is good, and their algebra."""
 
 from heedful.core.algebra import Expressible, Expression, Term
+from heedful.evidence.criteria import OVERALL, Criterion, read_criteria
+from heedful.evidence.follow_ups import FollowUps
 from heedful.evidence.formats import Matching, valid_json
 from heedful.evidence.implicit import ImplicitReward
 from heedful.evidence.labelled import Labelled
+from heedful.evidence.list_judge import ListJudge, ListVerdicts, balanced_orders
 from heedful.evidence.logic import Combined, conjunction, disjunction, mixture, negation, threshold
+from heedful.evidence.pair_judge import PairJudge, PairVerdicts
 from heedful.evidence.potentials import (
     Constant,
     LogProb,
@@ -17,24 +21,36 @@ from heedful.evidence.potentials import (
     term,
 )
 from heedful.evidence.scope import Routed, routed, scoped, worst
+from heedful.evidence.score_judge import JudgedScore, ScoreJudge, ScoreVotes, rubric
 from heedful.evidence.steps import PrefixValue, Steps, prefixes
 
 __all__ = [
+    "OVERALL",
     "Combined",
     "Constant",
+    "Criterion",
     "Expressible",
     "Expression",
+    "FollowUps",
     "ImplicitReward",
+    "JudgedScore",
     "Labelled",
+    "ListJudge",
+    "ListVerdicts",
     "LogProb",
     "Matching",
+    "PairJudge",
+    "PairVerdicts",
     "Pessimistic",
     "PrefixValue",
     "Readout",
     "Routed",
     "Rule",
+    "ScoreJudge",
+    "ScoreVotes",
     "Steps",
     "Term",
+    "balanced_orders",
     "conjunction",
     "constraint",
     "disjunction",
@@ -43,7 +59,9 @@ __all__ = [
     "negation",
     "pessimistic",
     "prefixes",
+    "read_criteria",
     "routed",
+    "rubric",
     "scoped",
     "term",
     "threshold",

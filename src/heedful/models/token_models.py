@@ -104,7 +104,13 @@ class TokenModel(Base, Protocol):
         ...
 
 
-def drawn(logprobs: Floats, rng: np.random.Generator) -> Tokens:
+class Uniforms(Protocol):
+    """Uniform numbers in [0, 1): a random generator, or a stream for each row."""
+
+    def random(self, size: int, /) -> Floats: ...
+
+
+def drawn(logprobs: Floats, rng: Uniforms) -> Tokens:
     """A token [rows] of each row of log-probabilities [rows, vocabulary], which need not be normalised.
 
     By inversion, with one uniform number a row. Raises InputError where a row has NaN, +inf, or nothing but -inf.

@@ -13,6 +13,7 @@ from heedful.worlds.limit import davidson_limit
 from heedful.worlds.marking import completion_marks, marks, outcomes
 from heedful.worlds.raters import Shown, SimulatedRaters, TieLaw, tie_probabilities
 from heedful.worlds.served import ChatServer, ServedCall, Trouble, answering
+from heedful.worlds.simulated_judge import SimulatedJudge
 
 __all__ = [
     "CHAIN_FEATURES",
@@ -30,6 +31,7 @@ __all__ = [
     "Questions",
     "ServedCall",
     "Shown",
+    "SimulatedJudge",
     "SimulatedRaters",
     "TieLaw",
     "Trouble",
