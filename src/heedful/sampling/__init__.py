@@ -12,15 +12,25 @@ from heedful.sampling.metropolis import Metropolis
 from heedful.sampling.particle_gibbs import ParticleGibbs
 from heedful.sampling.particles import Particles
 from heedful.sampling.picking import Pick, pick
+from heedful.sampling.refinements import (
+    contrastive_refinement,
+    critique_and_revise,
+    feedback_and_edit,
+    introspection,
+    reverse_check,
+)
+from heedful.sampling.refining import Met, Refined, Refining
 from heedful.sampling.rejection import Accepted, Certificate, Rejection
 from heedful.sampling.resampling import RESAMPLING, Resampling, effective_size
 from heedful.sampling.risk import expected_costs, minimum_bayes_risk
+from heedful.sampling.roles import KEEP, Chat, Played, Role, Task, Then
 from heedful.sampling.score_laws import KnownScores, NormalScores, PairedScores, ScoreLaw
 from heedful.sampling.step_beam import StepBase, StepBeam
 from heedful.sampling.token_beam import TokenBeam
 from heedful.sampling.voting import voted
 
 __all__ = [
+    "KEEP",
     "RESAMPLING",
     "Accepted",
     "BestOfN",
@@ -29,35 +39,48 @@ __all__ = [
     "Cascaded",
     "Certificate",
     "Chained",
+    "Chat",
     "EarlyBestOfN",
     "Exact",
     "Guide",
     "Guided",
     "Guiding",
     "KnownScores",
+    "Met",
     "Metropolis",
     "NormalScores",
     "PairedScores",
     "ParticleGibbs",
     "Particles",
     "Pick",
+    "Played",
+    "Refined",
+    "Refining",
     "Rejection",
     "Resampling",
+    "Role",
     "ScoreLaw",
     "Stage",
     "StepBase",
     "StepBeam",
+    "Task",
+    "Then",
     "TokenBeam",
     "TokenGuide",
     "ValueGuide",
     "WordGuide",
     "best_of_n_kl_bound",
     "best_of_n_law",
+    "contrastive_refinement",
+    "critique_and_revise",
     "effective_size",
     "exact",
     "expected_costs",
+    "feedback_and_edit",
+    "introspection",
     "minimum_bayes_risk",
     "one_each",
     "pick",
+    "reverse_check",
     "voted",
 ]

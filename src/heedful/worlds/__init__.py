@@ -12,6 +12,7 @@ from heedful.worlds.language import CRITERIA, LanguageWorld, TrueUtility
 from heedful.worlds.limit import davidson_limit
 from heedful.worlds.marking import completion_marks, marks, outcomes
 from heedful.worlds.raters import Shown, SimulatedRaters, TieLaw, tie_probabilities
+from heedful.worlds.repair import RepairWorld
 from heedful.worlds.served import ChatServer, ServedCall, Trouble, answering
 from heedful.worlds.simulated_judge import SimulatedJudge
 
@@ -29,6 +30,7 @@ __all__ = [
     "LanguageWorld",
     "Likeness",
     "Questions",
+    "RepairWorld",
     "ServedCall",
     "Shown",
     "SimulatedJudge",
