@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,6 +16,11 @@ from heedful.sampling.roles import KEEP, Role, Task
 from heedful.sampling.scoring import Scoring
 from heedful.sampling.writing import base_draws, refuse_beyond, writing_plan
 from heedful.target import Target
+
+
+def one_part(text: str) -> Parts:
+    """A text as the one part of an output."""
+    return text_parts(text, "system")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class Refining:
                with the worst
     take       "better": an answer gives way to its best revision only where that scores more under the target;
                "always": it gives way to the best of its revisions, whatever the score
+    parts      what a revised text is as an output: one part, or the steps that it is written in
 
     An answer whose critiques all say that there is nothing to change is done. A critique or revision that cannot be
     read leaves the answer as it is, and is counted. The answer given is that of the greatest score among those that
@@ -77,6 +83,7 @@ class Refining:
     rounds: int = 1
     subject: Literal["each", "best"] = "each"
     take: Literal["better", "always"] = "better"
+    parts: Callable[[str], Parts] = one_part
 
     def __post_init__(self) -> None:
         if min(self.drafts, self.critiques, self.revisions, self.rounds) < 1:
@@ -151,7 +158,7 @@ class _Work:
         for (own, critique), text in zip(edited, revised, strict=True):
             if text is not None:
                 before = self.met[own.row]
-                item = Item(before.item.context, text_parts(text, "system"), before.item.system)
+                item = Item(before.item.context, self.how.parts(text), before.item.system)
                 born.setdefault(own.draft, []).append(len(self.met))
                 self.met.append(Met(before.context, number, item, own.row, critique))
         self._take(born)

@@ -25,7 +25,8 @@ class RepairWorld:
              it names a right one, where there is one. None: it knows nothing, names any position, and never stops
     follows  probability that the editor changes the letter at the position named; else the answer stays as it is
 
-    The chain of numbers of errors over rounds, and so the probability of a right answer, is known in closed form.
+    `wrong` lies strictly between 0 and 1. The chain of numbers of errors over rounds, and so the probability of a right
+    answer, is known in closed form.
     """
 
     length: int = 6
@@ -39,16 +40,13 @@ class RepairWorld:
 
     def base(self, contexts: Sequence[Parts]) -> TableModel:
         """The law of drafts in these contexts."""
+        written = ["".join(letters) for letters in itertools.product("ab", repeat=self.length)]
+        letters = np.array([list(text) for text in written])
         rows = {}
         for context in dict.fromkeys(contexts):
-            items = tuple(
-                Item(context, text_parts("".join(letters), "system"))
-                for letters in itertools.product("ab", repeat=self.length)
-            )
-            errors = np.array([self.errors(item) for item in items])
-            with np.errstate(divide="ignore"):
-                log_prob = errors * np.log(self.wrong) + (self.length - errors) * np.log1p(-self.wrong)
-            rows[context] = (items, log_prob)
+            errors = (letters != list(context[0].text)).sum(axis=1)
+            log_prob = errors * np.log(self.wrong) + (self.length - errors) * np.log1p(-self.wrong)
+            rows[context] = (tuple(Item(context, text_parts(text, "system")) for text in written), log_prob)
         return TableModel(rows)
 
     def errors(self, item: Item) -> int:
@@ -66,8 +64,8 @@ class RepairWorld:
             return str(rng.integers(self.length))
         good = [place for place in range(self.length) if place not in bad]
         if rng.random() < self.sees or not good:
-            return str(rng.choice(bad)) if bad else KEEP
-        return str(rng.choice(good))
+            return _one_of(bad, rng) if bad else KEEP
+        return _one_of(good, rng)
 
     def editor(self, task: Task, rng: np.random.Generator) -> str:
         """The answer with the letter changed that the critique names, or as it is."""
@@ -120,3 +118,7 @@ class RepairWorld:
         if self.sees is None:
             return errors / self.length
         return 1.0 if errors == self.length else self.sees
+
+
+def _one_of(places: list[int], rng: np.random.Generator) -> str:
+    return str(places[rng.integers(len(places))])
