@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from heedful.core import Budget, BudgetExceededError, Item, UsageError
+from heedful.core import Budget, BudgetExceededError, Item, Part, UsageError
 from heedful.core.contracts import SamplingEngineContract
 from heedful.evidence import Rule
-from heedful.models import Endpoint, FunctionWriter, TableModel
+from heedful.models import Endpoint, FunctionWriter, StepModel, TableModel
 from heedful.sampling import (
     KEEP,
     BestOfN,
@@ -216,6 +216,22 @@ def test_contrast_shows_best_and_worst_of_all_met() -> None:
     found = how(target, [Item.of("q").context], budget=Budget(), rng=np.random.default_rng(0))
     assert seen == [("c", "a"), ("d", "a")]
     assert found.items[0].output[0].text == "d"
+
+
+def test_outputs_in_steps_stay_in_steps() -> None:
+    def following(context, steps):
+        return (() if len(steps) == 2 else (Part("x"), Part("y"))), (0.5, 0.5)
+
+    def lines(text):
+        return tuple(Part(line) for line in text.split("\n"))
+
+    base, context = StepModel(following), Item.of("q").context
+    editor = Played(lambda task, rng: "\n".join(["z", *(part.text for part in task.item.output[1:])]))
+    how = Refining(Played(lambda task, rng: "begin with z"), editor, parts=lines)
+    worth = Rule(lambda item: float(item.output[0].text == "z") + len(item.output), "worth")
+    found = how(Target(base, worth), [context], budget=Budget(), rng=np.random.default_rng(0))
+    assert found.items[0].output == (Part("z"), found.met[0].item.output[1])
+    assert found.scores.mean.tolist() == [3.0]
 
 
 def test_settings_that_cannot_be_are_refused() -> None:

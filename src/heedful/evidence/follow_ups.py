@@ -15,12 +15,12 @@ from heedful.core.algebra import Expressible
 class FollowUps(Expressible):
     """Mean log P(good follow-up | context, output) less the mean over bad ones, in nats under a language model.
 
-    Each follow-up is an output of `model` in the context extended by the output judged (Zhang et al. 2024, "Aligning
-    language models using follow-up likelihood as reward signal"). Log-probabilities are of whole follow-ups, so that
-    longer ones weigh more; what all outputs share cancels in comparisons within a context. The model is best one that
-    writes both sides of a dialogue: a chat template takes what follows for the assistant's own words
-    (`LocalModel(template="plain")` does not). -inf where a good follow-up cannot follow; raises UsageError where a bad
-    one cannot, or where there is no follow-up.
+    Each follow-up is an output of `model`, its end included, in the context extended by the output judged (Zhang et al.
+    2024, "Aligning language models using follow-up likelihood as reward signal"). Log-probabilities are of whole
+    follow-ups, so that longer ones weigh more; what all outputs share cancels in comparisons within a context. The
+    model is best one that writes both sides of a dialogue: a chat template takes what follows for the assistant's own
+    words (`LocalModel(template="plain")` does not). -inf where a good follow-up cannot follow; raises UsageError where
+    a bad one cannot, or where there is no follow-up.
     """
 
     model: Base

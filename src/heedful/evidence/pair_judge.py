@@ -122,7 +122,8 @@ class PairJudge:
 
     An answer that cannot be read costs one call to repair it, and is then missing, never a vote. A liking for a place
     that is as strong in both orders cancels in the mean of the two; what is left is the judge's own wavering. It is no
-    person's probability: fit its `table()` beside votes of people for that (docs/judges.md).
+    person's probability: fit its `table()` beside votes of people for that (docs/judges.md). Swapping a pair asks the
+    same, so that `prefer` mirrors where the writer answers equal requests alike, as an `Endpoint` does by its journal.
     """
 
     writer: Writer

@@ -177,7 +177,8 @@ class JudgedScore(Expressible):
         p = weight / weight.sum(axis=1, keepdims=True)
         mean = p @ levels
         spread = np.sqrt(np.maximum(p @ levels**2 - mean**2, 0.0))
-        keys = hash_bits([item.key.encode() for item in items], self.seed, self.criterion.name).tolist()
+        purpose = f"{self.source.name} on {self.criterion.name}"  # what two judges leave open is independent
+        keys = hash_bits([item.key.encode() for item in items], self.seed, purpose).tolist()
         draws = [
             np.random.default_rng(key).dirichlet(own, self.draws) @ levels
             for key, own in zip(keys, weight, strict=True)

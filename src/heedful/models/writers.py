@@ -42,7 +42,7 @@ class FunctionWriter:
 
     answer: Callable[[Sequence[Message], Mapping[str, Any]], str]
 
-    def complete(self, requests: Sequence[Request], /) -> tuple[Answer, ...]:
+    def complete(self, requests: Sequence[Request]) -> tuple[Answer, ...]:
         """Raises what the function raises."""
         return tuple(Answer(self.answer(own.messages, _fields(own)), finish_reason="stop") for own in requests)
 
@@ -58,7 +58,7 @@ class BaseWriter:
     base: Base
     seed: int = 0
 
-    def complete(self, requests: Sequence[Request], /) -> tuple[Answer, ...]:
+    def complete(self, requests: Sequence[Request]) -> tuple[Answer, ...]:
         if any(own.sampling is not None for own in requests):
             fix = "leave out sampling, and set temperature and max_tokens of the base"
             raise UsageError("a base draws by its own law", where="BaseWriter", fix=fix)
@@ -88,7 +88,7 @@ class Remembering:
     writer: Writer
     _known: dict[bytes, Answer] = field(default_factory=dict, repr=False)
 
-    def complete(self, requests: Sequence[Request], /) -> tuple[Answer, ...]:
+    def complete(self, requests: Sequence[Request]) -> tuple[Answer, ...]:
         keys = [_key(own) for own in requests]
         fresh = {key: own for key, own in zip(keys, requests, strict=True) if key not in self._known}
         bought = dict(zip(fresh, self.writer.complete(list(fresh.values())), strict=True))
@@ -139,7 +139,8 @@ def asked(writer: Writer, prompts: Sequence[Prompt[Value]], budget: Budget | Non
     """Answers to prompts, all asked for at once; those that cannot be read are asked for once more, at once too.
 
     Calls are reserved before they are made, and tokens where the writer says what a request can take at most. Raises
-    BudgetExceededError where they do not fit, and what the writer raises.
+    BudgetExceededError where they do not fit, and what the writer raises; what was reserved for a call that raised
+    stays so, since it may have been charged.
     """
     budget, cost = Budget() if budget is None else budget, Counter[str]()
     answers = list(_within(writer, [prompt.request for prompt in prompts], budget, cost))

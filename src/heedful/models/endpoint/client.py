@@ -71,7 +71,7 @@ class Endpoint:
         object.__setattr__(self, "url", self.url.rstrip("/"))
         weakref.finalize(self, self._loop.close)
 
-    def complete(self, requests: Sequence[Request], /) -> tuple[Answer, ...]:
+    def complete(self, requests: Sequence[Request]) -> tuple[Answer, ...]:
         """An answer to each request, in their order. Answers on record are not bought again.
 
         A request that got no answer has one without text; `fault` says why. Raises EndpointError where the server
@@ -85,7 +85,7 @@ class Endpoint:
         future: Future[tuple[Answer, ...]] = self._loop.submit(self._all(tuple(requests)))
         return await asyncio.wrap_future(future)
 
-    def most_tokens(self, request: Request, /) -> int:
+    def most_tokens(self, request: Request) -> int:
         """The most tokens that a request can take, read and written: what is reserved for it."""
         order = self._order(request)
         return order.tokens_in + order.tokens_out
