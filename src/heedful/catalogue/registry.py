@@ -52,6 +52,7 @@ _MODULES = {
     "003-095": "duality",
     "004-021": "failing",
     "004-023": "density",
+    "004-024": "following_up",
     "004-029": "plural",
     "004-032": "pessimism",
     "004-035": "post_processing",

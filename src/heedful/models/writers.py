@@ -17,6 +17,7 @@ from heedful.models.texts import joined
 from heedful.models.token_models import TokenModel, drawn
 
 Value = TypeVar("Value")
+_NONE = Answer(None)
 
 
 @runtime_checkable
@@ -95,11 +96,8 @@ class Remembering:
         self._known.update(
             {key: replace(own, cost=0.0, cached=True) for key, own in bought.items() if own.text is not None}
         )
-        # One place of each text that was bought; others recall it.
-        return tuple(
-            bought[key] if key in bought and key not in keys[:place] else self._known.get(key) or bought[key]
-            for place, key in enumerate(keys)
-        )
+        new = dict(bought)  # one place of each text that was bought; others recall it
+        return tuple(new.pop(key) if key in new else self._known.get(key, bought.get(key, _NONE)) for key in keys)
 
 
 @dataclass(frozen=True, slots=True)

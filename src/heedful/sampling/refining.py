@@ -26,7 +26,7 @@ def one_part(text: str) -> Parts:
 @dataclass(frozen=True, slots=True)
 class Met:
     """An answer that was met: in which context and round (0: a draft), revised from which of those met (None: a draft)
-    and by which critique."""
+    and by which critique. A revision is no longer an output of the system that wrote the draft, and names none."""
 
     context: int
     round: int
@@ -158,7 +158,7 @@ class _Work:
         for (own, critique), text in zip(edited, revised, strict=True):
             if text is not None:
                 before = self.met[own.row]
-                item = Item(before.item.context, self.how.parts(text), before.item.system)
+                item = Item(before.item.context, self.how.parts(text))
                 born.setdefault(own.draft, []).append(len(self.met))
                 self.met.append(Met(before.context, number, item, own.row, critique))
         self._take(born)
@@ -202,8 +202,9 @@ class _Work:
 
     def _take(self, born: dict[int, list[int]]) -> None:
         """Each draft goes on with its best revision, where it is to give way."""
-        if self.how.take == "better" or self.how.critiques * self.how.revisions > 1:
-            self._scores([row for rows in born.values() for row in rows])
+        incumbents = [self.at[draft] for draft in born] if self.how.take == "better" else []
+        if incumbents or self.how.critiques * self.how.revisions > 1:  # all at once
+            self._scores([*incumbents, *(row for rows in born.values() for row in rows)])
         for draft, rows in born.items():
             ahead = rows[0] if len(rows) == 1 else rows[int(np.argmax(self._scores(rows)))]
             if self.how.take == "always" or self._scores([ahead])[0] > self._scores([self.at[draft]])[0]:

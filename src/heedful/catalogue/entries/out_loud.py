@@ -151,9 +151,9 @@ ENTRY = Entry(
     ),
     miniature=miniature,
     beyond=(
-        "That a reward which looks once sees sums alone is the work's thesis put into the world, not tested by it. "
-        "The control that is given every product of features needs no critique; what it gains or loses beside one is "
-        "the price of learning from comparisons what marks of steps tell. Critiques are ones and zeros, and cost 600 "
-        "marks more than the reward that scores at once."
+        "That a reward which looks once sees sums alone is the work's thesis put into the world, not tested by it. A "
+        "control that is given every product of features needs no critique, and is better than 16 of them here: "
+        "critiques help a reward that cannot see what they say. Critiques are ones and zeros, and cost 600 marks more "
+        "than the reward that scores at once."
     ),
 )
