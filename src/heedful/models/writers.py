@@ -14,7 +14,7 @@ from heedful.core import Base, Budget, Floats, Item, UsageError
 from heedful.models.endpoint.requests import Answer, Message, Request, Sampling
 from heedful.models.messages import message_parts
 from heedful.models.texts import joined
-from heedful.models.token_models import TokenModel, drawn
+from heedful.models.token_models import TokenModel, complete
 
 Value = TypeVar("Value")
 _NONE = Answer(None)
@@ -75,8 +75,7 @@ class BaseWriter:
                 yield Answer(_text(self.base.sample(context, 1, rng=stream)[0]), finish_reason="stop")
             return
         state, rows = self.base.begin(contexts), _Streams(streams)
-        while not state.finished.all():
-            state.append(drawn(state.logprobs, rows))
+        complete(state, rows)
         for item, tokens in zip(state.items(), state.tokens(), strict=True):
             ended = bool(tokens[-1] == self.base.end)
             yield Answer(_text(item), tokens_out=len(tokens), finish_reason="stop" if ended else "length")
