@@ -36,7 +36,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
     fresh = world.draw(100 if quick else 400, rng=rng, problems=_TRIED)
     rewards = {"ORM": orm, "SORM": sorms[_COMPLETIONS], "SORM of 2": sorms[2]}
     figures = {f"wrong steps, {name}": _separated(world, own, fresh) for name, own in rewards.items()}
-    contexts = [world.contexts[number] for number in _TRIED for _ in range(1 if quick else 5)]
+    contexts = [world.contexts[number] for number in _TRIED for _ in range(1 if quick else 3)]
     target, critic = Target(world.base(), orm), _critic(orm, sorms[_COMPLETIONS])
     editors = {"global": (_whole, 1), "local": (rewritten, 1), "both": (_either, 2)}
     engines: dict[str, BestOfN | Refining] = {"draft": BestOfN(1), "best of 3": BestOfN(3)}
@@ -52,9 +52,10 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
 
 def _separated(world: ChainWorld, reward: Potential, solutions: tuple[Item, ...]) -> float:
     """How well the reward of prefixes tells first wrong steps from right ones, per cent."""
-    right, scores = world.right(solutions), [reward(prefixes(item)).mean for item in solutions]
+    right = world.right(solutions)
+    scores = reward([prefix for item in solutions for prefix in prefixes(item)]).mean.reshape(right.shape)
     upto: np.ndarray = np.cumsum(~right, axis=1) - ~right == 0  # steps after which no wrong one has come
-    return separation(-np.array(scores)[upto], ~right[upto])
+    return separation(-scores[upto], ~right[upto])
 
 
 def _critic(orm: Potential, sorm: Potential) -> Played:
