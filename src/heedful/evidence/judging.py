@@ -1,4 +1,4 @@
-"""What model judges share: records of their votes, numbers of contexts, shares with their intervals."""
+"""What model judges share: what they can compare, records of their votes, means of votes that may be missing."""
 
 from __future__ import annotations
 
@@ -13,15 +13,9 @@ from numpy.typing import NDArray
 from heedful.core import Floats, InputError, Item, Parts, encode_parts
 from heedful.feedback import Candidate, Rater, Record, Value
 from heedful.feedback.record import Kind, decode_content
-from heedful.models import Request
 from heedful.models.marked import output_text
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-
-def request(prompt: str, sample: int) -> Request:
-    """A prompt to a chat model, and the number of its sample."""
-    return Request.of(prompt, sample=sample)
 
 
 def refuse_apart(items: Sequence[Item], where: str) -> None:

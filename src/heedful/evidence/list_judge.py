@@ -10,10 +10,10 @@ import numpy as np
 
 from heedful.core import Budget, Estimate, Floats, Item, UsageError
 from heedful.evidence.criteria import OVERALL, Criterion
-from heedful.evidence.judging import LETTERS, context_codes, mean_of_known, refuse_apart, request, vote
+from heedful.evidence.judging import LETTERS, context_codes, mean_of_known, refuse_apart, vote
 from heedful.feedback import Record, Table
 from heedful.feedback.record import Kind
-from heedful.models import Prompt, Writer, asked
+from heedful.models import Prompt, Request, Writer, asked
 from heedful.models.marked import checked_template, context_text, filled, output_text, verdict_in
 from heedful.stats import mean_estimate
 from heedful.stats.hashing import hash_bits
@@ -188,7 +188,9 @@ class ListJudge:
         prompt, mark = filled(template, material, own, self.secret)
         repair = (PICKING_REPAIR if self.picks else RANKING_REPAIR).replace("$mark", mark).replace("$example", example)
         read = _picked if self.picks else _ranked
-        return Prompt(request(prompt, sample), lambda text: read(verdict_in(text, mark) or "", letters), repair)
+        return Prompt(
+            Request.of(prompt, sample=sample), lambda text: read(verdict_in(text, mark) or "", letters), repair
+        )
 
 
 def _placed(order: Order, given: tuple[float, ...] | None) -> Floats:

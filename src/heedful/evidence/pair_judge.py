@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from heedful.core import Budget, Estimate, Floats, InputError, Item, UsageError
 from heedful.evidence.criteria import OVERALL, Criterion
-from heedful.evidence.judging import context_codes, mean_of_known, refuse_apart, request, vote
+from heedful.evidence.judging import context_codes, mean_of_known, refuse_apart, vote
 from heedful.feedback import Record, Table
-from heedful.models import Prompt, Writer, asked
+from heedful.models import Prompt, Request, Writer, asked
 from heedful.models.marked import checked_template, context_text, filled, output_text, verdict_in
 from heedful.stats import mean_estimate, proportion
 
@@ -102,14 +102,12 @@ class PairVerdicts:
         """The votes as feedback."""
         return Table.of(self.records(), source=self.judge)
 
-    def _over_pairs(self, values: Floats, estimate: object) -> Estimate:
+    def _over_pairs(self, values: Floats, estimate: Callable[..., Estimate]) -> Estimate:
         known = ~np.isnan(values)
         if not known.any():
             return Estimate(np.nan, 0, identified=False, note="no pair has votes in both orders")
         contexts = [item.context for item, own in zip(self.first, known, strict=True) if own]
-        made = estimate(values[known], clusters=[context_codes(contexts)])  # type: ignore[operator]
-        assert isinstance(made, Estimate)
-        return made
+        return estimate(values[known], clusters=[context_codes(contexts)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,7 +168,9 @@ class PairJudge:
         material = {"context": context_text(a.context), "first": output_text(a), "second": output_text(b)}
         words = {"criterion": f"{self.criterion.name}: {self.criterion.description}"}
         prompt, mark = filled(self.template, material, words, self.secret)
-        return Prompt(request(prompt, sample), lambda text: _read(text, mark), PAIR_REPAIR.replace("$mark", mark))
+        return Prompt(
+            Request.of(prompt, sample=sample), lambda text: _read(text, mark), PAIR_REPAIR.replace("$mark", mark)
+        )
 
 
 def _read(text: str, mark: str) -> float | None:

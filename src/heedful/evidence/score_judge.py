@@ -12,10 +12,10 @@ import numpy as np
 from heedful.core import Budget, Floats, Item, Scale, Scores, UsageError
 from heedful.core.algebra import Expressible, Expression, Term
 from heedful.evidence.criteria import Criterion, checked_criteria
-from heedful.evidence.judging import request, vote
+from heedful.evidence.judging import vote
 from heedful.feedback import Record, Table
 from heedful.feedback.record import Kind
-from heedful.models import Prompt, Remembering, Writer, asked
+from heedful.models import Prompt, Remembering, Request, Writer, asked
 from heedful.models.marked import checked_template, context_text, filled, output_text, verdict_in
 from heedful.preference.options import DRAWS
 from heedful.stats.hashing import hash_bits
@@ -119,7 +119,7 @@ class ScoreJudge:
         material = {"context": context_text(item.context), "answer": output_text(item)}
         prompt, mark = filled(self.template, material, own, self.secret)
         repair = SCORE_REPAIR.replace("$mark", mark).replace("$example", example)
-        return Prompt(request(prompt, sample), lambda text: self._read(verdict_in(text, mark) or ""), repair)
+        return Prompt(Request.of(prompt, sample=sample), lambda text: self._read(verdict_in(text, mark) or ""), repair)
 
     def _read(self, said: str) -> tuple[float, ...] | None:
         """The level by each criterion, None unless each has one of its scale; of one criterion a bare number too."""
