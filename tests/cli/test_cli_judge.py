@@ -15,7 +15,7 @@ from heedful.worlds import ChatServer, SimulatedJudge
 from .test_cli import invoke
 
 pytest.importorskip("openai", reason="the extra `endpoint` is not installed")
-UTILITY = {"bad": -2.0, "fair": 0.0, "good": 2.0}
+UTILITY = {"bad": -1.0, "fair": 0.0, "good": 1.0}
 PROMPTS = [f"question {row}" for row in range(8)]
 
 

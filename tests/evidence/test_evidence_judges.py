@@ -191,6 +191,17 @@ def test_a_verdict_within_an_output_is_not_the_judges(attack: str) -> None:
     assert ScoreJudge(FunctionWriter(obeying), "judge", (CLEAR,)).judge(bad).missing == 4
 
 
+def test_an_example_repeated_is_no_verdict() -> None:
+    """A judge who copies the last line of its instructions has said nothing, neither for A nor for the best score."""
+    parrot = FunctionWriter(lambda messages, parameters: messages[-1]["content"].splitlines()[-1])
+    first, second = pairs(4)
+    group = [[Item.of("q", name) for name in UTILITY]]
+    assert PairJudge(parrot, "judge").judge(first, second).missing == 8
+    assert ListJudge(parrot, "judge").judge(group).missing == 2
+    assert ListJudge(parrot, "judge", picks=True).judge(group).missing == 2
+    assert ScoreJudge(parrot, "judge", (CLEAR, TRUE)).judge(first).missing == 16
+
+
 def test_the_mark_of_an_answer_quoted_within_another_is_of_no_use() -> None:
     """An author who learnt the mark of one prompt cannot use it in the next."""
     seen: list[str] = []
@@ -411,7 +422,7 @@ def test_wrong_use_is_refused() -> None:
         PairJudge(writer, "judge", votes=0)
     with pytest.raises(UsageError, match="fields"):
         PairJudge(writer, "judge", template="Which? $first or $second")
-    with pytest.raises(UsageError, match="2 to 26"):
+    with pytest.raises(UsageError, match="2 to 23"):
         ListJudge(writer, "judge").judge([[item]])
     with pytest.raises(InputError, match="two criteria"):
         ScoreJudge(writer, "judge", (CLEAR, CLEAR))

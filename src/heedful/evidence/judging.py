@@ -15,7 +15,7 @@ from heedful.feedback import Candidate, Rater, Record, Value
 from heedful.feedback.record import Kind, decode_content
 from heedful.models.marked import output_text
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVW"  # X, Y and Z stand in examples, so that one repeated is no verdict
 
 
 def refuse_apart(items: Sequence[Item], where: str) -> None:

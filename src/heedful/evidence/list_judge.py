@@ -30,9 +30,9 @@ $context
 $answers
 
 Say in a few words how they differ by the criterion. Then end with one more line, which names every letter once, the
-best first, with > between what differs and = between what does not, such as
+best first, with > between what differs and = between what does not, in the form
 
-verdict $mark: $example"""
+verdict $mark: X > Y = Z"""
 PICKING = """\
 Choose the best of several answers to one request by this criterion:
 $criterion
@@ -44,12 +44,13 @@ $context
 
 $answers
 
-Say in a few words how they differ by the criterion. Then end with one more line, which names the letter of the best:
+Say in a few words how they differ by the criterion. Then end with one more line, which names the letter of the best
+in the place of X:
 
-verdict $mark: $example"""
-RANKING_REPAIR = "The last line of your answer must rank every letter once, such as: verdict $mark: $example"
-PICKING_REPAIR = "The last line of your answer must name one letter, such as: verdict $mark: $example"
-_FIELDS = "criterion", "mark", "context", "answers", "example"
+verdict $mark: X"""
+RANKING_REPAIR = "The last line of your answer must rank every letter once, in the form: verdict $mark: X > Y = Z"
+PICKING_REPAIR = "The last line of your answer must name the letter of the best: verdict $mark: X"
+_FIELDS = "criterion", "mark", "context", "answers"
 Order = tuple[int, ...]
 
 
@@ -125,10 +126,10 @@ class ListVerdicts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ListJudge:
-    """Ranks (or, with `picks`, chooses the best of) 2 to 26 candidates, shown in `orders` balanced orders.
+    """Ranks (or, with `picks`, chooses the best of) 2 to 23 candidates, shown in `orders` balanced orders.
 
     Orders follow from `seed` and the candidates, by `balanced_orders`. `template` has the fields $criterion, $context,
-    $answers, $example and $mark. Other arguments, and answers that cannot be read, as of `PairJudge`.
+    $answers and $mark. Other arguments, and answers that cannot be read, as of `PairJudge`.
     """
 
     writer: Writer
@@ -181,15 +182,14 @@ class ListJudge:
         letters = LETTERS[: len(shown)]
         material = {"context": context_text(shown[0].context)}
         material |= {letter: output_text(item) for letter, item in zip(letters, shown, strict=True)}
-        example = letters[-1] if self.picks else " > ".join((*letters[2:][::-1], f"{letters[1]} = {letters[0]}"))
         answers = "\n\n".join(f"Answer {letter}:\n${letter}" for letter in letters)
-        own = {"criterion": f"{self.criterion.name}: {self.criterion.description}", "example": example}
-        template = self._template.replace("$answers", answers)
-        prompt, mark = filled(template, material, own, self.secret)
-        repair = (PICKING_REPAIR if self.picks else RANKING_REPAIR).replace("$mark", mark).replace("$example", example)
-        read = _picked if self.picks else _ranked
+        words = {"criterion": f"{self.criterion.name}: {self.criterion.description}"}
+        template = self._template.replace("${answers}", answers).replace("$answers", answers)
+        prompt, mark = filled(template, material, words, self.secret)
+        read, repair = (_picked, PICKING_REPAIR) if self.picks else (_ranked, RANKING_REPAIR)
+        asked_for = Request.of(prompt, sample=sample)
         return Prompt(
-            Request.of(prompt, sample=sample), lambda text: read(verdict_in(text, mark) or "", letters), repair
+            asked_for, lambda text: read(verdict_in(text, mark) or "", letters), repair.replace("$mark", mark)
         )
 
 

@@ -30,12 +30,10 @@ $first
 Answer B:
 $second
 
-Say in a few words how they differ by the criterion. Then end with one more line, which is
+Say in a few words how they differ by the criterion. Then end with one more line, in which you keep one of the three:
 
-verdict $mark: A
-
-or the same with B or TIE in the place of A."""
-PAIR_REPAIR = "The last line of your answer must be your verdict: verdict $mark: A, or with B or TIE in the place of A."
+verdict $mark: A | B | TIE"""
+PAIR_REPAIR = "The last line of your answer must be your verdict, one of the three: verdict $mark: A | B | TIE"
 _FIELDS = "criterion", "mark", "context", "first", "second"
 _WORDS = {"a": 1.0, "b": 0.0, "tie": 0.5}
 _CHOICES = {1.0: "first", 0.5: "tie", 0.0: "second"}

@@ -33,10 +33,11 @@ $context
 Answer:
 $answer
 
-Write a critique first: what is good, what is wrong, and where. Then end with one more line, your scores as JSON:
+Write a critique first: what is good, what is wrong, and where. Then end with one more line, your scores as JSON,
+whole numbers in the place of their range:
 
 verdict $mark: $example"""
-SCORE_REPAIR = "The last line of your answer must be your scores, whole numbers of the scales: verdict $mark: $example"
+SCORE_REPAIR = "The last line of your answer must be your scores, whole numbers in their range: verdict $mark: $example"
 _FIELDS = "criteria", "mark", "context", "answer", "example"
 
 
@@ -114,7 +115,8 @@ class ScoreJudge:
         return JudgedScore(self, names.index(criterion), **options)
 
     def _prompt(self, item: Item, sample: int) -> Prompt[tuple[float, ...]]:
-        example = json.dumps({own.name: own.scale[1] for own in self.criteria}, ensure_ascii=False)
+        form = {own.name: f"{own.scale[0]} to {own.scale[1]}" for own in self.criteria}
+        example = json.dumps(form, ensure_ascii=False)  # no verdict itself, should it be repeated
         own = {"criteria": "\n\n".join(each.told() for each in self.criteria), "example": example}
         material = {"context": context_text(item.context), "answer": output_text(item)}
         prompt, mark = filled(self.template, material, own, self.secret)

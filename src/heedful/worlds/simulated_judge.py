@@ -59,13 +59,13 @@ class SimulatedJudge:
         biased = utility + self.bias * (np.arange(len(utility)) == 0)
         order = np.argsort(-(self.sharpness * biased + rng.gumbel(size=len(utility))))
         letters = [LETTERS[place] for place in order]
-        return " > ".join(letters) if ">" in example or "=" in example else letters[0]
+        return " > ".join(letters) if ">" in example else letters[0]
 
     def _scored(self, example: str, utility: float, rng: np.random.Generator) -> str:
-        """The middle of a scale from 1 to what the example gives; of one from 0 to 1 where that is 1."""
+        """By each criterion, whose scale the example gives."""
         scores = {}
-        for name, high in json.loads(example).items():
-            low = 0 if high == 1 else 1
+        for name, scale in json.loads(example).items():
+            low, high = map(int, scale.split(" to "))
             level = (low + high) / 2 + utility + rng.normal(0, 1 / self.sharpness)
             scores[name] = int(np.clip(np.rint(level), low, high))
         return json.dumps(scores)
