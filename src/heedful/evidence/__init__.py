@@ -1,6 +1,7 @@
 """Potentials: pieces of evidence about what is good, and their algebra."""
 
 from heedful.core.algebra import Expressible, Expression, Term
+from heedful.evidence.corrections import Corrected
 from heedful.evidence.criteria import OVERALL, Criterion, read_criteria
 from heedful.evidence.follow_ups import FollowUps
 from heedful.evidence.formats import Matching, valid_json
@@ -28,6 +29,7 @@ __all__ = [
     "OVERALL",
     "Combined",
     "Constant",
+    "Corrected",
     "Criterion",
     "Expressible",
     "Expression",

@@ -8,6 +8,7 @@ from heedful.sampling.early_stopping import EarlyBestOfN
 from heedful.sampling.enumeration import Exact, exact
 from heedful.sampling.guided import Guided
 from heedful.sampling.guides import Guide, Guiding, TokenGuide, ValueGuide, WordGuide
+from heedful.sampling.hill_climb import HillClimb, PrefixBase
 from heedful.sampling.metropolis import Metropolis
 from heedful.sampling.particle_gibbs import ParticleGibbs
 from heedful.sampling.particles import Particles
@@ -25,8 +26,11 @@ from heedful.sampling.resampling import RESAMPLING, Resampling, effective_size
 from heedful.sampling.risk import expected_costs, minimum_bayes_risk
 from heedful.sampling.roles import KEEP, Chat, Played, Role, Task, Then
 from heedful.sampling.score_laws import KnownScores, NormalScores, PairedScores, ScoreLaw
-from heedful.sampling.step_beam import StepBase, StepBeam
+from heedful.sampling.step_beam import StepBeam
+from heedful.sampling.step_search import Searched, StepSearch
+from heedful.sampling.stepping import StepBase
 from heedful.sampling.token_beam import TokenBeam
+from heedful.sampling.tree_search import Grown, Tree, TreeSearch
 from heedful.sampling.voting import voted
 
 __all__ = [
@@ -42,9 +46,11 @@ __all__ = [
     "Chat",
     "EarlyBestOfN",
     "Exact",
+    "Grown",
     "Guide",
     "Guided",
     "Guiding",
+    "HillClimb",
     "KnownScores",
     "Met",
     "Metropolis",
@@ -54,19 +60,24 @@ __all__ = [
     "Particles",
     "Pick",
     "Played",
+    "PrefixBase",
     "Refined",
     "Refining",
     "Rejection",
     "Resampling",
     "Role",
     "ScoreLaw",
+    "Searched",
     "Stage",
     "StepBase",
     "StepBeam",
+    "StepSearch",
     "Task",
     "Then",
     "TokenBeam",
     "TokenGuide",
+    "Tree",
+    "TreeSearch",
     "ValueGuide",
     "WordGuide",
     "best_of_n_kl_bound",

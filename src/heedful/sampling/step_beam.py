@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from heedful.core import Base, Budget, Floats, Honesty, Item, Parts, PrefixPotential, Samples, UsageError
+from heedful.core import Budget, Floats, Honesty, Item, Parts, Samples, UsageError
 from heedful.sampling.batches import refuse_no_contexts
+from heedful.sampling.stepping import stepwise
 from heedful.target import Target
-
-
-@runtime_checkable
-class StepBase(Base, Protocol):
-    """A base whose outputs can be gone on with, step by step, until they have ended."""
-
-    def ended(self, item: Item) -> bool: ...
-    def continued(self, items: Sequence[Item], *, rng: np.random.Generator) -> tuple[Item, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +37,7 @@ class StepBeam:
     ) -> Samples:
         """Raises BudgetExceededError before drawing, UsageError where base or potential know no unfinished outputs."""
         refuse_no_contexts(contexts)
-        base, potential = target.base, target.expression
-        if not isinstance(base, StepBase) or not isinstance(potential, PrefixPotential):
-            raise UsageError(
-                "a beam needs a base that writes step by step, and a potential that scores prefixes",
-                where="StepBeam",
-                fix="use models.StepModel, and evidence.Steps or PrefixValue without strengths",
-            )
+        base, potential = stepwise(target, "StepBeam")
         total = float(self.width * self.branches * len(contexts))
         budget.reserve(samples=total)
         beams: list[list[Item]] = [[Item(context, (), None)] * self.width for context in contexts]

@@ -10,16 +10,20 @@ from heedful.worlds.fidelity import STATISTICS, Fidelity, Likeness, fidelity
 from heedful.worlds.gridworld import GridWorld
 from heedful.worlds.language import CRITERIA, LanguageWorld, TrueUtility
 from heedful.worlds.limit import davidson_limit
-from heedful.worlds.marking import completion_marks, marks, outcomes
+from heedful.worlds.lookups import LOOKUP_FEATURES, SUBGOALS, LookupWorld
+from heedful.worlds.marking import completion_marks, completion_shares, marks, outcomes
 from heedful.worlds.raters import Shown, SimulatedRaters, TieLaw, tie_probabilities
 from heedful.worlds.repair import RepairWorld
 from heedful.worlds.served import ChatServer, ServedCall, Trouble, answering
 from heedful.worlds.simulated_judge import SimulatedJudge
+from heedful.worlds.students import Students, lines
 
 __all__ = [
     "CHAIN_FEATURES",
     "CRITERIA",
+    "LOOKUP_FEATURES",
     "STATISTICS",
+    "SUBGOALS",
     "ArenaWorld",
     "ChainWorld",
     "ChatServer",
@@ -29,12 +33,14 @@ __all__ = [
     "Judged",
     "LanguageWorld",
     "Likeness",
+    "LookupWorld",
     "Questions",
     "RepairWorld",
     "ServedCall",
     "Shown",
     "SimulatedJudge",
     "SimulatedRaters",
+    "Students",
     "TieLaw",
     "Trouble",
     "TrueUtility",
@@ -43,10 +49,12 @@ __all__ = [
     "answering",
     "collect",
     "completion_marks",
+    "completion_shares",
     "davidson_limit",
     "exercises",
     "fidelity",
     "judge",
+    "lines",
     "marks",
     "normal_effect",
     "outcomes",
