@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from heedful.core import Budget, BudgetExceededError, Item, Part, UsageError
+from heedful.core import Budget, BudgetExceededError, InputError, Item, Part, UsageError
 from heedful.core.contracts import SamplingEngineContract
 from heedful.evidence import Rule
 from heedful.models import Endpoint, FunctionWriter, StepModel, TableModel
@@ -238,6 +238,9 @@ def test_settings_that_cannot_be_are_refused() -> None:
     for wrong in ({"rounds": 0}, {"subject": "worst"}, {"take": "never"}, {"subject": "best", "take": "always"}):
         with pytest.raises(UsageError):
             played(**wrong)
+    for share in ({"wrong": 0.0}, {"sees": 1.5}, {"follows": -0.1}, {"length": 0}):
+        with pytest.raises(InputError, match="RepairWorld"):
+            RepairWorld(**share)
     with pytest.raises(UsageError, match="fields are"):
         Chat(FunctionWriter(lambda messages, parameters: ""), "$answer and $question")
     with pytest.raises(UsageError, match="not to see it"):

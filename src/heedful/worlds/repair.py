@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binom
 
-from heedful.core import Floats, Item, Parts, text_parts
+from heedful.core import Floats, InputError, Item, Parts, text_parts
 from heedful.evidence import Rule
 from heedful.models import TableModel
 from heedful.sampling import KEEP, Refining, Task
@@ -25,14 +25,19 @@ class RepairWorld:
              it names a right one, where there is one. None: it knows nothing, names any position, and never stops
     follows  probability that the editor changes the letter at the position named; else the answer stays as it is
 
-    `wrong` lies strictly between 0 and 1. The chain of numbers of errors over rounds, and so the probability of a right
-    answer, is known in closed form.
+    The chain of numbers of errors over rounds, and so the probability of a right answer, is known in closed form.
     """
 
     length: int = 6
     wrong: float = 0.4
     sees: float | None = 0.7
     follows: float = 0.8
+
+    def __post_init__(self) -> None:
+        shares = [self.follows, *([] if self.sees is None else [self.sees])]
+        if self.length < 1 or not 0 < self.wrong < 1 or not all(0 <= own <= 1 for own in shares):
+            what = f"length {self.length}, wrong {self.wrong}, sees {self.sees}, follows {self.follows}"
+            raise InputError(what, where="RepairWorld", fix="a length from 1, probabilities, wrong neither 0 nor 1")
 
     def contexts(self, n: int, *, rng: np.random.Generator) -> tuple[Parts, ...]:
         """n random strings."""

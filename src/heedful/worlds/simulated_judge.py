@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from heedful.core import Floats
+from heedful.core import Floats, InputError
 from heedful.evidence.judging import LETTERS
 from heedful.models.endpoint.requests import Message
 
@@ -36,6 +36,11 @@ class SimulatedJudge:
     bias: float = 0.0
     sharpness: float = 1.0
     malformed: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (self.sharpness > 0 and 0 <= self.malformed <= 1):
+            what = f"sharpness {self.sharpness}, malformed {self.malformed}"
+            raise InputError(what, where="SimulatedJudge", fix="a sharpness above 0, malformed a probability")
 
     def __call__(self, messages: Sequence[Message], parameters: Mapping[str, Any]) -> str:
         asked = messages[0]["content"]
