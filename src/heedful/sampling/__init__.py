@@ -29,6 +29,7 @@ from heedful.sampling.score_laws import KnownScores, NormalScores, PairedScores,
 from heedful.sampling.step_beam import StepBeam
 from heedful.sampling.step_search import Searched, StepSearch
 from heedful.sampling.stepping import StepBase
+from heedful.sampling.tempered import Tempered, TemperedSamples
 from heedful.sampling.token_beam import TokenBeam
 from heedful.sampling.tree_search import Grown, Tree, TreeSearch
 from heedful.sampling.voting import voted
@@ -73,6 +74,8 @@ __all__ = [
     "StepBeam",
     "StepSearch",
     "Task",
+    "Tempered",
+    "TemperedSamples",
     "Then",
     "TokenBeam",
     "TokenGuide",

@@ -4,6 +4,7 @@ and a server of any function."""
 from heedful.worlds.arena import ArenaWorld
 from heedful.worlds.chains import CHAIN_FEATURES, ChainWorld
 from heedful.worlds.collect import Judged, Questions, World, answer, collect, judge
+from heedful.worlds.conformance import LawTest, ProperTest, deviations, law_test, proper_test
 from heedful.worlds.effects import normal_effect
 from heedful.worlds.exercises import Exercise, exercises, right_answer
 from heedful.worlds.fidelity import STATISTICS, Fidelity, Likeness, fidelity
@@ -32,8 +33,10 @@ __all__ = [
     "GridWorld",
     "Judged",
     "LanguageWorld",
+    "LawTest",
     "Likeness",
     "LookupWorld",
+    "ProperTest",
     "Questions",
     "RepairWorld",
     "ServedCall",
@@ -51,13 +54,16 @@ __all__ = [
     "completion_marks",
     "completion_shares",
     "davidson_limit",
+    "deviations",
     "exercises",
     "fidelity",
     "judge",
+    "law_test",
     "lines",
     "marks",
     "normal_effect",
     "outcomes",
+    "proper_test",
     "right_answer",
     "tie_probabilities",
 ]
