@@ -102,6 +102,13 @@ def test_python_of_the_guide_to_programs_runs() -> None:
     assert scope["best"].items[0].output[0].text == scope["RIGHT"]
 
 
+def test_python_of_the_guide_to_judges_runs() -> None:
+    scope: dict[str, Any] = {}
+    assert run("judges.md", scope) == 6
+    assert scope["world"].success(scope["engine"]) > scope["world"].best_of(30) + 0.3
+    assert 0.05 < scope["verdicts"].position_bias.value < 0.3
+
+
 def test_python_of_the_guide_to_language_models_runs() -> None:
     pytest.importorskip("transformers", reason="the extra `lm` is not installed")
     assert run("language_models.md", {}) == 4

@@ -13,9 +13,18 @@ from heedful.sampling.metropolis import Metropolis
 from heedful.sampling.particle_gibbs import ParticleGibbs
 from heedful.sampling.particles import Particles
 from heedful.sampling.picking import Pick, pick
+from heedful.sampling.refinements import (
+    contrastive_refinement,
+    critique_and_revise,
+    feedback_and_edit,
+    introspection,
+    reverse_check,
+)
+from heedful.sampling.refining import Met, Refined, Refining
 from heedful.sampling.rejection import Accepted, Certificate, Rejection
 from heedful.sampling.resampling import RESAMPLING, Resampling, effective_size
 from heedful.sampling.risk import expected_costs, minimum_bayes_risk
+from heedful.sampling.roles import KEEP, Chat, Played, Role, Task, Then
 from heedful.sampling.score_laws import KnownScores, NormalScores, PairedScores, ScoreLaw
 from heedful.sampling.step_beam import StepBeam
 from heedful.sampling.step_search import Searched, StepSearch
@@ -28,6 +37,7 @@ from heedful.sampling.trees import Node, SearchTree, StepShares, step_shares, tr
 from heedful.sampling.voting import voted
 
 __all__ = [
+    "KEEP",
     "RESAMPLING",
     "Accepted",
     "BestOfN",
@@ -37,6 +47,7 @@ __all__ = [
     "Cascaded",
     "Certificate",
     "Chained",
+    "Chat",
     "CountedSteps",
     "EarlyBestOfN",
     "Exact",
@@ -47,6 +58,7 @@ __all__ = [
     "HillClimb",
     "InWords",
     "KnownScores",
+    "Met",
     "Metropolis",
     "Node",
     "NormalScores",
@@ -54,9 +66,13 @@ __all__ = [
     "ParticleGibbs",
     "Particles",
     "Pick",
+    "Played",
     "PrefixBase",
+    "Refined",
+    "Refining",
     "Rejection",
     "Resampling",
+    "Role",
     "ScoreLaw",
     "SearchTree",
     "Searched",
@@ -66,8 +82,10 @@ __all__ = [
     "StepSearch",
     "StepShares",
     "StepTree",
+    "Task",
     "Tempered",
     "TemperedSamples",
+    "Then",
     "TokenBeam",
     "TokenGuide",
     "Tree",
@@ -76,12 +94,17 @@ __all__ = [
     "WordGuide",
     "best_of_n_kl_bound",
     "best_of_n_law",
+    "contrastive_refinement",
+    "critique_and_revise",
     "effective_size",
     "exact",
     "expected_costs",
+    "feedback_and_edit",
+    "introspection",
     "minimum_bayes_risk",
     "one_each",
     "pick",
+    "reverse_check",
     "step_shares",
     "tree_labels",
     "voted",
