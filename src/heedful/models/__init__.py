@@ -16,6 +16,7 @@ from heedful.models.endpoint import (
     Spending,
 )
 from heedful.models.hidden_states import HiddenStates
+from heedful.models.lines import LineSteps
 from heedful.models.local import LocalModel
 from heedful.models.log_linear import LogLinearSteps, StepChoices
 from heedful.models.messages import chat_messages
@@ -24,7 +25,7 @@ from heedful.models.sentences import SentenceEncoder
 from heedful.models.stepwise import StepModel
 from heedful.models.style import StyleFeatures
 from heedful.models.tables import END, SequenceTable, TableModel
-from heedful.models.token_models import WAIT, Continuations, TokenModel, Tokens, complete, drawn
+from heedful.models.token_models import WAIT, Continuations, TokenModel, Tokens, append_all, complete, drawn
 
 __all__ = [
     "END",
@@ -38,6 +39,7 @@ __all__ = [
     "Endpoint",
     "HiddenStates",
     "Journal",
+    "LineSteps",
     "LocalModel",
     "LogLinearSteps",
     "NgramFeatures",
@@ -56,6 +58,7 @@ __all__ = [
     "TableModel",
     "TokenModel",
     "Tokens",
+    "append_all",
     "blocks_of",
     "chat_messages",
     "complete",

@@ -132,6 +132,12 @@ def complete(state: Continuations, rng: np.random.Generator) -> None:
         state.append(drawn(state.logprobs, rng))
 
 
+def append_all(state: Continuations, outputs: Sequence[Tokens]) -> None:
+    """Write given tokens [rows][tokens of the row] on each row, in place; rows given fewer wait for the others."""
+    for place in range(max(map(len, outputs), default=0)):
+        state.append(np.array([own[place] if place < len(own) else WAIT for own in outputs], dtype=np.intp))
+
+
 def checked_tokens(tokens: Tokens, finished: NDArray[np.bool_], vocabulary: int, end: int) -> Tokens:
     """Tokens [rows] to append, `WAIT` on all finished rows. Raises UsageError as `Continuations.append`."""
     given = np.asarray(tokens)

@@ -50,7 +50,7 @@ class StepBeam:
             raise UsageError(
                 "a beam needs a base that writes step by step, and a potential that scores prefixes",
                 where="StepBeam",
-                fix="use models.StepModel, and evidence.Steps or PrefixValue without strengths",
+                fix="use models.LineSteps or StepModel, and evidence.Steps or PrefixValue without strengths",
             )
         total = float(self.width * self.branches * len(contexts))
         budget.reserve(samples=total)
