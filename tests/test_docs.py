@@ -94,7 +94,7 @@ def test_python_of_the_guide_to_sampling_runs() -> None:
 
 def test_python_of_the_guide_to_language_models_runs() -> None:
     pytest.importorskip("transformers", reason="the extra `lm` is not installed")
-    assert run("language_models.md", {}) == 4
+    assert run("language_models.md", {}) == 5
 
 
 def test_python_of_the_guide_to_endpoints_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
