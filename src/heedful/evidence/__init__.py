@@ -4,7 +4,9 @@ from heedful.core.algebra import Expressible, Expression, Term
 from heedful.evidence.formats import Matching, valid_json
 from heedful.evidence.implicit import ImplicitReward
 from heedful.evidence.labelled import Labelled
+from heedful.evidence.linear_values import LinearValue
 from heedful.evidence.logic import Combined, conjunction, disjunction, mixture, negation, threshold
+from heedful.evidence.lookahead import Lookahead
 from heedful.evidence.potentials import (
     Constant,
     LogProb,
@@ -18,15 +20,21 @@ from heedful.evidence.potentials import (
 )
 from heedful.evidence.scope import Routed, routed, scoped, worst
 from heedful.evidence.steps import PrefixValue, Steps, prefixes
+from heedful.evidence.value_fits import FittedValues, Foresight, fit_values, foresight
+from heedful.evidence.value_trees import ValueTree, exact_values
 
 __all__ = [
     "Combined",
     "Constant",
     "Expressible",
     "Expression",
+    "FittedValues",
+    "Foresight",
     "ImplicitReward",
     "Labelled",
+    "LinearValue",
     "LogProb",
+    "Lookahead",
     "Matching",
     "Pessimistic",
     "PrefixValue",
@@ -35,9 +43,13 @@ __all__ = [
     "Rule",
     "Steps",
     "Term",
+    "ValueTree",
     "conjunction",
     "constraint",
     "disjunction",
+    "exact_values",
+    "fit_values",
+    "foresight",
     "lowered",
     "mixture",
     "negation",

@@ -21,11 +21,23 @@ from heedful.models.local import LocalModel
 from heedful.models.log_linear import LogLinearSteps, StepChoices
 from heedful.models.messages import chat_messages
 from heedful.models.ngrams import NgramFeatures
+from heedful.models.paths import Paths
+from heedful.models.ratios import TokenRatios
 from heedful.models.sentences import SentenceEncoder
-from heedful.models.stepwise import StepModel
+from heedful.models.stepwise import StepBase, StepModel
 from heedful.models.style import StyleFeatures
 from heedful.models.tables import END, SequenceTable, TableModel
-from heedful.models.token_models import WAIT, Continuations, TokenModel, Tokens, append_all, complete, drawn
+from heedful.models.token_models import (
+    WAIT,
+    Continuations,
+    TokenModel,
+    Tokens,
+    append_all,
+    begun_with,
+    complete,
+    drawn,
+    drawn_at,
+)
 
 __all__ = [
     "END",
@@ -43,6 +55,7 @@ __all__ = [
     "LocalModel",
     "LogLinearSteps",
     "NgramFeatures",
+    "Paths",
     "Prices",
     "Request",
     "Sampling",
@@ -52,18 +65,22 @@ __all__ = [
     "Spending",
     "Stacked",
     "Standardised",
+    "StepBase",
     "StepChoices",
     "StepModel",
     "StyleFeatures",
     "TableModel",
     "TokenModel",
+    "TokenRatios",
     "Tokens",
     "append_all",
+    "begun_with",
     "blocks_of",
     "chat_messages",
     "complete",
     "default_encoder",
     "drawn",
+    "drawn_at",
     "load_encoder",
     "standardised",
 ]

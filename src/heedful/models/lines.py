@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heedful.core import Floats, InputError, Item, Part, Parts, UsageError
-from heedful.core.items import text_parts
-from heedful.models.token_models import WAIT, Continuations, TokenModel, append_all, drawn
+from heedful.models.token_models import WAIT, Continuations, TokenModel, begun_tokens, begun_with, drawn, whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +54,7 @@ class LineSteps:
         for start in range(0, len(unfinished), self._batch):
             rows = unfinished[start : start + self._batch]
             own = [items[row] for row in rows]
-            state = self._read(own)
+            state = begun_with(self.model, own)
             for row, item in zip(rows, self._grown(own, state, rng), strict=True):
                 found[row] = item
             positions += state.positions
@@ -77,35 +76,24 @@ class LineSteps:
         """Log-probability [n] of each output in its context, -inf where it is unfinished or its steps end elsewhere."""
         total = np.full(len(items), -np.inf)
         rows = [row for row, item in enumerate(items) if self.ended(item)]
-        total[rows] = self.model.log_prob([self.whole(items[row]) for row in rows])
+        total[rows] = self.model.log_prob([whole(items[row]) for row in rows])
         begun = [
             (row, size) for row in np.flatnonzero(total > -np.inf).tolist() for size in range(1, len(items[row].output))
         ]
         prefixes = [Item(items[row].context, items[row].output[:size]) for row, size in begun]
-        for (row, size), tokens in zip(begun, self.model.encode([self.whole(item) for item in prefixes]), strict=True):
-            broken = self.breaks[self._open(tokens)]
+        for (row, size), tokens in zip(begun, self.model.encode([whole(item) for item in prefixes]), strict=True):
+            broken = self.breaks[begun_tokens(tokens, self.model.end)]
             if broken.sum() != size or not broken[-1]:
                 total[row] = -np.inf
         return total
 
     def whole(self, item: Item) -> Item:
         """The output as one text."""
-        return Item(item.context, text_parts(_text(item), "system"), item.system)
+        return whole(item)
 
     @property
     def _batch(self) -> int:
         return int(getattr(self.model, "batch_size", 1024))
-
-    def _open(self, tokens: NDArray[np.intp]) -> NDArray[np.intp]:
-        """The tokens of a prefix, without the end that encoding adds."""
-        return tokens[:-1] if len(tokens) and tokens[-1] == self.model.end else tokens
-
-    def _read(self, items: Sequence[Item]) -> Continuations:
-        """A state of these prefixes, each different one read once."""
-        number = {item: place for place, item in enumerate(dict.fromkeys(items))}
-        state = self.model.begin([item.context for item in number])
-        append_all(state, [self._open(own) for own in self.model.encode([self.whole(item) for item in number])])
-        return state.keep([number[item] for item in items])
 
     def _grown(self, items: Sequence[Item], state: Continuations, rng: np.random.Generator) -> list[Item]:
         """Items that have not ended with the step that is drawn now on their rows."""

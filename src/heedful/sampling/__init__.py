@@ -1,5 +1,6 @@
 """Reaching a target by sampling: nothing changes, every answer is paid for."""
 
+from heedful.models import StepBase
 from heedful.sampling.batches import one_each
 from heedful.sampling.best_of_n import BestOfN, BestOfNLaw, best_of_n_kl_bound, best_of_n_law
 from heedful.sampling.cascade import Cascade, Cascaded, Stage
@@ -16,7 +17,7 @@ from heedful.sampling.rejection import Accepted, Certificate, Rejection
 from heedful.sampling.resampling import RESAMPLING, Resampling, effective_size
 from heedful.sampling.risk import expected_costs, minimum_bayes_risk
 from heedful.sampling.score_laws import KnownScores, NormalScores, PairedScores, ScoreLaw
-from heedful.sampling.step_beam import StepBase, StepBeam
+from heedful.sampling.step_beam import StepBeam
 from heedful.sampling.token_beam import TokenBeam
 from heedful.sampling.voting import voted
 

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from heedful.core import Base, Budget, Floats, Honesty, Item, Parts, PrefixPotential, Samples, UsageError
+from heedful.core import Budget, Floats, Honesty, Item, Parts, PrefixPotential, Samples, UsageError
+from heedful.models import StepBase
 from heedful.sampling.batches import refuse_no_contexts
 from heedful.target import Target
-
-
-@runtime_checkable
-class StepBase(Base, Protocol):
-    """A base whose outputs can be gone on with, step by step, until they have ended."""
-
-    def ended(self, item: Item) -> bool: ...
-    def continued(self, items: Sequence[Item], *, rng: np.random.Generator) -> tuple[Item, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
