@@ -19,7 +19,7 @@ from heedful.evidence.potentials import (
     term,
 )
 from heedful.evidence.scope import Routed, routed, scoped, worst
-from heedful.evidence.steps import PrefixValue, Steps, prefixes
+from heedful.evidence.steps import InOneText, PrefixValue, Steps, prefixes
 from heedful.evidence.value_fits import FittedValues, Foresight, fit_values, foresight
 from heedful.evidence.value_trees import ValueTree, exact_values
 
@@ -31,6 +31,7 @@ __all__ = [
     "FittedValues",
     "Foresight",
     "ImplicitReward",
+    "InOneText",
     "Labelled",
     "LinearValue",
     "LogProb",

@@ -11,8 +11,10 @@ from typing import Literal
 
 import numpy as np
 
-from heedful.core import Floats, Item, Potential, Scale, ScaleError, Scores, UsageError
+from heedful.core import Floats, Item, Potential, PrefixPotential, Scale, ScaleError, Scores, UsageError
 from heedful.core.algebra import Expressible
+from heedful.models import StepBase
+from heedful.models.token_models import whole
 
 Aggregation = Literal["product", "min", "mean", "last"]
 PrefixKind = Literal["terminal", "mean", "soft", "twist"]
@@ -89,6 +91,41 @@ _AGGREGATIONS: Mapping[str, Callable[[Floats], Floats]] = {
     "mean": _mean,
     "last": _last,
 }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InOneText(Expressible):
+    """A potential of texts and unfinished texts, for outputs of `base` in steps that are pieces of one text.
+
+    So values of a token model's prefixes serve `models.LineSteps` over it. In steps an output tells whether it has
+    ended: then it scores as a whole, in `prefix` too.
+    """
+
+    potential: PrefixPotential
+    base: StepBase
+
+    @property
+    def scale(self) -> Scale:
+        return self.potential.scale
+
+    @property
+    def under(self) -> str | None:
+        return self.potential.under
+
+    @property
+    def kind(self) -> PrefixKind:
+        return self.potential.kind
+
+    def __call__(self, items: Sequence[Item]) -> Scores:
+        return self.potential([whole(item) for item in items])
+
+    def prefix(self, items: Sequence[Item]) -> Scores:
+        ended = np.array([self.base.ended(item) for item in items], dtype=bool)
+        mean = np.zeros(len(items))
+        for rows, score in ((ended, self.potential), (~ended, self.potential.prefix)):
+            if rows.any():
+                mean[rows] = score([whole(items[row]) for row in np.flatnonzero(rows).tolist()]).mean
+        return Scores(mean)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

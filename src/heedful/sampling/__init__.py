@@ -5,6 +5,7 @@ from heedful.sampling.batches import one_each
 from heedful.sampling.best_of_n import BestOfN, BestOfNLaw, best_of_n_kl_bound, best_of_n_law
 from heedful.sampling.cascade import Cascade, Cascaded, Stage
 from heedful.sampling.chains import Chained
+from heedful.sampling.deepening import Deepening
 from heedful.sampling.early_stopping import EarlyBestOfN
 from heedful.sampling.enumeration import Exact, exact
 from heedful.sampling.guided import Guided
@@ -30,6 +31,7 @@ __all__ = [
     "Cascaded",
     "Certificate",
     "Chained",
+    "Deepening",
     "EarlyBestOfN",
     "Exact",
     "Guide",
