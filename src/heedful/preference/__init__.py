@@ -20,6 +20,7 @@ from heedful.preference.raters import fit_raters
 from heedful.preference.ratings import Ratings, rate, rate_counts
 from heedful.preference.running import RunningLikelihood
 from heedful.preference.skew import SkewGaussian
+from heedful.preference.token_rewards import fit_token_rewards
 from heedful.preference.trust import trusted
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "fit_implicit",
     "fit_marks",
     "fit_raters",
+    "fit_token_rewards",
     "load",
     "rate",
     "rate_asked",

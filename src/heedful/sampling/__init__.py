@@ -8,7 +8,7 @@ from heedful.sampling.chains import Chained
 from heedful.sampling.deepening import Deepening
 from heedful.sampling.early_stopping import EarlyBestOfN
 from heedful.sampling.enumeration import Exact, exact
-from heedful.sampling.guided import Guided
+from heedful.sampling.guided import Guided, GuidedLaw, guided_law
 from heedful.sampling.guides import Guide, Guiding, TokenGuide, ValueGuide, WordGuide
 from heedful.sampling.metropolis import Metropolis
 from heedful.sampling.particle_gibbs import ParticleGibbs
@@ -36,6 +36,7 @@ __all__ = [
     "Exact",
     "Guide",
     "Guided",
+    "GuidedLaw",
     "Guiding",
     "KnownScores",
     "Metropolis",
@@ -59,6 +60,7 @@ __all__ = [
     "effective_size",
     "exact",
     "expected_costs",
+    "guided_law",
     "minimum_bayes_risk",
     "one_each",
     "pick",
