@@ -55,7 +55,7 @@ def _fresh(value: Any, features: Any) -> Any:
 def ways_of_choosing(model: Any, values: dict[str, Any]) -> dict[str, Callable[..., tuple[list[Any], float]]]:
     """Each takes contexts and rng, and gives an output of each and the tokens in all."""
     from heedful.core import Budget
-    from heedful.evidence import InOneText
+    from heedful.evidence import InOneText, PrefixValue, constraint
     from heedful.models import Decoding, LineSteps
     from heedful.sampling import BestOfN, Guided, Particles, StepBeam, ValueGuide
     from heedful.target import Target
@@ -89,11 +89,22 @@ def ways_of_choosing(model: Any, values: dict[str, Any]) -> dict[str, Callable[.
     for name in ("outcome", "td", "soft td"):
         twist = STRENGTH * values[name]
         ways[f"particles, {name}"] = engine(Particles(N, twist=twist))
+    # Among the likeliest next tokens are, at times, some that mark ends of texts and read as none.
+    writable = PrefixValue(constraint(lambda item: encodes(model, item), "can be read back"), "terminal")
     for name in ("outcome", "td"):
-        guide = ValueGuide(STRENGTH * values[name], WIDTH)
+        guide = ValueGuide(STRENGTH * values[name] + writable, WIDTH)
         ways[f"guided, {name}"] = engine(Guided((guide,)), factor=1.0 + WIDTH)
         ways[f"beam of lines, {name}"] = beam(values[name])
     return ways
+
+
+def encodes(model: Any, item: Any) -> bool:
+    from heedful.core import InputError
+
+    try:
+        return bool(model.encode([item]))
+    except InputError:
+        return False
 
 
 def foresight_of(
