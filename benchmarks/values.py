@@ -3,11 +3,10 @@
     python benchmarks/values.py [--quick] [--out FILE]
 
 Sums that the model was never trained on. From outputs to some of them, and whether each is right, are fitted: a
-verifier of whole outputs, and values of unfinished ones by least squares on outcomes, by temporal differences (trace
-0.9), and soft, by temporal differences. All are linear in the network's last hidden state at the last token. On other
-sums most ways of choosing write about four outputs' worth of tokens, and keep one output by the verifier. Tokens are
-those that the model writes or, where a guide tries next tokens, reads; hidden states come with them and are not counted
-again.
+verifier of whole outputs, and values of unfinished ones by least squares on outcomes and by temporal differences (trace
+0.9). All are linear in the network's last hidden state at the last token. On other sums most ways of choosing write
+about four outputs' worth of tokens, and keep one output by the verifier. Tokens are those that the model writes or,
+where a guide tries next tokens, reads; hidden states come with them and are not counted again.
 """
 
 from __future__ import annotations
@@ -39,7 +38,6 @@ def fitted(model: Any, contexts: Sequence[Any], n: int, rng: np.random.Generator
     ways: dict[str, dict[str, Any]] = {
         "outcome": {"trace": 1.0},
         "td": {"trace": 0.9},
-        "soft td": {"trace": 0.9, "beta": 1 / STRENGTH},
     }
     found = {name: LinearValue.fit(paths, right, prefixes, ending=verifier, **own) for name, own in ways.items()}
     # What was remembered of training is not needed again.
@@ -86,7 +84,7 @@ def ways_of_choosing(model: Any, values: dict[str, Any]) -> dict[str, Callable[.
     ways = {f"best of {n}": engine(BestOfN(n)) for n in (1, 2, N, 2 * N)}
     ways["likeliest tokens"] = engine(BestOfN(1), small_model(decoding=Decoding(temperature=0.0)))
     ways[f"best of {N}, top {WIDTH}"] = engine(BestOfN(N), small_model(decoding=Decoding(top_k=WIDTH)))
-    for name in ("outcome", "td", "soft td"):
+    for name in ("outcome", "td"):
         twist = STRENGTH * values[name]
         ways[f"particles, {name}"] = engine(Particles(N, twist=twist))
     # Among the likeliest next tokens are, at times, some that mark ends of texts and read as none.
@@ -94,7 +92,7 @@ def ways_of_choosing(model: Any, values: dict[str, Any]) -> dict[str, Callable[.
     for name in ("outcome", "td"):
         guide = ValueGuide(STRENGTH * values[name] + writable, WIDTH)
         ways[f"guided, {name}"] = engine(Guided((guide,)), factor=1.0 + WIDTH)
-        ways[f"beam of lines, {name}"] = beam(values[name])
+    ways["beam of lines, outcome"] = beam(values["outcome"])
     return ways
 
 
@@ -148,7 +146,7 @@ def main() -> None:
     from heedful.worlds.small_model import small_model
 
     torch.set_num_threads(1)
-    taught, asked, n = (12, 30, 4) if options.quick else (200, 300, 8)
+    taught, asked, n = (12, 30, 4) if options.quick else (150, 240, 8)
     made = exercises(taught + asked, seed=20, kinds=("calc",))
     known = {exercise.context for exercise in made[:taught]}
     contexts = [exercise.context for exercise in made[taught:] if exercise.context not in known]

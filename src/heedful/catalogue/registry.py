@@ -49,6 +49,7 @@ _MODULES = {
     "003-089": "principles",
     "003-094": "implicit",
     "003-095": "duality",
+    "004-007": "filtered",
     "004-021": "failing",
     "004-023": "density",
     "004-029": "plural",

@@ -78,7 +78,7 @@ class HiddenStates:
     @classmethod
     def from_state(cls, arrays: Mapping[str, NDArray[Any]], state: Mapping[str, Any]) -> Self:
         """Raises InputError where the folder is gone or holds other files than when the state was taken."""
-        made = cls(LocalModel(**state["model"]), state["pooling"], state["end"])
+        made = cls(LocalModel(**state["model"]), state["pooling"], state.get("end", True))
         if made._digest != state["digest"]:
             what = "the language model in this folder is not the one the posterior was fitted with"
             raise InputError(what, where=made.model.path, fix="put the original files back, or fit again")
