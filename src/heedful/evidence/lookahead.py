@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 
 from heedful.core import Floats, Item, Potential, PrefixPotential, Scale, Scores, UsageError
 from heedful.core.algebra import Expressible
-from heedful.evidence.steps import PrefixKind
+from heedful.evidence.steps import PrefixKind, scored
 from heedful.models import TokenModel, begun_with, drawn_at
 
 
@@ -91,20 +91,9 @@ class Lookahead(Expressible):
                     break
                 logprobs = state.logprobs
                 state.append(logprobs.argmax(axis=1) if uniform is None else drawn_at(logprobs, uniform[:, place]))
-            scores[start : start + size] = self._scores(state.items(), state.finished).reshape(-1, copies)
+            scores[start : start + size] = scored(self.potential, state.items(), state.finished).reshape(-1, copies)
             positions += state.positions
         return scores, positions
 
     def _uniform(self, item: Item, most: int) -> Floats:
         return np.random.default_rng([self.seed, int(item.key, 16)]).random((self.draws, most))
-
-    def _scores(self, items: Sequence[Item], finished: np.ndarray) -> Floats:
-        found = np.zeros(len(items))
-        for rows, whole in ((np.flatnonzero(finished), True), (np.flatnonzero(~finished), False)):
-            own = [items[row] for row in rows.tolist()]
-            if whole and own:
-                found[rows] = self.potential(own).mean
-            elif own:
-                assert isinstance(self.potential, PrefixPotential)
-                found[rows] = self.potential.prefix(own).mean
-        return found

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from heedful.core import Floats, Item, Potential, PrefixPotential, Scale, ScaleError, Scores, UsageError
 from heedful.core.algebra import Expressible
@@ -23,6 +24,18 @@ PrefixKind = Literal["terminal", "mean", "soft", "twist"]
 def prefixes(item: Item) -> tuple[Item, ...]:
     """The outputs of the first 1, 2, ... steps, the whole last; none of an output without steps."""
     return tuple(Item(item.context, item.output[:size], item.system) for size in range(1, len(item.output) + 1))
+
+
+def scored(potential: Potential, items: Sequence[Item], finished: NDArray[np.bool_]) -> Floats:
+    """Scores [n] of outputs that are `finished` as wholes, and of the others, if there are any, as prefixes."""
+    found = np.zeros(len(items))
+    whole_rows, begun_rows = np.flatnonzero(finished), np.flatnonzero(~finished)
+    if len(whole_rows):
+        found[whole_rows] = potential([items[row] for row in whole_rows.tolist()]).mean
+    if len(begun_rows):
+        assert isinstance(potential, PrefixPotential)
+        found[begun_rows] = potential.prefix([items[row] for row in begun_rows.tolist()]).mean
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,11 +134,7 @@ class InOneText(Expressible):
 
     def prefix(self, items: Sequence[Item]) -> Scores:
         ended = np.array([self.base.ended(item) for item in items], dtype=bool)
-        mean = np.zeros(len(items))
-        for rows, score in ((ended, self.potential), (~ended, self.potential.prefix)):
-            if rows.any():
-                mean[rows] = score([whole(items[row]) for row in np.flatnonzero(rows).tolist()]).mean
-        return Scores(mean)
+        return Scores(scored(self.potential, [whole(item) for item in items], ended))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

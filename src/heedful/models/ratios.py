@@ -53,12 +53,14 @@ class TokenRatios:
 
 def _logprobs(model: TokenModel, items: Sequence[Item], tokens: Sequence[Tokens]) -> Floats:
     """Log-probability [n, longest] of each of these tokens, 0 beyond an item's own."""
-    longest = max(map(len, tokens), default=0)
-    found = np.zeros((len(items), longest))
-    state = model.begin([item.context for item in items])
-    for place in range(longest):
-        given = tokens_at(tokens, place)
-        rows = np.flatnonzero(given != WAIT)
-        found[rows, place] = state.logprobs[rows, given[rows]]
-        state.append(given)
+    found = np.zeros((len(items), max(map(len, tokens), default=0)))
+    size = int(getattr(model, "batch_size", len(items) or 1))
+    for start in range(0, len(items), size):
+        own = tokens[start : start + size]
+        state = model.begin([item.context for item in items[start : start + size]])
+        for place in range(max(map(len, own))):
+            given = tokens_at(own, place)
+            rows = np.flatnonzero(given != WAIT)
+            found[start + rows, place] = state.logprobs[rows, given[rows]]
+            state.append(given)
     return found

@@ -32,7 +32,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
     rng = np.random.default_rng([1053, seed])
     tastes = [Taste(seed, person, length=2 if quick else 3) for person in (0, 1)]
     pairs = [own.compared(_PAIRS, rng) for own in tastes]
-    rewards = [fit_token_rewards(own.base, *votes) for own, votes in zip(tastes, pairs, strict=True)]
+    rewards = [fit_token_rewards(own.base, *votes, order=own.length) for own, votes in zip(tastes, pairs, strict=True)]
     taste, whole = tastes[0], _whole(*pairs[0], rng)
     best = best_of_n_law(Target(taste.base, whole), CONTEXT, _N)
     laws = {
@@ -64,7 +64,7 @@ def _counted(item: Item) -> Floats:
 
 
 def _off(taste: Taste) -> float:
-    """The most by which decoding, guided by the token rewards of a target, misses it, as a log-probability.
+    """By how much decoding, guided by the token rewards of a target, misses it: log-probabilities, mean over outputs.
 
     They are log π(token) ∝ β (log target − log base) of each next token, with β = 0.8 and the whole history in view.
     """
@@ -82,7 +82,7 @@ def _off(taste: Taste) -> float:
         ratio = {word: (own / sum(row.values()) / base[word]) ** beta for word, own in row.items()}
         table[history] = {word: own / sum(ratio.values()) for word, own in ratio.items()}
     law = guided_law(target, (TokenGuide(SequenceTable(table, taste.length), 1 / beta),), CONTEXT)
-    return float(np.abs(law.log_prob - listed.log_prob).max())
+    return float(np.abs(law.log_prob - listed.log_prob).mean())
 
 
 ENTRY = Entry(
@@ -94,7 +94,7 @@ ENTRY = Entry(
         "A random language of up to three words out of four, and a person who likes some words after others and some "
         "last words. Guided by the token rewards that belong to a target, decoding is the target, to 1e-8. From 600 "
         "comparisons: at the divergence of best-of-8 by a reward of whole responses, decoding guided by token rewards "
-        "(of a word given the one before) gains more of what is truly liked than decoding guided by that reward read "
+        "(of a word given all before) gains more of what is truly liked than decoding guided by that reward read "
         "on prefixes, more than best-of-8, and at least 0.9 times what the tilt by that reward gains, which is where "
         "training would go. With half the strength on the token rewards of each of two persons, and none fitted "
         "anew, both gain, and the second gains more than where the first alone is followed."
@@ -104,7 +104,7 @@ ENTRY = Entry(
         "guided_law; against preference.heads.Linear in ValueGuide, best_of_n_law and the tilt by enumeration."
     ),
     measures={
-        "off": "the most by which guided decoding misses its target, nats of log-probability",
+        "off": "by how much guided decoding misses its target, nats of log-probability, mean over outputs",
         "gain, token rewards": "true reward over the base, nats, guided by token rewards",
         "gain, whole rewards": "the same, guided by a reward of whole responses read on prefixes",
         f"gain, best of {_N}": "the same, of best-of-8 by that reward",
@@ -126,7 +126,10 @@ ENTRY = Entry(
     beyond=(
         "Rewards are tables and not networks, and laws are listed whole, so that ways are compared at equal divergence "
         "without noise of sampling. The reward of whole responses has the very features of the true reward, which the "
-        "token rewards, normalised word by word, can only come near. Weak-to-strong guidance is not tried."
+        "token rewards have to find out for each history by itself. Weak-to-strong guidance is not tried. A first run "
+        "gave token rewards only the word before, unlike the work, whose model reads all; so they could not tell that "
+        "a third word is the last, and gained 1.49 nats, where the reward read on prefixes gained 1.42, best-of-8 1.79 "
+        "and the tilt 1.86."
     ),
     seeds=tuple(range(30)),
 )
