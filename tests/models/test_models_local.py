@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from heedful.core import InputError, Item, MissingExtraError, Part, UsageError
-from heedful.models import WAIT, Decoding, LocalModel, complete, local_scoring
+from heedful.models import WAIT, Decoding, LocalModel, complete, drawn, local_scoring
 from heedful.models.contracts import TokenModelContract
+from heedful.models.local_state import drawn_there
 from models import tiny
 
 torch = pytest.importorskip("torch", reason="the extra `lm` is not installed")
@@ -375,3 +376,20 @@ def test_without_transformers_the_extra_is_named(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MissingExtraError, match=r"heedful\[lm\]"):
         model.loaded  # noqa: B018
+
+
+def test_tokens_are_drawn_where_the_law_is_as_by_numpy():
+    """What a GPU does, on the processor: the same tokens for the same numbers, none impossible, faults named."""
+    rng = np.random.default_rng(5)
+    logits = rng.standard_normal((400, 50)) * 4
+    logits[rng.random(logits.shape) < 0.3] = -np.inf
+    law = torch.from_numpy(logits).log_softmax(1)
+    tokens = drawn_there(law, np.random.default_rng(6).random(400))
+    np.testing.assert_array_equal(tokens, drawn(law.numpy(), np.random.default_rng(6)))
+    for uniform in (0.0, np.nextafter(1.0, 0.0)):
+        ends = drawn_there(law, np.full(400, uniform))
+        assert np.isfinite(logits[np.arange(400), ends]).all()
+    for bad in (np.nan, -np.inf):
+        law[3] = bad
+        with pytest.raises(InputError, match=r"logprobs\[3\]"):
+            drawn_there(law, np.full(400, 0.5))

@@ -43,6 +43,15 @@ class TokenModelContract(BaseContract):
             state.append(drawn(logprobs, rng))
         assert state.finished.all()
 
+    def test_tokens_are_drawn_by_the_law(self) -> None:
+        state = self._begun()
+        for step in range(3):
+            one, other = np.random.default_rng(step), np.random.default_rng(step)
+            tokens = state.draw(one)
+            np.testing.assert_array_equal(tokens, drawn(state.logprobs, other))
+            assert one.random() == other.random()
+            state.append(tokens)
+
     def test_what_is_written_has_the_log_probability_the_model_gives_it(self) -> None:
         made, state = self.make(), self._begun()
         complete(state, np.random.default_rng(1))
@@ -85,7 +94,7 @@ class TokenModelContract(BaseContract):
         assert state.positions == single.positions > 0
         read = state.positions
         while not state.finished.all():
-            state.append(drawn(state.logprobs, rng))
+            state.append(state.draw(rng))
             state = state.keep(np.arange(5))
             read += int((~state.finished).sum())
             assert state.positions == read

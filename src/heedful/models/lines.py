@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heedful.core import Floats, InputError, Item, Part, Parts, UsageError
-from heedful.models.token_models import WAIT, Continuations, TokenModel, begun_tokens, begun_with, drawn, whole
+from heedful.models.token_models import WAIT, Continuations, TokenModel, begun_tokens, begun_with, whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +99,7 @@ class LineSteps:
         """Items that have not ended with the step that is drawn now on their rows."""
         writing = ~state.finished
         while writing.any():
-            tokens = np.where(writing, drawn(state.logprobs, rng), WAIT)
+            tokens = np.where(writing, state.draw(rng), WAIT)
             state.append(tokens)
             writing &= ~state.finished & ~self.breaks[tokens]
         pairs = zip(items, state.items(), strict=True)

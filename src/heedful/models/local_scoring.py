@@ -13,7 +13,11 @@ from heedful.models.reading import Reading
 from heedful.models.token_models import Tokens
 
 _MOST_LOGITS = 1 << 24
-"""How many logits are held at once: 64 MiB in single precision."""
+"""How many logits are held at once by a processor: 64 MiB in single precision."""
+_MOST_LOGITS_ON_GPU = 1 << 28
+"""The same of a GPU, which each further pass keeps waiting, where its memory allows."""
+_BYTES_A_LOGIT = 32
+"""A generous guess at what the logits, the law and what lies between take at once."""
 
 
 class Scorer(Protocol):
@@ -56,13 +60,22 @@ def _batch(model: Scorer, prompts: Sequence[tuple[int, ...]], answers: Sequence[
     reading, logits = Reading.of(model.loaded.network, list(number))
     told[:, :1] = model.law(logits)[place].gather(1, tokens[:, :1])
     reading = reading.keep(place)
-    column = 0
+    column, most = 0, _most_logits(tokens.device)
     while column + 1 < length.max():
         # Causality hides from a row what stands to its right, so that padding there needs no mask.
         rows = int((length > column + 1).sum())
         reading = reading if rows == len(reading.length) else reading.keep(torch.arange(rows, device=tokens.device))
-        stop = min(column + max(1, _MOST_LOGITS // (rows * model.size)), int(length.max()) - 1)
+        stop = min(column + max(1, most // (rows * model.size)), int(length.max()) - 1)
         law = model.law(reading.read(tokens[:rows, column:stop]))
         told[:rows, column + 1 : stop + 1] = law.gather(2, tokens[:rows, column + 1 : stop + 1, None])[:, :, 0]
         column = stop
     return told.numpy()
+
+
+def _most_logits(device: Any) -> int:
+    """How many logits to hold at once on a torch device."""
+    if device.type != "cuda":
+        return _MOST_LOGITS
+    import torch
+
+    return int(min(_MOST_LOGITS_ON_GPU, max(_MOST_LOGITS, torch.cuda.mem_get_info(device)[0] // _BYTES_A_LOGIT)))

@@ -10,7 +10,7 @@ import numpy as np
 
 from heedful.core import Base, Item, Parts, UsageError
 from heedful.models.stepwise import StepBase
-from heedful.models.token_models import TokenModel, Tokens, drawn, tokens_at
+from heedful.models.token_models import TokenModel, Tokens, tokens_at
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +62,7 @@ def _followed(
             for row in unfinished.tolist():
                 begun[start + row].append(before[row])
             if isinstance(how, np.random.Generator):
-                state.append(drawn(state.logprobs, how))
+                state.append(state.draw(how))
             else:
                 state.append(tokens_at(how[start : start + size], place))
             place += 1

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -51,7 +52,7 @@ class Reading:
             shape = len(tokens), self.cache.get_seq_length()
             self.mask = torch.cat([columns.new_ones(shape) if self.mask is None else self.mask, columns], dim=1)
         place = (self.length[:, None] + columns.cumsum(1) - 1).clamp(min=0)
-        with torch.inference_mode():
+        with torch.inference_mode(), planless(tokens.device):
             out = self.network(
                 input_ids=tokens,
                 attention_mask=self.mask,
@@ -76,6 +77,25 @@ class Reading:
         cache.layers = [_twin(layer) for layer in self.cache.layers]
         cache.reorder_cache(rows)
         return Reading(self.network, cache, self.length[rows], None if self.mask is None else self.mask[rows])
+
+
+@contextmanager
+def planless(device: Any) -> Iterator[None]:
+    """On a GPU attention without cuDNN, which makes plans for each number of rows and tokens when it first meets it.
+
+    Outputs being written meet a new number at every token; benchmarks/language.py has what a plan costs.
+    """
+    import torch
+
+    if device.type != "cuda":
+        yield
+        return
+    before: bool = torch.backends.cuda.cudnn_sdp_enabled()  # type: ignore[no-untyped-call]
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    try:
+        yield
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(before)
 
 
 def _twin(layer: Any) -> Any:

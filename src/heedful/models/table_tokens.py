@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heedful.core import Floats, Item, Parts
-from heedful.models.token_models import WAIT, Tokens, checked_rows, checked_tokens
+from heedful.models.token_models import WAIT, Tokens, checked_rows, checked_tokens, drawn
 
 Numbers = tuple[int, ...]
 
@@ -59,6 +59,9 @@ class TableContinuations:
         for row in np.flatnonzero(~done).tolist():
             law[row] = self.language.law(self.contexts[row], self._words(self.written[row]))
         return law
+
+    def draw(self, rng: np.random.Generator) -> Tokens:
+        return drawn(self.logprobs, rng)
 
     def append(self, tokens: Tokens) -> None:
         given = checked_tokens(tokens, self.finished, len(self.language.vocabulary), self.language.end)

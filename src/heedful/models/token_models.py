@@ -25,7 +25,7 @@ class Continuations(Protocol):
     log-probability 0 and at no cost, so that rows of different lengths go through one loop:
 
         while not state.finished.all():
-            state.append(drawn(state.logprobs, rng))
+            state.append(state.draw(rng))
     """
 
     def __len__(self) -> int:
@@ -58,6 +58,10 @@ class Continuations(Protocol):
         A context counts once, however many rows it has; a token written counts where more can follow. What a fork
         costs is the difference to its origin.
         """
+        ...
+
+    def draw(self, rng: np.random.Generator) -> Tokens:
+        """A next token [rows] of each row by its law, as `drawn(state.logprobs, rng)` would, computed where it lies."""
         ...
 
     def append(self, tokens: Tokens) -> None:
@@ -115,15 +119,7 @@ def drawn(logprobs: Floats, rng: np.random.Generator) -> Tokens:
 
 def drawn_at(logprobs: Floats, uniform: Floats) -> Tokens:
     """The tokens [rows] that these uniform numbers [rows] in [0, 1) draw. Raises InputError as `drawn`."""
-    top = logprobs.max(axis=1, keepdims=True)
-    if not np.isfinite(top).all():
-        row = int(np.flatnonzero(~np.isfinite(top[:, 0]))[0])
-        raise InputError(
-            f"the log-probabilities of a row have {top[row, 0]} as their greatest, so no token can be drawn",
-            where=f"logprobs[{row}]",
-            fix="a row needs a token that may follow, and no NaN",
-        )
-    below = logprobs - top
+    below = logprobs - greatest(logprobs)
     np.exp(below, out=below)
     np.cumsum(below, axis=1, out=below)
     total = below[:, -1]
@@ -132,10 +128,23 @@ def drawn_at(logprobs: Floats, uniform: Floats) -> Tokens:
     return np.array([row.searchsorted(x, "right") for row, x in zip(below, sought, strict=True)], dtype=np.intp)
 
 
+def greatest(logprobs: Floats) -> Floats:
+    """The greatest [rows, 1] of each row. Raises InputError where a row has NaN, +inf, or nothing but -inf."""
+    top = np.asarray(logprobs.max(axis=1, keepdims=True))
+    if not np.isfinite(top).all():
+        row = int(np.flatnonzero(~np.isfinite(top[:, 0]))[0])
+        raise InputError(
+            f"the log-probabilities of a row have {top[row, 0]} as their greatest, so no token can be drawn",
+            where=f"logprobs[{row}]",
+            fix="a row needs a token that may follow, and no NaN",
+        )
+    return top
+
+
 def complete(state: Continuations, rng: np.random.Generator) -> None:
     """Draw every row to its end, in place."""
     while not state.finished.all():
-        state.append(drawn(state.logprobs, rng))
+        state.append(state.draw(rng))
 
 
 def append_all(state: Continuations, outputs: Sequence[Tokens]) -> None:

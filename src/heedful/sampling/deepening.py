@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from heedful.core import Base, Budget, Floats, Honesty, InputError, Item, Parts, Samples, UsageError
 from heedful.core.items import text_parts
-from heedful.models import TokenModel, Tokens, drawn
+from heedful.models import TokenModel, Tokens
 from heedful.models.token_models import begun_tokens
 from heedful.sampling.batches import joined, portions, refuse_no_contexts, selected
 from heedful.sampling.writing import Writing, refuse_beyond, token_base, writing_plan
@@ -103,7 +103,7 @@ class Deepening:
         looked, used = np.zeros(size, dtype=np.intp), np.zeros(size, dtype=np.intp)
         place = np.full(size, len(trigger))
         while not writing.state.finished.all():
-            tokens = drawn(writing.state.logprobs, rng)
+            tokens = writing.state.draw(rng)
             full = used >= np.floor(self.first * self.growth**looked)
             again = (place == len(trigger)) & (looked < self.times) & (full | (self.reopen & (tokens == end)))
             again &= ~writing.state.finished

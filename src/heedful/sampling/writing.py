@@ -92,15 +92,14 @@ class Writing:
         Returns log base − log law [rows] of the token: −inf where guides rule out whatever may follow. Such a row goes
         on by the base, to count for nothing. `law` spares computing it.
         """
+        if not self.guides:
+            self.append(_chosen(self.state.draw(rng), given))
+            return np.zeros(len(self.state))
         logprobs, rows = self.state.logprobs, np.arange(len(self.state))
-        lost, chosen = np.zeros(len(rows), dtype=bool), logprobs
-        if self.guides:
-            law = self.law(logprobs) if law is None else law
-            lost = np.asarray(np.isneginf(law).all(axis=1))
-            chosen = np.where(lost[:, None], logprobs, law)
-        tokens = drawn(chosen, rng)
-        if given is not None:
-            tokens = np.where(given == DRAW, tokens, given)
+        law = self.law(logprobs) if law is None else law
+        lost = np.asarray(np.isneginf(law).all(axis=1))
+        chosen = np.where(lost[:, None], logprobs, law)
+        tokens = _chosen(drawn(chosen, rng), given)
         self.append(tokens)
         return np.where(lost, -np.inf, logprobs[rows, tokens] - chosen[rows, tokens])
 
@@ -122,6 +121,10 @@ class Writing:
         self.state.append(tokens)
         for guide in self.guides:
             guide.append(tokens)
+
+
+def _chosen(drawn: Tokens, given: Tokens | None) -> Tokens:
+    return drawn if given is None else np.where(given == DRAW, drawn, given)
 
 
 @runtime_checkable
