@@ -1,12 +1,13 @@
 """What learnt values of unfinished outputs are worth to a small language model, at equal tokens.
 
-    python benchmarks/values.py [--quick] [--out FILE]
+    python benchmarks/values.py [--quick] [--hidden] [--out FILE]
 
 Sums that the model was never trained on. From outputs to some of them, and whether each is right, are fitted: a
 verifier of whole outputs, and values of unfinished ones by least squares on outcomes and by temporal differences (trace
-0.9). All are linear in the network's last hidden state at the last token. On other sums most ways of choosing write
-about four outputs' worth of tokens, and keep one output by the verifier. Tokens are those that the model writes or,
-where a guide tries next tokens, reads; hidden states come with them and are not counted again.
+0.9). All are linear in the network's last hidden state at the last token and in how sure the model was of what it
+wrote. On other sums most ways of choosing write about four outputs' worth of tokens, and keep one output by the
+verifier. Tokens are those that the model writes or, where a guide tries next tokens, reads; what features are made of
+comes with them and is not counted again.
 """
 
 from __future__ import annotations
@@ -19,19 +20,23 @@ from typing import Any
 
 import numpy as np
 
+from heedful.core import InputError, Item, Scores
+from heedful.core.algebra import Expressible
+
 N, STRENGTH, WIDTH = 4, 6.0, 3
 
 
-def fitted(model: Any, contexts: Sequence[Any], n: int, rng: np.random.Generator) -> dict[str, Any]:
+def fitted(model: Any, contexts: Sequence[Any], n: int, alone: bool, rng: np.random.Generator) -> dict[str, Any]:
     """The verifier, and a value by each way of fitting."""
     from heedful.evidence import LinearValue
-    from heedful.models import HiddenStates, Paths
+    from heedful.models import HiddenStates, Paths, Stacked
     from heedful.models.remembered import Remembered
     from heedful.worlds import right_answer
 
     paths = Paths.drawn(model, contexts, n, rng=rng)
     right = np.array([right_answer(item) for item in paths.items], float)
-    features = HiddenStates(model, "last", end=False)
+    hidden = HiddenStates(model, "last", end=False)
+    features = hidden if alone else Stacked.of(hidden=hidden, sure=Sureness(model))
     prefixes = Remembered(features)
     whole = Paths(paths.items, tuple((item,) for item in paths.items))
     verifier = LinearValue.fit(whole, right, features)
@@ -53,7 +58,7 @@ def _fresh(value: Any, features: Any) -> Any:
 def ways_of_choosing(model: Any, values: dict[str, Any]) -> dict[str, Callable[..., tuple[list[Any], float]]]:
     """Each takes contexts and rng, and gives an output of each and the tokens in all."""
     from heedful.core import Budget
-    from heedful.evidence import InOneText, PrefixValue, constraint
+    from heedful.evidence import InOneText
     from heedful.models import Decoding, LineSteps
     from heedful.sampling import BestOfN, Guided, Particles, StepBeam, ValueGuide
     from heedful.target import Target
@@ -81,28 +86,69 @@ def ways_of_choosing(model: Any, values: dict[str, Any]) -> dict[str, Callable[.
 
         return run
 
-    ways = {f"best of {n}": engine(BestOfN(n)) for n in (1, 2, N, 2 * N)}
+    ways = {f"best of {n}": engine(BestOfN(n)) for n in (N, 1, 2, 2 * N)}
     ways["likeliest tokens"] = engine(BestOfN(1), small_model(decoding=Decoding(temperature=0.0)))
     ways[f"best of {N}, top {WIDTH}"] = engine(BestOfN(N), small_model(decoding=Decoding(top_k=WIDTH)))
     for name in ("outcome", "td"):
         twist = STRENGTH * values[name]
         ways[f"particles, {name}"] = engine(Particles(N, twist=twist))
-    # Among the likeliest next tokens are, at times, some that mark ends of texts and read as none.
-    writable = PrefixValue(constraint(lambda item: encodes(model, item), "can be read back"), "terminal")
-    for name in ("outcome", "td"):
-        guide = ValueGuide(STRENGTH * values[name] + writable, WIDTH)
-        ways[f"guided, {name}"] = engine(Guided((guide,)), factor=1.0 + WIDTH)
     ways["beam of lines, outcome"] = beam(values["outcome"])
+    guide = ValueGuide(STRENGTH * Readable(values["outcome"], model), WIDTH)
+    ways["guided, outcome"] = engine(Guided((guide,)), factor=1.0 + WIDTH)
     return ways
 
 
-def encodes(model: Any, item: Any) -> bool:
-    from heedful.core import InputError
+class Sureness:
+    """How sure the model was of what it wrote: the sum and the least of log-probabilities, and how many tokens."""
 
-    try:
-        return bool(model.encode([item]))
-    except InputError:
-        return False
+    names = ("sum", "least", "tokens")
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def fit(self, items: Sequence[Item]) -> Sureness:
+        return self
+
+    def encode(self, items: Sequence[Item]) -> Any:
+        pairs = zip(self.model.encode(items), self.model.token_logprobs(items), strict=True)
+        own = [told[tokens != self.model.end] for tokens, told in pairs]
+        return np.array([[told.sum(), told.min(initial=0.0), len(told)] for told in own]).reshape(-1, 3)
+
+    def describe(self) -> dict[str, Any]:
+        return {"encoder": "sureness"}
+
+    def state(self) -> Any:
+        raise InputError("not to be saved")
+
+    from_state = state
+
+
+class Readable(Expressible):
+    """A value that rules out what cannot be read back: likely next tokens are, at times, marks that are no text."""
+
+    scale, under, kind = "utility", None, "twist"
+
+    def __init__(self, value: Any, model: Any) -> None:
+        self.value, self.model = value, model
+
+    def __call__(self, items: Sequence[Item]) -> Scores:
+        return self.told(items, self.value)
+
+    def prefix(self, items: Sequence[Item]) -> Scores:
+        return self.told(items, self.value.prefix)
+
+    def told(self, items: Sequence[Item], score: Callable[..., Scores]) -> Scores:
+        found = np.full(len(items), -np.inf)
+        rows = [row for row, item in enumerate(items) if self.reads(item)]
+        if rows:
+            found[rows] = score([items[row] for row in rows]).mean
+        return Scores(found)
+
+    def reads(self, item: Item) -> bool:
+        try:
+            return bool(self.model.encode([item]))
+        except InputError:
+            return False
 
 
 def foresight_of(
@@ -134,6 +180,7 @@ def foresight_of(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a few sums")
+    parser.add_argument("--hidden", action="store_true", help="hidden states as the only features")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     try:
@@ -141,33 +188,32 @@ def main() -> None:
     except ImportError as error:
         print(f"skipped: {error.name} is not installed (pip install 'heedful[lm]')")
         return
-    from heedful.stats import mean_estimate, paired_difference
+    from heedful.stats import paired_difference, proportion
     from heedful.worlds import exercises, right_answer
     from heedful.worlds.small_model import small_model
 
     torch.set_num_threads(1)
-    taught, asked, n = (12, 30, 4) if options.quick else (150, 240, 8)
+    taught, asked, n = (12, 30, 4) if options.quick else (100, 240, 6)
     made = exercises(taught + asked, seed=20, kinds=("calc",))
     known = {exercise.context for exercise in made[:taught]}
-    contexts = [exercise.context for exercise in made[taught:] if exercise.context not in known]
+    contexts = list(dict.fromkeys(own.context for own in made[taught:] if own.context not in known))
     model, rng = small_model(), np.random.default_rng(0)
-    values = fitted(model, [exercise.context for exercise in made[:taught]], n, rng)
+    values = fitted(model, [exercise.context for exercise in made[:taught]], n, options.hidden, rng)
     told = foresight_of(model, values, contexts, rng)
-    rows, right = {}, {}
+    rows: dict[str, Any] = {}
+    right: dict[str, Any] = {}
     for name, way in ways_of_choosing(model, values).items():
         items, tokens = way(contexts, np.random.default_rng(1))
         right[name] = np.array([right_answer(item) for item in items], float)
+        known_best = right.get(f"best of {N}", right[name])
+        gain = paired_difference(right[name], known_best)[0]
         rows[name] = {
             "tokens": tokens / len(contexts),
             "right": right[name].mean(),
-            **interval(mean_estimate(right[name])),
+            **interval(proportion(right[name])),
+            "gain": {"mean": gain.value, **interval(gain)},
         }
-    for name, row in rows.items():
-        gain = paired_difference(right[name], right[f"best of {N}"])[0]
-        row["gain"] = {"mean": gain.value, **interval(gain)}
-        print(
-            f"{name:24s} {row['tokens']:6.1f} tokens, right {row['right']:.3f}, gain {gain.value:+.3f} {interval(gain)}"
-        )
+        print(f"{name:24s} {rows[name]}", flush=True)
     print(json.dumps(told, indent=1))
     if options.out:
         options.out.write_text(json.dumps({"sums": len(contexts), "foresight": told, "rows": rows}, indent=1) + "\n")

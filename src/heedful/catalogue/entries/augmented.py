@@ -28,7 +28,8 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
     paths = Paths.drawn(base, [CONTEXT], _SAMPLES, rng=rng)
     values = [_value(taste, paths) for taste in (first, second)]
     prefixes = list(dict.fromkeys(own for begun in Paths.of(base, base.support(CONTEXT)).begun for own in begun))
-    true = exact_values(base, [CONTEXT], first.reward).prefix(prefixes).mean
+    exact = exact_values(base, [CONTEXT], first.reward)
+    true = exact.prefix(prefixes).mean
     best = best_of_n_law(target, CONTEXT, _N)
     guided = guided_at(first, lambda s: (ValueGuide(s * values[0]),), best.kl)
     cut = guided_at(first, lambda s: (ValueGuide(s * values[0], width=3),), best.kl)
@@ -40,6 +41,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
         "error": float(np.sqrt(np.mean((values[0].prefix(prefixes).mean - true) ** 2))),
         "spread": float(true.std()),
         "gain, guided": first.gain(guided),
+        "gain, exact value": first.gain(guided_at(first, lambda s: (ValueGuide(s * exact),), best.kl)),
         "gain, three tokens": first.gain(cut),
         "gain, best of 32": first.gain(best.log_prob),
         **{f"first at {dial:g}": first.gain(law) for dial, law in dials.items()},
@@ -84,6 +86,7 @@ ENTRY = Entry(
         "error": "root mean square error of the value over all prefixes, nats",
         "spread": "standard deviation of exact values over all prefixes, nats",
         "gain, guided": "reward over the base, nats, at the divergence of best-of-32",
+        "gain, exact value": "the same, by the exact expected reward of each prefix",
         "gain, three tokens": "the same, trying the three likeliest next tokens alone",
         "gain, best of 32": "reward over the base, nats, of best-of-32",
         **{
@@ -103,7 +106,9 @@ ENTRY = Entry(
         "The work trains a network by stochastic temporal differences; here they are solved exactly, on features in "
         "which the value is linear. PPO and DPO are not among the baselines. The value is that of expected reward "
         "under the base, as in the work, and not the soft value, by which the guided law would be the tilt. Where no "
-        "strength up to 30 diverges as far as best-of-32, 30 is taken."
+        "strength up to 30 diverges as far as best-of-32, 30 is taken. What the exact value gains was added after the "
+        "first run, in no check: where even it falls short, the value is not to blame but what is done with it. With "
+        "3,000 samples the value misses by about 0.2 nats, and gains as much as the exact one."
     ),
     seeds=tuple(range(30)),
 )

@@ -107,7 +107,8 @@ ENTRY = Entry(
     beyond=(
         "How often a check mends and spoils is put in, and not what a model has learnt: the miniature says what the "
         "engine makes of a model that can correct itself, not whether one can. A check in the midst of work changes "
-        "nothing but the budget. The work's sentence is a word here."
+        "nothing but the budget. The work's sentence is a word here. Checks put in only where outputs would end, in no "
+        "check of the claim, do best: a budget that is used in the midst of work spends its check on nothing."
     ),
     seeds=tuple(range(30)),
 )
