@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
-from heedful.core import Item
+from heedful.cli.sample import EngineName
+from heedful.core import Item, UsageError
 from heedful.feedback import Candidate, Record, Table, Value
-from heedful.loops import Sampling, evidence_of, sample
+from heedful.loops import ENGINES, Sampling, evidence_of, planned_cost, sample
 from heedful.models import LocalModel, StyleFeatures
 from heedful.preference import fit, load
 
@@ -73,7 +75,7 @@ def test_answers_are_written_with_what_they_cost(model: Path, posterior: Path, t
 def test_evidence_moves_the_answers(engine: str, model: Path, posterior: Path) -> None:
     base, evidence = LocalModel(str(model), max_tokens=6), evidence_of([f"{posterior}=3"])
     plain = sample(base, CONTEXTS * 4, evidence, Sampling(n=1, seed=1))
-    tilted = sample(base, CONTEXTS * 4, evidence, Sampling(engine, n=8, seed=1))  # type: ignore[arg-type]
+    tilted = sample(base, CONTEXTS * 4, evidence, Sampling(engine, n=8, seed=1))
     score = [sum(row["score"] for row in result["samples"]) for result in (plain, tilted)]
     assert score[1] > score[0] + 1
     assert len(tilted["samples"]) == 8
@@ -135,3 +137,77 @@ def test_a_server_is_drawn_from(posterior: Path) -> None:
         assert "--served" in invoke(*ask)[2]
         assert "tokens" in invoke(*ask, "--served", "any", "--budget", 5)[2]
         assert "token by token" in invoke(*ask, "--served", "any", "--engine", "particles")[2]
+
+
+ASKED = {
+    "best-of-n": {"pessimism": 1.0},
+    "early": {"price": 0.1, "n": 6},
+    "soft": {},
+    "rejection": {"bound": 60.0, "n": 3},
+    "metropolis": {"n": 6},
+    "tempered": {"n": 4, "moves": 1},
+    "particles": {"n": 6, "prefixes": True},
+    "particle-gibbs": {"n": 3, "moves": 2, "prefixes": True},
+    "guided": {"width": 5},
+    "beam": {"n": 3, "width": 5},
+}
+
+
+def test_the_command_offers_the_engines_there_are() -> None:
+    assert get_args(EngineName) == tuple(ENGINES) == tuple(ASKED)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_engine_answers_within_its_plan(engine: str, model: Path, posterior: Path) -> None:
+    base, how = LocalModel(str(model), max_tokens=5), Sampling(engine, **ASKED[engine])
+    evidence = evidence_of([str(posterior)], prefixes=how.reads_prefixes)
+    told = sample(base, CONTEXTS, evidence, how)
+    plan = planned_cost(base, CONTEXTS, how)
+    assert told["plan"] == plan
+    assert told["cost"]["samples"] <= plan["samples"]
+    assert len(told["samples"]) + told["missing"] == 2
+    assert told["honesty"] == how.made(base, evidence).honesty
+    assert (told["missing"] > 0) == (engine == "rejection")  # accepted once in e^60 draws
+    assert [row["context"] for row in told["samples"]] == ["sun", "the rain"][: len(told["samples"])]
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ({"engine": "early"}, "price"),
+        ({"engine": "rejection"}, "bound"),
+        ({"engine": "guided", "n": 4}, "n"),
+        ({"engine": "soft", "pessimism": 1.0}, "pessimism"),
+        ({"engine": "best-of-n", "price": 0.0}, "price"),
+        ({"engine": "particles", "bound": 1.0}, "bound"),
+        ({"engine": "metropolis", "moves": 3}, "moves"),
+        ({"engine": "tempered", "width": 3}, "width"),
+        ({"engine": "best-of-n", "prefixes": True}, "prefixes"),
+        ({"engine": "sometimes"}, "engine"),
+    ],
+)
+def test_options_that_an_engine_has_no_use_for_are_refused(options: dict[str, Any], where: str) -> None:
+    with pytest.raises(UsageError) as error:
+        Sampling(**options)
+    assert error.value.where == where
+    assert error.value.fix
+
+
+def test_outputs_of_a_form(model: Path, posterior: Path, tmp_path: Path) -> None:
+    ask = ["sample", "--model", model, "--prompt", "sun", "--max-tokens", 6, "--json"]
+    code, shown, err = invoke(*ask, "--matching", "[^b]*", "--engine", "particles", "--evidence", posterior)
+    assert code == 0, err
+    (row,) = json.loads(shown)["samples"]
+    assert "b" not in row["output"]
+    assert not row["ruled_out"]
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"type": "object"}', "utf-8")
+    code, shown, err = invoke(*ask, "--json-schema", schema, "-n", 3)
+    assert code == 0, err
+    assert json.loads(shown)["samples"][0]["ruled_out"]  # a random model writes no JSON
+    schema.write_text("{", "utf-8")
+    assert "cannot be read" in invoke(*ask, "--json-schema", schema)[2]
+    assert "no regular expression" in invoke(*ask, "--matching", "(")[2]
+    assert "no evidence" in invoke(*ask)[2]
+    _, plain, _ = invoke(*ask[:-1], "--evidence", posterior, "--engine", "rejection", "--bound", 60, "-n", 2)
+    assert "No output was accepted for 1 of the prompts" in plain

@@ -120,8 +120,9 @@ class Merged(TableContinuations):
     @property
     def logprobs(self):
         law = super().logprobs
-        first = {own: row for row, own in reversed(list(enumerate(self.written)))}
-        return law[[first[own] for own in self.written]]
+        written = [tuple(own.tolist()) for own in self.tokens()]
+        first = {own: row for row, own in reversed(list(enumerate(written)))}
+        return law[[first[own] for own in written]]
 
 
 class Shared(TableContinuations):
@@ -160,7 +161,7 @@ def test_the_contract_finds_planted_faults(fault):
     class Faulty(SequenceTable):
         def begin(self, contexts):
             state = super().begin(contexts)
-            return fault(state.language, state.contexts, state.written, state.log_prob, state.positions)
+            return fault(state.met, state.number, state.log_prob, state.positions)
 
     class OfFaulty(TestSequenceTable):
         def make(self):

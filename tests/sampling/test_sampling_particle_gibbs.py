@@ -85,10 +85,11 @@ def test_a_move_from_exact_draws_is_exact(case):
 
 @pytest.mark.parametrize("bug", ["held never multiplied", "weights kept after resampling", "last twist counted twice"])
 def test_planted_bugs_are_noticed(bug, monkeypatch):
-    chosen, resample, weigh = Particles._chosen, particles.Swarm.resample, particles.Swarm.weigh
+    resample, weigh = particles.Swarm.resample, particles.Swarm.weigh
 
     def alone(self, weight, rng):
-        ancestors = chosen(self, np.r_[0.0, weight[1:]] / max(weight[1:].sum(), 1e-300), rng)
+        chosen = particles.chosen_by(self.resampling, self.threshold)
+        ancestors = chosen(np.r_[0.0, weight[1:]] / max(weight[1:].sum(), 1e-300), rng)
         return None if ancestors is None else np.r_[0, ancestors[1:]]
 
     def kept(self, chosen, rng):
@@ -96,8 +97,8 @@ def test_planted_bugs_are_noticed(bug, monkeypatch):
         resample(self, chosen, rng)
         self.log_weight = before
 
-    def twice(self):
-        weigh(self)
+    def twice(self, *exponent):
+        weigh(self, *exponent)
         if self.writing.state.finished.all():
             self.log_weight = self.log_weight + 1.5 * Liked().prefix(self.writing.state.items()).mean
 

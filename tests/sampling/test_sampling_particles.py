@@ -93,8 +93,8 @@ def test_planted_bugs_are_noticed(bug, monkeypatch) -> None:
     swarm = particles.Swarm
     resample = swarm.resample
 
-    def twice(self):
-        weigh(self)
+    def twice(self, *exponent):
+        weigh(self, *exponent)
         if self.writing.state.finished.all():
             self.log_weight = self.log_weight + STRENGTH * Liked().prefix(self.writing.state.items()).mean
 

@@ -21,6 +21,7 @@ from heedful.worlds import (
     SimulatedRaters,
     collect,
     completion_marks,
+    completion_shares,
     marks,
     outcomes,
 )
@@ -181,3 +182,17 @@ def test_completions_mark_a_step_as_often_as_some_completion_ends_right():
             ends = weak.base().continued(ends, rng=rng)
         some = weak.value(ends).reshape(n, k).any(axis=1).mean()
         assert abs(given[:, place].mean() - some) < 5 * math.sqrt(2 * 0.25 / n)
+
+
+def test_shares_of_completions_are_those_of_completions_written():
+    rng, weak, n, k = np.random.default_rng(1), replace(WORLD, slip=0.3), 3000, 3
+    prefix = next(prefixes(item)[1] for item in WORLD.draw(200, rng=rng) if 0 < WORLD.first_error([item])[0] < 3)
+    ends = [prefix] * (n * k)
+    while not weak.base().ended(ends[0]):
+        ends = weak.base().continued(ends, rng=rng)
+    written = np.bincount(weak.value(ends).reshape(n, k).sum(axis=1).astype(int), minlength=k + 1)
+    shares = completion_shares([prefix] * n, weak, completions=k, rng=rng)
+    told = np.bincount(np.round(k * shares).astype(int), minlength=k + 1)
+    assert (np.abs(told - written) < 5 * np.sqrt(2 * np.maximum(written, 1))).all()
+    done = WORLD.draw(5, rng=rng)
+    np.testing.assert_array_equal(completion_shares(done, weak, completions=k, rng=rng), WORLD.value(done))

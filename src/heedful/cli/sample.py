@@ -7,26 +7,52 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+EngineName = Literal[
+    "best-of-n",
+    "early",
+    "soft",
+    "rejection",
+    "metropolis",
+    "tempered",
+    "particles",
+    "particle-gibbs",
+    "guided",
+    "beam",
+]
+
 
 def sample(
     model: Annotated[str, typer.Option(help="Folder of a causal language model, or the URL of a server.")],
     evidence: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(help="A posterior of texts (heedful fit --out), FOLDER or FOLDER=STRENGTH; give several to add."),
-    ],
+    ] = None,
+    matching: Annotated[
+        list[str] | None, typer.Option(help="A regular expression that an output must match whole.")
+    ] = None,
+    json_schema: Annotated[str | None, typer.Option(help="A file: the JSON Schema that an output must follow.")] = None,
     prompt: Annotated[list[str] | None, typer.Option(help="A prompt; give several for several answers.")] = None,
     prompts: Annotated[str | None, typer.Option(help="A file of prompts: rows with a field prompt or context.")] = None,
     served: Annotated[str | None, typer.Option(help="The model's name on the server.")] = None,
     key: Annotated[str | None, typer.Option(help="Environment variable that holds the server's key.")] = None,
     engine: Annotated[
-        Literal["best-of-n", "soft", "particles"],
-        typer.Option(help="best-of-n keeps the best, soft and particles draw from the target."),
+        EngineName,
+        typer.Option(help="best-of-n, early and beam look for the best; the others draw from the target, or near it."),
     ] = "best-of-n",
-    n: Annotated[int, typer.Option("--outputs", "-n", help="Outputs or particles for each prompt.", min=1)] = 16,
+    n: Annotated[
+        int | None, typer.Option("--outputs", "-n", help="Outputs or particles for each prompt (16).", min=1)
+    ] = None,
     budget: Annotated[float | None, typer.Option(help="At most so many model tokens.", min=0)] = None,
     pessimism: Annotated[
-        float, typer.Option(help="Lower scores by so many standard deviations (best-of-n).", min=0)
+        float, typer.Option(help="Lower scores by so many standard deviations (best-of-n, early).", min=0)
     ] = 0.0,
+    price: Annotated[float | None, typer.Option(help="Nats of score that one more output costs (early).")] = None,
+    bound: Annotated[float | None, typer.Option(help="Nats that no score exceeds (rejection).")] = None,
+    moves: Annotated[int | None, typer.Option(help="Moves of tempered or particle-gibbs.", min=0)] = None,
+    width: Annotated[int | None, typer.Option(help="Tokens tried at each place (guided, beam).", min=1)] = None,
+    prefixes: Annotated[
+        bool, typer.Option("--prefixes", help="Ask posteriors about unfinished outputs (particles, particle-gibbs).")
+    ] = False,
     max_tokens: Annotated[int, typer.Option(help="An output ends after so many tokens.", min=1)] = 256,
     temperature: Annotated[float, typer.Option(help="Of the model's own law.", min=0)] = 1.0,
     plan: Annotated[bool, typer.Option("--plan", help="Say what it can cost at most, and stop.")] = False,
@@ -40,15 +66,17 @@ def sample(
     from heedful.loops import Sampling, evidence_of, planned_cost
     from heedful.loops import sample as draw
 
-    how, contexts = Sampling(engine, n, budget, pessimism, seed), _contexts(prompt or [], prompts)
+    how = Sampling(engine, n, budget, pessimism, seed, price, bound, moves, width, prefixes)
+    contexts = _contexts(prompt or [], prompts)
     base = _base(model, served, key, max_tokens, temperature, budget)
     if plan:
         cost = planned_cost(base, contexts, how)
         printed(as_json, {"plan": cost}, lambda: text.cost("At most", cost))
         return
     if out is not None:
-        _refuse_place(out, [prompts, *evidence])
-    result = draw(base, contexts, evidence_of(evidence), how)
+        _refuse_place(out, [prompts, json_schema, *(evidence or ())])
+    told = evidence_of(evidence or (), matching=matching or (), schema=json_schema, prefixes=how.reads_prefixes)
+    result = draw(base, contexts, told, how)
     if out is not None:
         _write(result["samples"], Path(out))
     printed(as_json, result, lambda: text.sampled(result, out))

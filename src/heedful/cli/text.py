@@ -190,7 +190,12 @@ def sampled(result: Mapping[str, Any], file: str | None) -> str:
         f"  score {_number(row['score'])}{', ruled out' if row['ruled_out'] else ''}"
         for row in result["samples"]
     ]
-    lines = [f"By {result['engine']} ({result['honesty']})", *blocks, cost("Cost", result["cost"])]
+    lines = [f"By {result['engine']} ({result['honesty']})", *blocks]
+    if result["missing"]:
+        lines.append(
+            f"No output was accepted for {result['missing']} of the prompts: give more with -n, or evidence less strict"
+        )
+    lines.append(cost("Cost", result["cost"]))
     return "\n\n".join(lines + ([f"Answers: {file}"] if file else []))
 
 

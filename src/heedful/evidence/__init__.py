@@ -1,6 +1,7 @@
 """Potentials: pieces of evidence about what is good, and their algebra."""
 
 from heedful.core.algebra import Expressible, Expression, Term
+from heedful.evidence.corrections import Corrected
 from heedful.evidence.formats import Matching, valid_json
 from heedful.evidence.implicit import ImplicitReward
 from heedful.evidence.labelled import Labelled
@@ -26,6 +27,7 @@ from heedful.evidence.value_trees import ValueTree, exact_values
 __all__ = [
     "Combined",
     "Constant",
+    "Corrected",
     "Expressible",
     "Expression",
     "FittedValues",

@@ -2,6 +2,7 @@
 
 from heedful.loops.asking import Asked, Wanted, ask, next_questions
 from heedful.loops.decide import Decision, Options, decide
+from heedful.loops.engines import ENGINES, Sampling
 from heedful.loops.fitting import (
     Fitter,
     PriorSd,
@@ -13,7 +14,7 @@ from heedful.loops.fitting import (
     prior_of,
 )
 from heedful.loops.reliability import rater_reliability
-from heedful.loops.sampling import ENGINES, Sampling, evidence_of, planned_cost, sample
+from heedful.loops.sampling import evidence_of, planned_cost, sample
 from heedful.loops.steps import convert, pick_best, plan_labels, posterior_at, rank_systems
 
 __all__ = [

@@ -2,81 +2,46 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from heedful.core import Base, Bound, Budget, Item, Parts, Potential, UsageError
+from heedful.core import Base, Bound, Budget, InputError, Parts, Potential, Samples, UsageError
 from heedful.core.algebra import Expression
+from heedful.evidence import Constant, Matching, PrefixValue, term, valid_json
+from heedful.loops.engines import Sampling
 from heedful.loops.steps import posterior_at
 from heedful.loops.wording import texts_of
 from heedful.models import Endpoint, TokenModel
-from heedful.sampling import BestOfN, Particles, one_each
+from heedful.sampling import one_each
 from heedful.target import Target
-
-EngineName = Literal["best-of-n", "soft", "particles"]
-ENGINES: tuple[EngineName, ...] = ("best-of-n", "soft", "particles")
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How to sample: `n` outputs or particles a context by `engine`, of model tokens at most `budget` (None: no cap).
-
-    "best-of-n" keeps the output of the best score, less `pessimism` posterior standard deviations; "soft" and
-    "particles" draw from the target, the first by weights of whole outputs, the second while they are written.
-    """
-
-    engine: EngineName = "best-of-n"
-    n: int = 16
-    budget: float | None = None
-    pessimism: float = 0.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.engine not in ENGINES:
-            raise UsageError(f"no engine {self.engine!r}", where="engine", fix=f"one of {', '.join(ENGINES)}")
-        if self.pessimism and self.engine != "best-of-n":
-            fix = "use best-of-n, or give the pessimistic evidence itself"
-            raise UsageError("pessimism is of best-of-n alone", where="pessimism", fix=fix)
-
-    def made(self) -> BestOfN | Particles:
-        """The engine."""
-        if self.engine == "particles":
-            return Particles(self.n)
-        return BestOfN(self.n, pessimism=self.pessimism, soft=self.engine == "soft")
 
 
 def sample(base: Base, contexts: Sequence[Parts], evidence: Potential, how: Sampling) -> dict[str, Any]:
     """One answer per context from base · exp(evidence), as rows; what it cost, and what it could have cost at most.
 
     A row has `context`, `output`, `system`, `score` (the evidence, nats), `log_normalizer` where the engine knows it,
-    and `kl`, what is known of KL(answers ‖ base) in nats. Raises BudgetExceededError before anything is written.
+    and `kl`, what is known of KL(answers ‖ base) in nats. `missing` counts contexts for which none was found. Raises
+    BudgetExceededError before anything is written.
     """
-    engine, begun = how.made(), time.process_time()
+    engine, begun = how.made(base, evidence), time.process_time()
     budget = Budget() if how.budget is None else Budget(tokens=how.budget)
     if how.budget is not None and not isinstance(base, TokenModel | Endpoint):  # whose journal holds the cap itself
         raise UsageError(f"{type(base).__name__} counts no tokens", where="budget", fix="leave the budget out")
     rng = np.random.default_rng(how.seed)
     found = engine(Target(base, evidence), contexts, budget=budget, rng=rng)
-    if isinstance(engine, Particles):
+    if len(found.items) > len(contexts):
         found = one_each(found, rng=rng)
-    rows = [
-        _row(item, float(found.scores.mean[row])) | {"ruled_out": bool(np.isneginf(found.log_weights[row]))}
-        for row, item in enumerate(found.items)
-    ]
-    for row, kl in zip(rows, found.kl or (), strict=False):
-        row["kl"] = {"value": kl.value, "is": f"{kl.side} bound" if isinstance(kl, Bound) else "estimate"}
-    if found.log_normalizer is not None:
-        for row, value in zip(rows, found.log_normalizer.tolist(), strict=True):
-            row["log_normalizer"] = value
+    rows = [_row(found, row, context) for row, context in enumerate(found.context_index.tolist())]
     return {
         "engine": how.engine,
         "honesty": engine.honesty,
         "samples": rows,
+        "missing": len(contexts) - len(rows),
         "plan": engine.plan(base, contexts),
         "cost": {**found.cost, **_bought(base), "seconds": round(time.process_time() - begun, 3)},
     }
@@ -84,18 +49,36 @@ def sample(base: Base, contexts: Sequence[Parts], evidence: Potential, how: Samp
 
 def planned_cost(base: Base, contexts: Sequence[Parts], how: Sampling) -> dict[str, float]:
     """The most that `sample` can cost: outputs, scores and model tokens, those of the contexts not counted."""
-    return how.made().plan(base, contexts)
+    return how.made(base, PrefixValue(Constant(0.0), "twist")).plan(base, contexts)
 
 
-def evidence_of(folders: Sequence[str]) -> Expression:
+def evidence_of(
+    folders: Sequence[str], *, matching: Sequence[str] = (), schema: str | None = None, prefixes: bool = False
+) -> Expression:
     """Σ strength · posterior of saved posteriors, each named as FOLDER or FOLDER=STRENGTH (1 where none is given).
 
-    Raises UsageError where there is none, or a strength is no number.
+    matching: regular expressions that outputs must match whole. schema: a file with a JSON Schema that outputs must
+    follow. prefixes: whether posteriors are asked about unfinished outputs, as if they were whole. Raises UsageError
+    where there is no evidence at all, or a strength is no number.
     """
-    if not folders:
-        raise UsageError("there is no evidence", where="evidence", fix="give a posterior: heedful fit ... --out FOLDER")
-    total: list[Expression] = [strength * _of_texts(folder) for folder, strength in map(_strength, folders)]
+    total: list[Expression] = []
+    for folder, strength in map(_strength, folders):
+        told = _of_texts(folder)
+        total.append(strength * (PrefixValue(told, "twist") if prefixes else told))
+    total += [term(Matching(pattern)) for pattern in matching]
+    if schema is not None:
+        total.append(term(valid_json(_schema(schema))))
+    if not total:
+        fix = "give a posterior (heedful fit ... --out FOLDER), a form to match, or a JSON Schema"
+        raise UsageError("there is no evidence", where="evidence", fix=fix)
     return sum(total[1:], start=total[0])
+
+
+def _schema(file: str) -> Any:
+    try:
+        return json.loads(Path(file).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"a JSON Schema cannot be read from it ({error})", where=file) from error
 
 
 def _of_texts(folder: str) -> Any:
@@ -124,6 +107,19 @@ def _strength(named: str) -> tuple[str, float]:
         raise UsageError(f"{strength!r} is no strength", where=named, fix="write FOLDER=2.0") from error
 
 
-def _row(item: Item, score: float) -> dict[str, Any]:
+def _row(found: Samples, row: int, context: int) -> dict[str, Any]:
+    item = found.items[row]
     shown = texts_of(item)
-    return {"context": shown["context"], "output": shown["output"] or "", "system": item.system, "score": score}
+    told: dict[str, Any] = {
+        "context": shown["context"],
+        "output": shown["output"] or "",
+        "system": item.system,
+        "score": float(found.scores.mean[row]),
+        "ruled_out": bool(np.isneginf([found.log_weights[row], found.scores.mean[row]]).any()),
+    }
+    if found.kl is not None:
+        kl = found.kl[context]
+        told["kl"] = {"value": kl.value, "is": f"{kl.side} bound" if isinstance(kl, Bound) else "estimate"}
+    if found.log_normalizer is not None:
+        told["log_normalizer"] = float(found.log_normalizer[context])
+    return told

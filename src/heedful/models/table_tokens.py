@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -29,60 +29,90 @@ class Language(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class TableContinuations:
-    """The state of `SequenceTable.begin`: one row for each of `contexts`, what it holds in `written`."""
+class _Met:
+    """Prefixes met so far, each once and by number: what is written, its item, whether it is done, what follows."""
 
     language: Language
-    contexts: tuple[Parts, ...]
-    written: list[Numbers]
+    contexts: list[Parts] = field(default_factory=list)
+    written: list[Numbers] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
+    done: list[bool] = field(default_factory=list)
+    laws: list[Floats] = field(default_factory=list)
+    _begun: dict[Parts, int] = field(default_factory=dict)
+    _longer: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def begun(self, context: Parts) -> int:
+        if context not in self._begun:
+            self._begun[context] = self._added(context, ())
+        return self._begun[context]
+
+    def longer(self, number: int, token: int) -> int:
+        """One prefix with one more token."""
+        if (number, token) not in self._longer:
+            self._longer[number, token] = self._added(self.contexts[number], (*self.written[number], token))
+        return self._longer[number, token]
+
+    def _added(self, context: Parts, written: Numbers) -> int:
+        language, over = self.language, written[-1:] == (self.language.end,)
+        words = tuple(language.vocabulary[token] for token in (written[:-1] if over else written))
+        done = over or len(written) >= language.max_tokens
+        only_end = np.where(np.arange(len(language.vocabulary)) == language.end, 0.0, -np.inf)
+        self.contexts.append(context)
+        self.written.append(written)
+        self.items.append(language.write(context, words))
+        self.done.append(done)
+        self.laws.append(only_end if done else language.law(context, words))
+        return len(self.written) - 1
+
+
+@dataclass(slots=True, eq=False)
+class TableContinuations:
+    """The state of `SequenceTable.begin`: one row for each context, and the number of the prefix it holds."""
+
+    met: _Met
+    number: NDArray[np.intp]
     log_prob: Floats
     positions: int
 
     @classmethod
     def empty(cls, language: Language, contexts: Sequence[Parts]) -> TableContinuations:
         read = sum(max(1, sum(len(part.text.split()) for part in context)) for context in set(contexts))
-        return cls(language, tuple(contexts), [()] * len(contexts), np.zeros(len(contexts)), read)
+        met = _Met(language)
+        number = np.array([met.begun(context) for context in contexts], dtype=np.intp)
+        return cls(met, number, np.zeros(len(contexts)), read)
 
     def __len__(self) -> int:
-        return len(self.contexts)
+        return len(self.number)
 
     @property
     def finished(self) -> NDArray[np.bool_]:
-        full, end = self.language.max_tokens, (self.language.end,)
-        return np.array([len(own) >= full or own[-1:] == end for own in self.written], dtype=bool)
+        which, row = np.unique(self.number, return_inverse=True)
+        return np.array([self.met.done[number] for number in which.tolist()], dtype=bool)[row]
 
     @property
     def logprobs(self) -> Floats:
-        law = np.full((len(self), len(self.language.vocabulary)), -np.inf)
-        done = self.finished
-        law[done, self.language.end] = 0.0
-        for row in np.flatnonzero(~done).tolist():
-            law[row] = self.language.law(self.contexts[row], self._words(self.written[row]))
-        return law
+        which, row = np.unique(self.number, return_inverse=True)
+        laws = np.array([self.met.laws[number] for number in which.tolist()], dtype=np.float64)
+        return laws.reshape(-1, len(self.met.language.vocabulary))[row]
 
     def draw(self, rng: np.random.Generator) -> Tokens:
         return drawn(self.logprobs, rng)
 
     def append(self, tokens: Tokens) -> None:
-        given = checked_tokens(tokens, self.finished, len(self.language.vocabulary), self.language.end)
+        language, finished = self.met.language, self.finished
+        given = checked_tokens(tokens, finished, len(language.vocabulary), language.end)
         on = np.flatnonzero(given != WAIT)
         self.log_prob[on] += self.logprobs[on, given[on]]
-        for row in on.tolist():
-            self.written[row] = (*self.written[row], int(given[row]))
+        pairs = zip(self.number[on].tolist(), given[on].tolist(), strict=True)
+        self.number[on] = [self.met.longer(number, token) for number, token in pairs]
         self.positions += int((~self.finished[on]).sum())
 
     def keep(self, rows: Sequence[int] | NDArray[np.intp]) -> TableContinuations:
         chosen = checked_rows(rows, len(self))
-        contexts = tuple(self.contexts[row] for row in chosen)
-        written = [self.written[row] for row in chosen]
-        return TableContinuations(self.language, contexts, written, self.log_prob[chosen], self.positions)
+        return TableContinuations(self.met, self.number[chosen], self.log_prob[chosen], self.positions)
 
     def tokens(self) -> tuple[Tokens, ...]:
-        return tuple(np.array(own, dtype=np.intp) for own in self.written)
+        return tuple(np.array(self.met.written[number], dtype=np.intp) for number in self.number.tolist())
 
     def items(self) -> tuple[Item, ...]:
-        texts = [self._words(own[:-1] if own[-1:] == (self.language.end,) else own) for own in self.written]
-        return tuple(self.language.write(context, own) for context, own in zip(self.contexts, texts, strict=True))
-
-    def _words(self, written: Numbers) -> tuple[str, ...]:
-        return tuple(self.language.vocabulary[number] for number in written)
+        return tuple(self.met.items[number] for number in self.number.tolist())

@@ -20,6 +20,7 @@ from heedful.preference.raters import fit_raters
 from heedful.preference.ratings import Ratings, rate, rate_counts
 from heedful.preference.running import RunningLikelihood
 from heedful.preference.skew import SkewGaussian
+from heedful.preference.step_policies import fit_dpo, fit_imitation
 from heedful.preference.token_rewards import fit_token_rewards
 from heedful.preference.trust import trusted
 
@@ -43,6 +44,8 @@ __all__ = [
     "count",
     "count_chunks",
     "fit",
+    "fit_dpo",
+    "fit_imitation",
     "fit_implicit",
     "fit_marks",
     "fit_raters",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import expit, log_expit
 
-from heedful.core import FitError, Floats, UsageError
+from heedful.core import FitError, Floats
 from heedful.feedback import Table
 from heedful.models import Encoder, LogLinearSteps, Standardised, StepChoices, StepModel
 from heedful.preference.observations import Grades, observe
+from heedful.preference.step_policies import check_above_zero, least
 
 
 def fit_implicit(
@@ -31,8 +31,7 @@ def fit_implicit(
     Raises FitError where there are no labels, all are alike or no maximum was reached, UsageError unless beta and
     prior_sd are above 0.
     """
-    if not (beta > 0 and prior_sd > 0):
-        raise UsageError(f"beta and prior_sd are above 0, not {beta} and {prior_sd}", where="fit_implicit")
+    check_above_zero(beta=beta, prior_sd=prior_sd)
     observed = observe(table, criterion, identity="content")
     votes = observed.instruments.get("label")
     if not isinstance(votes, Grades) or len(np.unique(votes.value)) < 2:
@@ -44,11 +43,6 @@ def fit_implicit(
     def loss(weights: Floats) -> tuple[float, Floats]:
         reward = beta * choices.log_ratios(weights).sum(axis=1)[votes.item]
         pull = beta * choices.slopes(weights)[votes.item]
-        prior = weights @ weights / (2 * prior_sd**2)
-        gradient = -(sign * expit(-sign * reward)) @ pull + weights / prior_sd**2
-        return float(prior - log_expit(sign * reward).sum()), gradient
+        return float(-log_expit(sign * reward).sum()), -(sign * expit(-sign * reward)) @ pull
 
-    found = minimize(loss, np.zeros(len(encoder.names)), jac=True, method="L-BFGS-B", options={"maxiter": 500})
-    if not found.success:
-        raise FitError(f"no maximum was reached ({found.message})", where="fit_implicit", fix="give a smaller prior_sd")
-    return LogLinearSteps(reference, encoder, found.x)
+    return LogLinearSteps(reference, encoder, least(loss, len(encoder.names), prior_sd, "fit_implicit"))

@@ -73,7 +73,7 @@ class Metropolis:
     def _chained(self, target: Target, contexts: Sequence[Parts], budget: Budget, rng: np.random.Generator) -> Chained:
         """Of contexts whose chains move side by side."""
         scoring = Scoring(target)
-        make = _Draws if self.proposal == "independent" else _Edits
+        make = _Draws if self.proposal == "independent" else Edits
         proposals = make(scoring, contexts, self.moves, budget, rng)
         taken = np.zeros(len(contexts))
         items = self._thinning.outputs(_moved(proposals, scoring, taken, rng))
@@ -82,18 +82,23 @@ class Metropolis:
 
 
 def _moved(
-    proposals: _Draws | _Edits, scoring: Scoring, taken: Floats, rng: np.random.Generator
+    proposals: _Draws | Edits, scoring: Scoring, taken: Floats, rng: np.random.Generator
 ) -> Iterator[tuple[Item, ...]]:
     """Outputs [c] at the start and after each move; moves taken are counted in `taken` [c]."""
     now = proposals.next(None)
-    score = scoring.mean(now.items)
     while True:
         yield now.items
-        ahead = proposals.next(now)
-        proposed = scoring.mean(ahead.items)
-        yes = np.log1p(-rng.random(len(taken))) < log_acceptance(score, proposed, now.cuts, ahead.cuts)
-        now, score = now.replaced(ahead, yes), np.where(yes, proposed, score)
+        now, yes = moved(now, proposals.next(now), scoring, np.ones(len(taken)), rng)
         taken += yes
+
+
+def moved(
+    now: Outputs, ahead: Outputs, scoring: Scoring, strength: Floats, rng: np.random.Generator
+) -> tuple[Outputs, NDArray[np.bool_]]:
+    """Where chains of base · exp(strength · score) are after one move, and which proposals were taken [c]."""
+    score, proposed = (strength * scoring.mean(one.items) for one in (now, ahead))
+    yes = np.log1p(-rng.random(len(strength))) < log_acceptance(score, proposed, now.cuts, ahead.cuts)
+    return now.replaced(ahead, yes), yes
 
 
 def log_acceptance(score: Floats, proposed: Floats, cuts: Floats, proposed_cuts: Floats) -> Floats:
@@ -107,7 +112,7 @@ def log_acceptance(score: Floats, proposed: Floats, cuts: Floats, proposed_cuts:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Outputs:
+class Outputs:
     """Where chains are: one output each, the places where it can be cut, and its tokens where they are known."""
 
     items: tuple[Item, ...]
@@ -115,14 +120,26 @@ class _Outputs:
     tokens: tuple[Tokens, ...]
 
     @classmethod
-    def of(cls, items: tuple[Item, ...], tokens: tuple[Tokens, ...]) -> _Outputs:
+    def of(cls, items: tuple[Item, ...], tokens: tuple[Tokens, ...]) -> Outputs:
         return cls(items, np.array([len(own) for own in tokens], dtype=np.float64), tokens)
 
-    def replaced(self, other: _Outputs, yes: NDArray[np.bool_]) -> _Outputs:
+    def kept(self, rows: NDArray[np.intp]) -> Outputs:
+        """Some of them."""
+        chosen = rows.tolist()
+        return Outputs.of(tuple(self.items[row] for row in chosen), tuple(self.tokens[row] for row in chosen))
+
+    def put(self, rows: NDArray[np.intp], other: Outputs) -> Outputs:
+        """Others in some rows."""
+        items, tokens = list(self.items), list(self.tokens)
+        for row, item, own in zip(rows.tolist(), other.items, other.tokens, strict=True):
+            items[row], tokens[row] = item, own
+        return Outputs.of(tuple(items), tuple(tokens))
+
+    def replaced(self, other: Outputs, yes: NDArray[np.bool_]) -> Outputs:
         """The other ones where `yes`."""
         pick = [other if taken else self for taken in yes]
         items = tuple(one.items[row] for row, one in enumerate(pick))
-        return _Outputs.of(items, tuple(one.tokens[row] for row, one in enumerate(pick)))
+        return Outputs.of(items, tuple(one.tokens[row] for row, one in enumerate(pick)))
 
 
 class _Draws:
@@ -136,15 +153,15 @@ class _Draws:
         self.rounds = (tuple(drawn[move :: moves + 1]) for move in range(moves + 1))
         self.bound = Bound(best_of_n_kl_bound(moves + 1), "upper")
 
-    def next(self, now: _Outputs | None) -> _Outputs:
+    def next(self, now: Outputs | None) -> Outputs:
         items = next(self.rounds)
-        return _Outputs.of(items, (np.zeros(1, np.intp),) * len(items))  # nowhere to cut but at the start
+        return Outputs.of(items, (np.zeros(1, np.intp),) * len(items))  # nowhere to cut but at the start
 
     def settle(self, budget: Budget) -> dict[str, float]:
         return self.cost
 
 
-class _Edits:
+class Edits:
     """Outputs cut and written on."""
 
     bound = None
@@ -152,18 +169,21 @@ class _Edits:
     def __init__(
         self, scoring: Scoring, contexts: Sequence[Parts], moves: int, budget: Budget, rng: np.random.Generator
     ) -> None:
-        base = token_base(scoring.target, "Metropolis")
+        base = token_base(scoring.target, "edits")
         self.begun, self.apart, self.rng = Writing.begun(base, contexts, (), budget, times=moves + 1), 0.0, rng
+        self.written = 0
 
-    def next(self, now: _Outputs | None) -> _Outputs:
-        whole = now.tokens if now else (np.zeros(1, np.intp),) * len(self.begun.state)
+    def next(self, now: Outputs | None, rows: NDArray[np.intp] | None = None) -> Outputs:
+        """Edits of the outputs where chains are, or of those in some `rows` of the contexts."""
+        writing, place = self.begun.again(rows), 0
+        whole = now.tokens if now else (np.zeros(1, np.intp),) * len(writing.state)
         kept = [own[: self.rng.integers(len(own))] for own in whole]
-        writing, place = self.begun.again(), 0
         while not writing.state.finished.all():
             writing.write(self.rng, given=tokens_at(kept, place))
             place += 1
         self.apart += writing.state.positions - self.begun.state.positions
-        return _Outputs.of(writing.state.items(), writing.state.tokens())
+        self.written += len(kept)
+        return Outputs.of(writing.state.items(), writing.state.tokens())
 
     def settle(self, budget: Budget) -> dict[str, float]:
-        return self.begun.settle(budget, self.apart)
+        return self.begun.settle(budget, self.apart, self.written)

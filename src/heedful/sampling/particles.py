@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from heedful.core import Base, Budget, Floats, Honesty, Parts, Potential, Samples, UsageError
 from heedful.models import TokenModel
 from heedful.models.token_models import Tokens, tokens_at
-from heedful.sampling.batches import joined, portions, refuse_no_contexts, target_divergence
+from heedful.sampling.batches import joined, portions, refuse_no_contexts
 from heedful.sampling.guides import Guide
-from heedful.sampling.resampling import RESAMPLING, Resampling, effective_size
-from heedful.sampling.scoring import Scoring
+from heedful.sampling.resampling import Ancestors, Chosen, Resampling, checked_resampling, chosen_by, multiplied
+from heedful.sampling.scoring import Scoring, weighted
 from heedful.sampling.twists import Twist
 from heedful.sampling.writing import Writing, refuse_beyond, token_base, writing_plan
 from heedful.target import Target
@@ -32,11 +31,12 @@ class Particles:
     threshold   particles of a context are drawn anew by their weights once they tell as much as fewer than
                 threshold · n of equal weight do; 0 never, 1 at every weighing
     resampling  how they are drawn anew
+    tempering   the exponent, above 0, of the twist at the first weighings, as in (0.3, 0.6); 1 at all that follow
 
     `log_weights` w are proper: E[Σ e^w f(item)] over the rows of a context is Z · E[f] under the target, for every f
-    (with f = 1: exp(log_normalizer) has expectation Z), whatever n, twist, guides and resampling. Only a twist or guide
-    that rules out (−inf) what the target allows breaks this. To draw outputs, take rows in proportion to e^w
-    (`one_each`): as n grows their law tends to the target's. `kl` is of the target, estimated from the particles.
+    (with f = 1: exp(log_normalizer) has expectation Z), whatever n, twist, tempering, guides and resampling. Only a
+    twist or guide that rules out (−inf) what the target allows breaks this. To draw outputs, take rows in proportion to
+    e^w (`one_each`): as n grows their law tends to the target's. `kl` is of the target, estimated from the particles.
 
     Costs model tokens: each context once, each token written once, a fork nothing. What guides cost is not in it.
     Source: Zhao et al. 2024, "Probabilistic inference in language models via twisted sequential Monte Carlo",
@@ -49,6 +49,7 @@ class Particles:
     every: int = 1
     threshold: float = 0.5
     resampling: Resampling = "systematic"
+    tempering: tuple[float, ...] = ()
     honesty: Honesty = "proper"
 
     def __post_init__(self) -> None:
@@ -56,10 +57,10 @@ class Particles:
             raise UsageError(f"{self.n} particles, weighed every {self.every} tokens", where="Particles")
         if not 0 <= self.threshold <= 1:
             raise UsageError(f"a threshold is a share of n, not {self.threshold}", where="Particles")
-        if self.resampling not in RESAMPLING:
-            raise UsageError(
-                f"no resampling {self.resampling!r}", where="Particles", fix=f"one of {', '.join(RESAMPLING)}"
-            )
+        checked_resampling(self.resampling, "Particles")
+        if not all(0 < exponent <= 1 for exponent in self.tempering):
+            what = f"exponents of a twist lie above 0 and are at most 1, not {self.tempering}"
+            raise UsageError(what, where="Particles(tempering=...)")
 
     def __call__(
         self, target: Target, contexts: Sequence[Parts], *, budget: Budget, rng: np.random.Generator
@@ -91,15 +92,15 @@ class Particles:
         It then always goes on, beside others drawn by weight: Andrieu, Doucet and Holenstein 2010, "Particle Markov
         chain Monte Carlo methods", section 4.3. This takes independent draws (multinomial).
         """
-        writing, place = swarm.writing, 0
+        writing, place, exponents = swarm.writing, 0, chain(self.tempering, repeat(1.0))
         given = [own for output in held for own in (output, *[output[:0]] * (self.n - 1))]
         while not writing.state.finished.all():
             for _ in range(self.every):
                 swarm.log_weight += writing.write(rng, given=tokens_at(given, place) if held else None)
                 place += 1
-            swarm.weigh()
+            swarm.weigh(next(exponents))
             if swarm.twist is not None:
-                swarm.resample(self._kept if held else self._chosen, rng)
+                swarm.resample(self._kept if held else chosen_by(self.resampling, self.threshold), rng)
 
     def twist_of(self, target: Target) -> Twist | None:
         """What unfinished outputs are weighed by. Raises UsageError where the one given scores none."""
@@ -108,14 +109,9 @@ class Particles:
             raise UsageError("nothing in it scores unfinished outputs", where="Particles(twist=...)")
         return found
 
-    def _chosen(self, weight: Floats, rng: np.random.Generator) -> NDArray[np.intp] | None:
-        """Which particles go on, None where all do."""
-        enough = effective_size(weight) >= self.threshold * len(weight) * (1 - 1e-9)
-        return None if enough else RESAMPLING[self.resampling](weight, rng)
-
-    def _kept(self, weight: Floats, rng: np.random.Generator) -> NDArray[np.intp] | None:
-        """The same where the first one is held."""
-        ancestors = self._chosen(weight, rng)
+    def _kept(self, weight: Floats, rng: np.random.Generator) -> Ancestors | None:
+        """Which particles go on where the first one is held, None where all do."""
+        ancestors = chosen_by(self.resampling, self.threshold)(weight, rng)
         if ancestors is not None:
             ancestors = rng.permutation(ancestors)
             ancestors[0] = 0
@@ -132,7 +128,7 @@ class Swarm:
         self.scored = np.zeros(size, dtype=bool)
         self.log_normalizer = np.zeros(size // n)
 
-    def weigh(self) -> None:
+    def weigh(self, exponent: float = 1.0) -> None:
         """Put into the weights what is known now, in place of what was guessed: scores at the end, before it twists."""
         done = self.writing.state.finished
         if self.twist is None and not done.all():
@@ -141,44 +137,21 @@ class Swarm:
         ended, open_rows = np.flatnonzero(done & ~self.scored), np.flatnonzero(~done)
         value[ended] = self.scoring.mean([items[row] for row in ended])
         if self.twist is not None and len(open_rows):
-            value[open_rows] = self.twist([items[row] for row in open_rows])
+            value[open_rows] = exponent * self.twist([items[row] for row in open_rows])
         self.scored |= done
         alive = np.isfinite(self.told)
         self.log_weight += np.where(alive, value - np.where(alive, self.told, 0.0), -np.inf)
         self.told = value
 
-    def resample(
-        self, chosen: Callable[[Floats, np.random.Generator], NDArray[np.intp] | None], rng: np.random.Generator
-    ) -> None:
+    def resample(self, chosen: Chosen, rng: np.random.Generator) -> None:
         """Each context by itself, but those that are finished or ruled out whole."""
-        n, done = self.n, self.writing.state.finished
-        rows = np.arange(len(done))
-        for context in range(len(rows) // n):
-            own = slice(context * n, (context + 1) * n)
-            total = logsumexp(self.log_weight[own])
-            if done[own].all() or total == -np.inf:
-                continue
-            ancestors = chosen(np.exp(self.log_weight[own] - total), rng)
-            if ancestors is not None:
-                rows[own] = context * n + ancestors
-                self.log_normalizer[context] += total - np.log(n)
-                self.log_weight[own] = 0.0
+        finished = np.asarray(self.writing.state.finished.reshape(-1, self.n).all(axis=1))
+        rows = multiplied(self.log_weight, self.log_normalizer, finished, chosen, rng)
         if (rows != np.arange(len(rows))).any():
             self.writing.keep(rows)
             self.told, self.scored = self.told[rows], self.scored[rows]
 
     def samples(self, budget: Budget) -> Samples:
-        n, items = self.n, self.writing.state.items()
-        log_weight = np.repeat(self.log_normalizer, n) + self.log_weight - np.log(n)
-        by_context = log_weight.reshape(-1, n)
-        log_normalizer = logsumexp(by_context, axis=1)
-        scores = self.scoring(items)
-        return Samples(
-            items=items,
-            context_index=np.repeat(np.arange(len(by_context)), n),
-            log_weights=log_weight,
-            scores=scores,
-            cost={**self.writing.settle(budget), "scores": float(len(self.scoring))},
-            kl=tuple(map(target_divergence, by_context, scores.mean.reshape(-1, n), log_normalizer)),
-            log_normalizer=log_normalizer,
-        )
+        log_weight = self.log_weight.reshape(-1, self.n)
+        cost = self.writing.settle(budget)
+        return weighted(self.writing.state.items(), log_weight, self.log_normalizer, self.scoring, cost)

@@ -7,11 +7,14 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
-from heedful.core import Floats
+from heedful.core import Floats, UsageError
 
 Resampling = Literal["systematic", "stratified", "multinomial", "residual"]
 Ancestors = NDArray[np.intp]
+Chosen = Callable[[Floats, np.random.Generator], Ancestors | None]
+"""Which of weighted particles go on, None where all do."""
 
 
 def multinomial(weight: Floats, rng: np.random.Generator) -> Ancestors:
@@ -50,6 +53,12 @@ RESAMPLING: Mapping[Resampling, Callable[[Floats, np.random.Generator], Ancestor
 }
 
 
+def checked_resampling(named: str, where: str) -> None:
+    """Raises UsageError for a scheme that is none."""
+    if named not in RESAMPLING:
+        raise UsageError(f"no resampling {named!r}", where=where, fix=f"one of {', '.join(RESAMPLING)}")
+
+
 def proportional(log_weight: Floats, rng: np.random.Generator) -> Ancestors:
     """One column [c] of each row of log-weights [c, n], in proportion to its weight; any where all are −inf.
 
@@ -61,6 +70,35 @@ def proportional(log_weight: Floats, rng: np.random.Generator) -> Ancestors:
 def effective_size(weight: Floats) -> float:
     """1 / Σ weight²: how many particles of equal weight tell as much."""
     return float(1 / (weight @ weight))
+
+
+def chosen_by(resampling: Resampling, threshold: float) -> Chosen:
+    """Drawn anew once they tell as much as fewer than threshold · n of equal weight do."""
+
+    def chosen(weight: Floats, rng: np.random.Generator) -> Ancestors | None:
+        enough = effective_size(weight) >= threshold * len(weight) * (1 - 1e-9)
+        return None if enough else RESAMPLING[resampling](weight, rng)
+
+    return chosen
+
+
+def multiplied(
+    log_weight: Floats, log_normalizer: Floats, idle: NDArray[np.bool_], chosen: Chosen, rng: np.random.Generator
+) -> Ancestors:
+    """Rows [c · n] that go on, context by context; all of those contexts [c] that are `idle` or ruled out whole.
+
+    Where particles are drawn anew their mean weight goes into `log_normalizer` [c], and their `log_weight` [c · n] is 0
+    then, both in place.
+    """
+    rows, by_context = np.arange(len(log_weight)), log_weight.reshape(len(log_normalizer), -1)
+    n, total = by_context.shape[1], logsumexp(by_context, axis=1)
+    for context in np.flatnonzero(~idle & np.isfinite(total)).tolist():
+        ancestors = chosen(np.exp(by_context[context] - total[context]), rng)
+        if ancestors is not None:
+            rows[context * n : (context + 1) * n] = context * n + ancestors
+            log_normalizer[context] += total[context] - np.log(n)
+            log_weight[context * n : (context + 1) * n] = 0.0
+    return rows
 
 
 def _inverted(weight: Floats, places: Floats) -> Ancestors:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.special import logsumexp
 
-from heedful.core import Floats, Item, Scores
-from heedful.sampling.batches import concatenated, selected
+from heedful.core import Floats, Item, Samples, Scores
+from heedful.sampling.batches import concatenated, selected, target_divergence
 from heedful.target import Target
 
 
@@ -34,3 +35,21 @@ class Scoring:
     def mean(self, items: Sequence[Item]) -> Floats:
         """The exponent [n] of the target, for any number of outputs."""
         return self(items).mean if items else np.zeros(0)
+
+
+def weighted(
+    items: tuple[Item, ...], log_weight: Floats, told: Floats, scoring: Scoring, cost: Mapping[str, float]
+) -> Samples:
+    """n outputs a context with `log_weight` [c, n], beside what weights `told` [c] before they were drawn anew."""
+    size, n = log_weight.shape
+    proper = told[:, None] + log_weight - np.log(n)
+    log_normalizer, scores = logsumexp(proper, axis=1), scoring(items)
+    return Samples(
+        items=items,
+        context_index=np.repeat(np.arange(size), n),
+        log_weights=proper.ravel(),
+        scores=scores,
+        cost={**cost, "scores": float(len(scoring))},
+        kl=tuple(map(target_divergence, proper, scores.mean.reshape(size, n), log_normalizer)),
+        log_normalizer=log_normalizer,
+    )

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from heedful.core import Budget, Floats, Honesty, Item, Parts, PrefixPotential, Samples, UsageError
-from heedful.models import StepBase
+from heedful.core import Budget, Floats, Honesty, Item, Parts, Samples, UsageError
 from heedful.sampling.batches import refuse_no_contexts
+from heedful.sampling.stepping import stepwise
 from heedful.target import Target
 
 
@@ -37,13 +37,7 @@ class StepBeam:
     ) -> Samples:
         """Raises BudgetExceededError before drawing, UsageError where base or potential know no unfinished outputs."""
         refuse_no_contexts(contexts)
-        base, potential = target.base, target.expression
-        if not isinstance(base, StepBase) or not isinstance(potential, PrefixPotential):
-            raise UsageError(
-                "a beam needs a base that writes step by step, and a potential that scores prefixes",
-                where="StepBeam",
-                fix="use models.LineSteps or StepModel, and evidence.Steps or PrefixValue without strengths",
-            )
+        base, potential = stepwise(target, "StepBeam")
         total = float(self.width * self.branches * len(contexts))
         budget.reserve(samples=total)
         beams: list[list[Item]] = [[Item(context, (), None)] * self.width for context in contexts]

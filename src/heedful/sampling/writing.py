@@ -75,16 +75,20 @@ class Writing:
         begun = tuple(guide.begin(base, contexts) for guide in guides)
         return cls(state, begun, plan["tokens"] + state.positions, times)
 
-    def again(self) -> Writing:
-        """The same outputs, to be written on apart from these. What they cost is for `settle` of these."""
-        rows = np.arange(len(self.state))
+    def again(self, chosen: NDArray[np.intp] | None = None) -> Writing:
+        """The same outputs, or some rows of them, to be written apart. What they cost is for `settle` of these."""
+        rows = np.arange(len(self.state)) if chosen is None else chosen
         return Writing(self.state.keep(rows), tuple(guide.keep(rows) for guide in self.guides), 0.0)
 
-    def settle(self, budget: Budget, apart: float = 0.0) -> dict[str, float]:
-        """What was spent, with tokens of writings `apart`; the rest of what was reserved given back."""
-        spent = self.state.positions + apart
-        budget.release(tokens=self.reserved - spent)
-        return {"samples": float(len(self.state) * self.times), "tokens": float(spent)}
+    def settle(self, budget: Budget, apart: float = 0.0, samples: int | None = None) -> dict[str, float]:
+        """What was spent, with tokens of writings `apart`; the rest of what was reserved given back.
+
+        samples: how many outputs were written; None where all were.
+        """
+        spent, planned = self.state.positions + apart, len(self.state) * self.times
+        written = planned if samples is None else samples
+        budget.release(tokens=self.reserved - spent, samples=float(planned - written))
+        return {"samples": float(written), "tokens": float(spent)}
 
     def write(self, rng: np.random.Generator, law: Floats | None = None, given: Tokens | None = None) -> Floats:
         """One token on each row that is not finished: the one `given`, or (`DRAW`) drawn by the guided law.

@@ -53,6 +53,16 @@ def completion_marks(
     return _judged(world, items, found, "steps", SimulatedRaters(1), math.inf, rng, name)
 
 
+def completion_shares(
+    items: Sequence[Item], completer: ChainWorld, *, completions: int, rng: np.random.Generator
+) -> Floats:
+    """The share of so many completions of each prefix [n] that come to the right sum, as a tree search estimates Q.
+
+    Binomial with the exact value of the prefix to the completer, so the completions themselves need not be written.
+    """
+    return rng.binomial(completions, completer.value(items)) / completions
+
+
 def outcomes(
     world: ChainWorld,
     items: Sequence[Item],

@@ -1,0 +1,1 @@
+"""What benchmarks/conformance.py is made of: worlds, engines and planted bugs."""
