@@ -90,7 +90,7 @@ def test_python_of_the_guide_to_asking_runs() -> None:
 
 def test_python_of_the_guide_to_sampling_runs() -> None:
     pytest.importorskip("regex", reason="the extra `forms` is not installed")
-    assert run("sampling.md", {}) == 11
+    assert run("sampling.md", {}) == 13
 
 
 def test_python_of_the_guide_to_programs_runs() -> None:
@@ -111,7 +111,7 @@ def test_python_of_the_guide_to_judges_runs() -> None:
 
 def test_python_of_the_guide_to_language_models_runs() -> None:
     pytest.importorskip("transformers", reason="the extra `lm` is not installed")
-    assert run("language_models.md", {}) == 4
+    assert run("language_models.md", {}) == 5
 
 
 def test_python_of_the_guide_to_endpoints_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

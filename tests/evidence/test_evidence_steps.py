@@ -11,9 +11,9 @@ import pytest
 from scipy.special import log_expit
 
 from evidence.common import Known
-from heedful.core import Item, Part, ScaleError, UsageError
+from heedful.core import Item, Part, ScaleError, Scores, UsageError
 from heedful.core.contracts import PotentialContract, PrefixPotentialContract
-from heedful.evidence import Labelled, PrefixValue, Rule, Steps, constraint, prefixes
+from heedful.evidence import InOneText, Labelled, PrefixValue, Rule, Steps, constraint, prefixes
 from heedful.feedback import Table, prefix_labels
 from heedful.preference import fit
 from heedful.target import Target, enumerate_exact
@@ -130,6 +130,34 @@ def test_each_prefix_is_scored_once():
     step = Rule(lambda item: asked.append(item) or -1.0, "counted", "log_prob")
     Steps(step, "product")([written("abc"), written("abb"), written("ab")])
     assert len(asked) == len(set(asked)) == 4
+
+
+class TestInOneText(PrefixPotentialContract):
+    def make(self):
+        return InOneText(PrefixValue(Rule(lambda item: float(len(item.output[0].text)), "length"), "twist"), Lettered())
+
+    def items(self):
+        return ITEMS
+
+
+class Lettered:
+    """Steps of a letter; b ends."""
+
+    def ended(self, item):
+        return item.output[-1].text == "b"
+
+
+def test_steps_of_one_text_score_as_a_whole_where_they_have_ended():
+    class Told(Known):
+        kind = "soft"
+
+        def prefix(self, items):
+            return Scores(-self(items).mean)
+
+    made = InOneText(Told({"ab": 1.0, "abc": 2.0}), Lettered())
+    assert made.prefix([written("ab"), written("abc")]).mean.tolist() == [1.0, -2.0]
+    assert made([written("abc")]).mean.tolist() == [2.0]
+    assert (made.kind, made.scale) == ("soft", "utility")
 
 
 def test_prefixes_are_the_first_steps():

@@ -33,20 +33,22 @@ def reward_model(folder, *, labels=1, pad: int | None = 2, chat=False):
     return str(folder)
 
 
+@pytest.mark.parametrize("end", [True, False])
 @pytest.mark.parametrize("pooling", ["last", "mean"])
 @pytest.mark.parametrize("network", [tiny.llama, tiny.gpt2])
-def test_hidden_states_are_those_of_each_row_alone(tmp_path, network, pooling):
+def test_hidden_states_are_those_of_each_row_alone(tmp_path, network, pooling, end):
     network(tmp_path)
     tiny.tokenizer(tmp_path, letters=True)
     model = LocalModel(str(tmp_path), max_tokens=30, batch_size=5, device="cpu")
-    encoder = HiddenStates(model, pooling)
+    encoder = HiddenStates(model, pooling, end)
     truth = []
     for item, output in zip(ITEMS, model.encode(ITEMS), strict=True):
         prompt = model.loaded.prompt(item.context, None)[1]
         with torch.no_grad():
-            whole = torch.tensor([[*prompt, *output.tolist()]])
+            read = output.tolist() if end else [own for own in output.tolist() if own != model.end]
+            whole = torch.tensor([[*prompt, *read]])
             hidden = model.loaded.network(input_ids=whole, output_hidden_states=True).hidden_states[-1][0]
-        truth.append((hidden[-1] if pooling == "last" else hidden[len(prompt) :].mean(0)).numpy())
+        truth.append((hidden[-1] if pooling == "last" else hidden[-max(len(read), 1) :].mean(0)).numpy())
     np.testing.assert_allclose(encoder.encode(ITEMS), truth, atol=1e-5)
     assert encoder.encode([]).shape == (0, 32) == (0, *encoder.blocks)
     arrays, state = encoder.state()

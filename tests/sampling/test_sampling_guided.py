@@ -8,7 +8,7 @@ import pytest
 from heedful.core import Budget, BudgetExceededError, InputError, UsageError
 from heedful.core.contracts import SamplingEngineContract
 from heedful.models import SequenceTable
-from heedful.sampling import Guided, Particles, TokenGuide, ValueGuide, WordGuide
+from heedful.sampling import Guided, Particles, TokenGuide, ValueGuide, WordGuide, guided_law
 from heedful.sampling.writing import Writing
 from heedful.target import Target, enumerate_exact
 
@@ -55,7 +55,7 @@ def run(engine, target=TARGET, context=CONTEXTS[0], draws=DRAWS, seed=0):
     return engine(target, [context] * draws, budget=Budget(), rng=np.random.default_rng(seed))
 
 
-def guided_law(context, added):
+def guided_law_by_hand(context, added):
     """Π over tokens of base · e^added, normalised token by token; `added` of (words so far, token)."""
     true = {}
     for item in BASE.support(context):
@@ -99,7 +99,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_draws_follow_the_law_of_the_guides_token_by_token(name):
     guide, added = CASES[name]
-    engine, true = Guided((guide,)), guided_law(CONTEXTS[0], added)
+    engine, true = Guided((guide,)), guided_law_by_hand(CONTEXTS[0], added)
     assert sum(true.values()) == pytest.approx(1)
     found = run(engine)
     assert engine.honesty == "heuristic"
@@ -111,6 +111,18 @@ def test_draws_follow_the_law_of_the_guides_token_by_token(name):
     assert 0 < kl.standard_error < 0.05 * exact
     assert not found.log_weights.any()
     assert found.log_normalizer is None
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_exact_law_is_that_of_every_token_by_hand(name):
+    guide, added = CASES[name]
+    for context in CONTEXTS:
+        found, true = guided_law(TARGET, (guide,), context), guided_law_by_hand(context, added)
+        np.testing.assert_allclose(np.exp(found.log_prob), [true[item] for item in found.items], atol=1e-12)
+        base = BASE.log_prob(found.items)
+        assert found.kl == pytest.approx(np.exp(found.log_prob) @ (found.log_prob - base))
+    with pytest.raises(InputError, match="rule out whatever"):
+        guided_law(TARGET, (WordGuide(dict.fromkeys(BASE.vocabulary, -np.inf)),), CONTEXTS[0])
 
 
 def test_a_soft_value_gives_the_target():
@@ -133,7 +145,7 @@ def test_a_law_without_the_base_is_noticed(monkeypatch):
     with pytest.raises(InputError, match="says to be soft"):
         run(Guided((ValueGuide(SOFT),)), draws=50)
     found = run(Guided((WordGuide({"b": 1.2, "c": -0.7}),)))
-    true = guided_law(CONTEXTS[0], by_word)
+    true = guided_law_by_hand(CONTEXTS[0], by_word)
     assert total_variation(frequencies(found.items), true) > 2 * sampled_variation(true, DRAWS)
 
 

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from heedful.core import Floats, Item, Potential, Scale, ScaleError, Scores, UsageError
+from heedful.core import Floats, Item, Potential, PrefixPotential, Scale, ScaleError, Scores, UsageError
 from heedful.core.algebra import Expressible
+from heedful.models import StepBase
+from heedful.models.token_models import whole
 
 Aggregation = Literal["product", "min", "mean", "last"]
 PrefixKind = Literal["terminal", "mean", "soft", "twist"]
@@ -21,6 +24,18 @@ PrefixKind = Literal["terminal", "mean", "soft", "twist"]
 def prefixes(item: Item) -> tuple[Item, ...]:
     """The outputs of the first 1, 2, ... steps, the whole last; none of an output without steps."""
     return tuple(Item(item.context, item.output[:size], item.system) for size in range(1, len(item.output) + 1))
+
+
+def scored(potential: Potential, items: Sequence[Item], finished: NDArray[np.bool_]) -> Floats:
+    """Scores [n] of outputs that are `finished` as wholes, and of the others, if there are any, as prefixes."""
+    found = np.zeros(len(items))
+    whole_rows, begun_rows = np.flatnonzero(finished), np.flatnonzero(~finished)
+    if len(whole_rows):
+        found[whole_rows] = potential([items[row] for row in whole_rows.tolist()]).mean
+    if len(begun_rows):
+        assert isinstance(potential, PrefixPotential)
+        found[begun_rows] = potential.prefix([items[row] for row in begun_rows.tolist()]).mean
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,6 +104,37 @@ _AGGREGATIONS: Mapping[str, Callable[[Floats], Floats]] = {
     "mean": _mean,
     "last": _last,
 }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InOneText(Expressible):
+    """A potential of texts and unfinished texts, for outputs of `base` in steps that are pieces of one text.
+
+    So values of a token model's prefixes serve `models.LineSteps` over it. In steps an output tells whether it has
+    ended: then it scores as a whole, in `prefix` too.
+    """
+
+    potential: PrefixPotential
+    base: StepBase
+
+    @property
+    def scale(self) -> Scale:
+        return self.potential.scale
+
+    @property
+    def under(self) -> str | None:
+        return self.potential.under
+
+    @property
+    def kind(self) -> PrefixKind:
+        return self.potential.kind
+
+    def __call__(self, items: Sequence[Item]) -> Scores:
+        return self.potential([whole(item) for item in items])
+
+    def prefix(self, items: Sequence[Item]) -> Scores:
+        ended = np.array([self.base.ended(item) for item in items], dtype=bool)
+        return Scores(scored(self.potential, [whole(item) for item in items], ended))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,6 +15,7 @@ from heedful.core import Floats, InputError, Item, UsageError
 from heedful.models.encoders import Arrays
 from heedful.models.local import LocalModel
 from heedful.models.sentence_folder import digest
+from heedful.models.token_models import begun_tokens
 
 _SETTINGS = ("path", "max_tokens", "template", "adapter", "batch_size", "device", "dtype")
 
@@ -25,10 +26,12 @@ class HiddenStates:
 
     `pooling` "last" takes the state at the output's last token, its end included, which has seen everything, as reward
     heads do; "mean" the average over the output's tokens. Nothing is learnt, so `fit` returns the same encoder.
+    `end` False leaves the end out, for outputs that may go on; one without any tokens is then its context's last.
     """
 
     model: LocalModel
     pooling: Literal["last", "mean"] = "last"
+    end: bool = True
 
     def __post_init__(self) -> None:
         if self.pooling not in ("last", "mean"):
@@ -48,7 +51,8 @@ class HiddenStates:
     def encode(self, items: Sequence[Item]) -> Floats:
         """Features [n, d]. Raises InputError for outputs that the model cannot read whole."""
         prompts = [numbers for _, numbers in self.model.prompts(items)]
-        outputs = self.model.encode(items)
+        encoded = self.model.encode(items)
+        outputs = encoded if self.end else [begun_tokens(own, self.model.end) for own in encoded]
         order = sorted(range(len(items)), key=lambda row: len(prompts[row]) + len(outputs[row]))
         found = np.zeros((len(items), self._dimensions))
         for start in range(0, len(items), self.model.batch_size):
@@ -57,18 +61,24 @@ class HiddenStates:
         return found
 
     def describe(self) -> dict[str, Any]:
-        shown = {"folder": Path(self.model.path).name, "dimensions": self._dimensions, "pooling": self.pooling}
+        shown = {
+            "folder": Path(self.model.path).name,
+            "dimensions": self._dimensions,
+            "pooling": self.pooling,
+            "end": self.end,
+        }
         return {"encoder": "hidden_states", **shown}
 
     def state(self) -> tuple[Arrays, dict[str, Any]]:
         """No arrays: the folder stays where it is, known by its digest."""
         settings = {name: getattr(self.model, name) for name in _SETTINGS}
-        return {}, {"encoder": "hidden_states", "pooling": self.pooling, "model": settings, "digest": self._digest}
+        own = {"pooling": self.pooling, "end": self.end, "model": settings, "digest": self._digest}
+        return {}, {"encoder": "hidden_states", **own}
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, NDArray[Any]], state: Mapping[str, Any]) -> Self:
         """Raises InputError where the folder is gone or holds other files than when the state was taken."""
-        made = cls(LocalModel(**state["model"]), state["pooling"])
+        made = cls(LocalModel(**state["model"]), state["pooling"], state.get("end", True))
         if made._digest != state["digest"]:
             what = "the language model in this folder is not the one the posterior was fitted with"
             raise InputError(what, where=made.model.path, fix="put the original files back, or fit again")
@@ -91,7 +101,7 @@ class HiddenStates:
         tokens = torch.tensor([own + [0] * (longest - len(own)) for own in whole], device=self.model.loaded.device)
         place = torch.arange(longest, device=tokens.device)
         last = torch.tensor([len(own) for own in whole], device=tokens.device)[:, None]
-        first = last - (1 if self.pooling == "last" else torch.tensor([[len(own)] for own in outputs]).to(last))
+        first = last - (1 if self.pooling == "last" else torch.tensor([[max(len(own), 1)] for own in outputs]).to(last))
         held = ((place >= first) & (place < last)).to(torch.float64)
         with torch.inference_mode():
             hidden = self.model.loaded.network.base_model(input_ids=tokens, attention_mask=None, use_cache=False)[0]

@@ -86,6 +86,10 @@ class LogLinearSteps:
         """log π/π_ref of each step of each item [n, longest], in nats, 0 beyond an item's own steps."""
         return StepChoices.of(self.reference, self.encoder, items).log_ratios(self.weights)
 
+    def prefix_log_ratios(self, items: Sequence[Item]) -> Floats:
+        """The same of outputs that may go on: steps mark no end."""
+        return self.log_ratios(items)
+
     def policy(self, system: str | None = None) -> StepModel:
         """π as a base of its own."""
         return StepModel(self._following, system)

@@ -7,10 +7,20 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from heedful.core import Floats, InputError, Item, Part, Parts
+from heedful.core import Base, Floats, InputError, Item, Part, Parts
+
+
+@runtime_checkable
+class StepBase(Base, Protocol):
+    """A base whose outputs can be gone on with, step by step, until they have ended."""
+
+    def ended(self, item: Item) -> bool: ...
+    def continued(self, items: Sequence[Item], *, rng: np.random.Generator) -> tuple[Item, ...]: ...
+
 
 Following = Callable[[Parts, Parts], tuple[tuple[Part, ...], Sequence[float]]]
 

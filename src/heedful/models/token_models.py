@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heedful.core import Base, Floats, InputError, Item, Parts, UsageError
+from heedful.core.items import text_parts
 
 Tokens = NDArray[np.intp]
 
@@ -119,12 +120,17 @@ def drawn(logprobs: Floats, rng: Uniforms) -> Tokens:
 
     By inversion, with one uniform number a row. Raises InputError where a row has NaN, +inf, or nothing but -inf.
     """
+    return drawn_at(logprobs, rng.random(len(logprobs)))
+
+
+def drawn_at(logprobs: Floats, uniform: Floats) -> Tokens:
+    """The tokens [rows] that these uniform numbers [rows] in [0, 1) draw. Raises InputError as `drawn`."""
     below = logprobs - greatest(logprobs)
     np.exp(below, out=below)
     np.cumsum(below, axis=1, out=below)
     total = below[:, -1]
     # Rounding must not reach the total: the token found is then always one of positive probability.
-    sought = np.minimum(rng.random(len(total)) * total, np.nextafter(total, 0.0))
+    sought = np.minimum(uniform * total, np.nextafter(total, 0.0))
     return np.array([row.searchsorted(x, "right") for row, x in zip(below, sought, strict=True)], dtype=np.intp)
 
 
@@ -145,6 +151,38 @@ def complete(state: Continuations, rng: Uniforms) -> None:
     """Draw every row to its end, in place."""
     while not state.finished.all():
         state.append(state.draw(rng))
+
+
+def append_all(state: Continuations, outputs: Sequence[Tokens]) -> None:
+    """Write given tokens [rows][tokens of the row] on each row, in place; rows given fewer wait for the others."""
+    for place in range(max(map(len, outputs), default=0)):
+        state.append(tokens_at(outputs, place))
+
+
+def tokens_at(outputs: Sequence[Tokens], place: int) -> Tokens:
+    """The token [rows] at one place of each output, `WAIT` beyond its end."""
+    return np.array([own[place] if place < len(own) else WAIT for own in outputs], dtype=np.intp)
+
+
+def begun_with(model: TokenModel, items: Sequence[Item]) -> Continuations:
+    """A state of unfinished outputs, one a row, each different one read once, as the model encodes its text.
+
+    Parts of an output are read together as one text. Raises InputError where the model cannot write it.
+    """
+    number = {item: place for place, item in enumerate(dict.fromkeys(items))}
+    state = model.begin([item.context for item in number])
+    append_all(state, [begun_tokens(own, model.end) for own in model.encode([whole(item) for item in number])])
+    return state.keep([number[item] for item in items])
+
+
+def begun_tokens(tokens: Tokens, end: int) -> Tokens:
+    """The tokens of an unfinished output, without the end that encoding adds."""
+    return tokens[:-1] if len(tokens) and tokens[-1] == end else tokens
+
+
+def whole(item: Item) -> Item:
+    """The parts of an output, which are pieces of one text, as that text."""
+    return Item(item.context, text_parts("".join(part.text for part in item.output), "system"), item.system)
 
 
 def checked_tokens(tokens: Tokens, finished: NDArray[np.bool_], vocabulary: int, end: int) -> Tokens:

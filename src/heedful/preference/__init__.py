@@ -21,6 +21,7 @@ from heedful.preference.ratings import Ratings, rate, rate_counts
 from heedful.preference.running import RunningLikelihood
 from heedful.preference.skew import SkewGaussian
 from heedful.preference.step_policies import fit_dpo, fit_imitation
+from heedful.preference.token_rewards import fit_token_rewards
 from heedful.preference.trust import trusted
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "fit_implicit",
     "fit_marks",
     "fit_raters",
+    "fit_token_rewards",
     "load",
     "rate",
     "rate_asked",

@@ -1,12 +1,14 @@
 """Reaching a target by sampling: nothing changes, every answer is paid for."""
 
+from heedful.models import StepBase
 from heedful.sampling.batches import one_each
 from heedful.sampling.best_of_n import BestOfN, BestOfNLaw, best_of_n_kl_bound, best_of_n_law
 from heedful.sampling.cascade import Cascade, Cascaded, Stage
 from heedful.sampling.chains import Chained
+from heedful.sampling.deepening import Deepening
 from heedful.sampling.early_stopping import EarlyBestOfN
 from heedful.sampling.enumeration import Exact, exact
-from heedful.sampling.guided import Guided
+from heedful.sampling.guided import Guided, GuidedLaw, guided_law
 from heedful.sampling.guides import Guide, Guiding, TokenGuide, ValueGuide, WordGuide
 from heedful.sampling.hill_climb import HillClimb, PrefixBase
 from heedful.sampling.metropolis import Metropolis
@@ -29,7 +31,6 @@ from heedful.sampling.score_laws import KnownScores, NormalScores, PairedScores,
 from heedful.sampling.step_beam import StepBeam
 from heedful.sampling.step_search import Searched, StepSearch
 from heedful.sampling.step_tree import Branched, CountedSteps, InWords, StepTree
-from heedful.sampling.stepping import StepBase
 from heedful.sampling.tempered import Tempered, TemperedSamples
 from heedful.sampling.token_beam import TokenBeam
 from heedful.sampling.tree_search import Grown, Tree, TreeSearch
@@ -49,11 +50,13 @@ __all__ = [
     "Chained",
     "Chat",
     "CountedSteps",
+    "Deepening",
     "EarlyBestOfN",
     "Exact",
     "Grown",
     "Guide",
     "Guided",
+    "GuidedLaw",
     "Guiding",
     "HillClimb",
     "InWords",
@@ -100,6 +103,7 @@ __all__ = [
     "exact",
     "expected_costs",
     "feedback_and_edit",
+    "guided_law",
     "introspection",
     "minimum_bayes_risk",
     "one_each",

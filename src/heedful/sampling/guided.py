@@ -9,12 +9,13 @@ import numpy as np
 
 from heedful.core import Base, Budget, Estimate, Floats, Honesty, InputError, Item, Parts, Samples, UsageError
 from heedful.core.algebra import Expression
-from heedful.models import TokenModel
+from heedful.models import WAIT, TokenModel
+from heedful.models.token_models import tokens_at
 from heedful.sampling.batches import by_context, joined, portions
 from heedful.sampling.guides import Guide, ValueGuide
 from heedful.sampling.twists import Twist
 from heedful.sampling.writing import Writing, refuse_beyond, token_base, writing_plan
-from heedful.target import Target
+from heedful.target import Target, support
 
 _OFF = 1e-3  # nats that a soft value may be off; float32 log-probabilities of hundreds of tokens add up to less
 
@@ -95,6 +96,35 @@ class Guided:
             log_normalizer=claimed,
         )
         return samples, divergence
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GuidedLaw:
+    """The law of guided decoding in one context of s outputs: `log_prob` [s] and KL(law ‖ base), in nats."""
+
+    items: tuple[Item, ...]
+    log_prob: Floats
+    kl: float
+
+
+def guided_law(target: Target, guides: Sequence[Guide], context: Parts) -> GuidedLaw:
+    """The exact law of `Guided(guides)` over a base that writes token by token and can be listed.
+
+    Raises UsageError where the base is not such, InputError where guides rule out all that may follow somewhere.
+    """
+    base, items = token_base(target, "guided_law"), support(target, context)
+    tokens, rows = base.encode(items), np.arange(len(items))
+    writing = Writing.begun(base, [context] * len(items), guides, Budget())
+    log_prob = np.zeros(len(items))
+    for place in range(max(map(len, tokens))):
+        law, given = writing.law(writing.state.logprobs), tokens_at(tokens, place)
+        if np.isneginf(law).all(axis=1).any():
+            raise InputError("the guides rule out whatever may follow a prefix", where="guided_law")
+        log_prob += np.where(given == WAIT, 0.0, law[rows, given])
+        writing.append(given)
+    base_log_prob, held = base.log_prob(items), log_prob > -np.inf
+    kl = float(np.exp(log_prob[held]) @ (log_prob[held] - base_log_prob[held]))
+    return GuidedLaw(items, log_prob, max(kl, 0.0))
 
 
 def _divergence(law: Floats, base: Floats) -> Floats:

@@ -9,8 +9,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from heedful.core import Base, Budget, Floats, Honesty, Item, Parts, PrefixPotential, Samples, UsageError
+from heedful.models import StepBase
 from heedful.sampling.batches import refuse_no_contexts
-from heedful.sampling.stepping import StepBase, stepwise, written
+from heedful.sampling.stepping import stepwise, written
 from heedful.target import Target
 
 

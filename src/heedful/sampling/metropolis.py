@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heedful.core import Base, Bound, Budget, Floats, Honesty, Item, Parts, UsageError
-from heedful.models.token_models import Tokens
+from heedful.models.token_models import Tokens, tokens_at
 from heedful.sampling.batches import portions, refuse_no_contexts
 from heedful.sampling.best_of_n import best_of_n_kl_bound
 from heedful.sampling.chains import Chained, Thinning, chained, joined_chains
 from heedful.sampling.scoring import Scoring
-from heedful.sampling.writing import Writing, base_draws, refuse_beyond, token_base, tokens_at, writing_plan
+from heedful.sampling.writing import Writing, base_draws, refuse_beyond, token_base, writing_plan
 from heedful.target import Target
 
 

@@ -10,13 +10,13 @@ import numpy as np
 
 from heedful.core import Base, Budget, Floats, Honesty, Parts, Potential, Samples, UsageError
 from heedful.models import TokenModel
-from heedful.models.token_models import Tokens
+from heedful.models.token_models import Tokens, tokens_at
 from heedful.sampling.batches import joined, portions, refuse_no_contexts
 from heedful.sampling.guides import Guide
 from heedful.sampling.resampling import Ancestors, Chosen, Resampling, checked_resampling, chosen_by, multiplied
 from heedful.sampling.scoring import Scoring, weighted
 from heedful.sampling.twists import Twist
-from heedful.sampling.writing import Writing, refuse_beyond, token_base, tokens_at, writing_plan
+from heedful.sampling.writing import Writing, refuse_beyond, token_base, writing_plan
 from heedful.target import Target
 
 

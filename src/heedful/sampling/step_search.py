@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heedful.core import Base, Budget, Honesty, Item, Parts, Samples, UsageError
+from heedful.models import StepBase
 from heedful.sampling.batches import refuse_no_contexts
-from heedful.sampling.stepping import StepBase, stepwise, written
+from heedful.sampling.stepping import stepwise, written
 from heedful.target import Target
 
 

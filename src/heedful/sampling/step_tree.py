@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from heedful.core import Base, Budget, Floats, Honesty, Item, Parts, Samples, Scores, UsageError
 from heedful.core.algebra import Expression
+from heedful.models import StepBase
 from heedful.sampling.batches import refuse_no_contexts
 from heedful.sampling.scoring import Scoring
-from heedful.sampling.stepping import StepBase
 from heedful.sampling.trees import Backup, Node, Rule, SearchTree
 from heedful.sampling.twists import Twist
 from heedful.target import Target

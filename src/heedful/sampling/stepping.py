@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from heedful.core import Base, Item, PrefixPotential, UsageError
+from heedful.core import Item, PrefixPotential, UsageError
+from heedful.models import StepBase
 from heedful.target import Target
-
-
-@runtime_checkable
-class StepBase(Base, Protocol):
-    """A base whose outputs can be gone on with, step by step, until they have ended."""
-
-    def ended(self, item: Item) -> bool: ...
-    def continued(self, items: Sequence[Item], *, rng: np.random.Generator) -> tuple[Item, ...]: ...
 
 
 def stepwise(target: Target, engine: str) -> tuple[StepBase, PrefixPotential]:
@@ -26,7 +18,7 @@ def stepwise(target: Target, engine: str) -> tuple[StepBase, PrefixPotential]:
         raise UsageError(
             "a search needs a base that writes step by step, and a potential that scores prefixes",
             where=engine,
-            fix="use models.StepModel, and evidence.Steps or PrefixValue without strengths",
+            fix="use models.LineSteps or StepModel, and evidence.Steps or PrefixValue without strengths",
         )
     return base, potential
 

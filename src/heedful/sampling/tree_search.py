@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heedful.core import Base, Budget, Floats, Honesty, InputError, Item, Parts, Samples, UsageError
+from heedful.models import StepBase
 from heedful.sampling.batches import refuse_no_contexts
-from heedful.sampling.stepping import StepBase, written
+from heedful.sampling.stepping import written
 from heedful.target import Target
 
 

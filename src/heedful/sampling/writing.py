@@ -13,13 +13,13 @@ from scipy.special import logsumexp
 
 from heedful.core import Base, Budget, BudgetExceededError, Floats, InputError, Item, Parts, UsageError
 from heedful.models import Continuations, TokenModel, complete, drawn
-from heedful.models.token_models import Tokens
+from heedful.models.token_models import WAIT, Tokens
 from heedful.sampling.batches import portions
 from heedful.sampling.guides import Guide, Guiding
 from heedful.target import Target
 
-DRAW = -1
-"""In place of a token that is given: this one is drawn."""
+DRAW = WAIT
+"""In place of a token that is given, as `tokens_at` has it beyond an output's end: this one is drawn."""
 
 
 def token_base(target: Target, engine: str) -> TokenModel:
@@ -48,11 +48,6 @@ def refuse_beyond(budget: Budget, plan: dict[str, float]) -> None:
 def affordable(base: Base, budget: Budget) -> float:
     """How many more outputs a budget can surely pay for, their contexts not counted; infinite where it has no cap."""
     return min(budget.left(unit) // amount for unit, amount in writing_plan(base, 1).items())
-
-
-def tokens_at(outputs: Sequence[Tokens], place: int) -> Tokens:
-    """The token [rows] at one place of each output, `DRAW` beyond its end."""
-    return np.array([own[place] if place < len(own) else DRAW for own in outputs], dtype=np.intp)
 
 
 @dataclass(slots=True, eq=False)
