@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heedful.core import Floats, Item, Parts
-from heedful.models.token_models import WAIT, Tokens, checked_rows, checked_tokens, drawn
+from heedful.models.token_models import WAIT, Finished, Tokens, checked_rows, checked_tokens, drawn
 
 Numbers = tuple[int, ...]
 
@@ -47,7 +47,7 @@ class TableContinuations:
         return len(self.contexts)
 
     @property
-    def finished(self) -> NDArray[np.bool_]:
+    def finished(self) -> Finished:
         full, end = self.language.max_tokens, (self.language.end,)
         return np.array([len(own) >= full or own[-1:] == end for own in self.written], dtype=bool)
 
@@ -64,11 +64,10 @@ class TableContinuations:
         return drawn(self.logprobs, rng)
 
     def append(self, tokens: Tokens) -> None:
-        given = checked_tokens(tokens, self.finished, len(self.language.vocabulary), self.language.end)
+        given = self._checked(tokens)
         on = np.flatnonzero(given != WAIT)
         self.log_prob[on] += self.logprobs[on, given[on]]
-        for row in on.tolist():
-            self.written[row] = (*self.written[row], int(given[row]))
+        self._write(given)
         self.positions += int((~self.finished[on]).sum())
 
     def keep(self, rows: Sequence[int] | NDArray[np.intp]) -> TableContinuations:
@@ -77,12 +76,24 @@ class TableContinuations:
         written = [self.written[row] for row in chosen]
         return TableContinuations(self.language, contexts, written, self.log_prob[chosen], self.positions)
 
+    def grown(self, rows: Sequence[int] | NDArray[np.intp], tokens: Tokens) -> tuple[tuple[Item, ...], Finished]:
+        kept = self.keep(rows)
+        kept._write(kept._checked(tokens))
+        return kept.items(), kept.finished
+
     def tokens(self) -> tuple[Tokens, ...]:
         return tuple(np.array(own, dtype=np.intp) for own in self.written)
 
     def items(self) -> tuple[Item, ...]:
         texts = [self._words(own[:-1] if own[-1:] == (self.language.end,) else own) for own in self.written]
         return tuple(self.language.write(context, own) for context, own in zip(self.contexts, texts, strict=True))
+
+    def _checked(self, tokens: Tokens) -> Tokens:
+        return checked_tokens(tokens, self.finished, len(self.language.vocabulary), self.language.end)
+
+    def _write(self, given: Tokens) -> None:
+        for row in np.flatnonzero(given != WAIT).tolist():
+            self.written[row] = (*self.written[row], int(given[row]))
 
     def _words(self, written: Numbers) -> tuple[str, ...]:
         return tuple(self.language.vocabulary[number] for number in written)
