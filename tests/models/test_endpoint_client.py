@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import http.server
 import json
 import os
 import sys
@@ -307,6 +308,82 @@ def test_the_key_is_sent_and_never_told(tmp_path, monkeypatch) -> None:
         assert KEY not in told
         written = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert KEY.encode() not in written
+
+
+KEY_WITH_A_SLASH = "sk/never-to-be-seen"
+ESCAPED = "sk\\/never-to-be-seen"
+IN_NUMBERS = "".join(f"\\u{ord(letter):04X}" for letter in KEY_WITH_A_SLASH)
+
+
+def said(text: str) -> bytes:
+    """An answer whose text is this as it stands in JSON."""
+    return b'{"choices": [{"message": {"content": "%s"}, "finish_reason": "stop"}]}' % text.encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error": {"message": "no %s"}}' % ESCAPED.encode(),
+        b'{"error": {"message": "no %s"}}' % IN_NUMBERS.encode(),
+        b'{"error": "{\\"detail\\": \\"no sk\\\\/never-to-be-seen\\"}"}',
+        b'{"error": {"message": "no %s' % ESCAPED.encode(),
+        b"<p>no %s</p>" % KEY_WITH_A_SLASH.encode(),
+    ],
+)
+def test_a_key_that_a_server_spells_otherwise_is_not_told(body, monkeypatch) -> None:
+    monkeypatch.setenv("MY_KEY", KEY_WITH_A_SLASH)
+    with troubled(Trouble(401, body)) as server, endpoint(server, api_key="MY_KEY") as made:
+        with pytest.raises(EndpointError, match=r"no \[key\]") as caught:
+            made.complete(ASKED[:1])
+        assert "never-to-be-seen" not in str(caught.value)
+
+
+@pytest.mark.parametrize("spelled", [KEY_WITH_A_SLASH, ESCAPED, IN_NUMBERS])
+def test_a_key_in_an_answer_is_neither_told_nor_kept(spelled, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("MY_KEY", KEY_WITH_A_SLASH)
+    with troubled(Trouble(200, said(f"it is {spelled} \\ud800"))) as server, Journal(tmp_path / "j") as journal:
+        with endpoint(server, api_key="MY_KEY", journal=journal) as made:
+            assert made.complete(ASKED[:1])[0].text == "it is [key] \ud800"
+        assert not any(b"never-to-be-seen" in file.read_bytes() for file in tmp_path.iterdir())
+
+
+def test_a_placeholder_for_a_key_is_a_word_like_others(monkeypatch) -> None:
+    monkeypatch.setenv("MY_KEY", "EMPTY")
+    with troubled(Trouble(200, said("EMPTY or not"))) as server, endpoint(server, api_key="MY_KEY") as made:
+        assert made.complete(ASKED[:1])[0].text == "EMPTY or not"
+
+
+def test_what_the_environment_holds_for_another_server_is_not_sent(monkeypatch) -> None:
+    """A server that answers with the headers it was sent."""
+    seen: dict[str, str] = {}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            seen.update({name.lower(): value for name, value in self.headers.items()})
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.send_header("content-length", str(len(said("hello"))))
+            self.end_headers()
+            self.wfile.write(said("hello"))
+
+        def log_message(self, *_) -> None:
+            pass
+
+    names = {"API_KEY", "ADMIN_KEY", "ORG_ID", "PROJECT_ID", "WEBHOOK_SECRET"}
+    for name in names:
+        monkeypatch.setenv(f"OPENAI_{name}", "of-another-server")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer of-another-server\nX-Mine: of-another-server")
+    monkeypatch.setenv("MY_KEY", KEY)
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+        for key, sent in ((None, "Bearer none"), ("MY_KEY", f"Bearer {KEY}")):
+            with Endpoint(url, "m", api_key=key) as made:
+                assert made.complete(ASKED[:1])[0].text == "hello"
+            assert seen["authorization"] == sent
+            assert seen["content-type"] == "application/json"
+            assert not any("another" in value for value in seen.values())
+        server.shutdown()
 
 
 def test_without_the_extra_it_says_what_to_install(server, monkeypatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -74,6 +75,45 @@ def test_the_past_counts_and_calls_under_way_stay_charged(tmp_path) -> None:
             journal.begin(b"m", NOTHING | {"calls": 1.0})
 
 
+class Full:
+    """A file on a full disk: nothing can be committed."""
+
+    def __init__(self, file) -> None:
+        self.file = file
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+    def __enter__(self) -> None:
+        self.file.__enter__()
+
+    def __exit__(self, *_) -> None:
+        self.file.rollback()
+        raise sqlite3.OperationalError("disk I/O error")
+
+
+def test_what_cannot_be_committed_holds_nothing(tmp_path) -> None:
+    path = tmp_path / "j"
+    journal = Journal(path, Budget(calls=2))
+    first, file = journal.begin(b"k", MOST), journal._file
+    journal._file = Full(file)
+    with pytest.raises(HeedfulError, match="disk I/O error"):
+        journal.begin(b"l", MOST)
+    assert (journal.under_way, journal.budget.spent) == (1, MOST)
+    with pytest.raises(HeedfulError, match="disk I/O error"):
+        journal.settle(first, b"k", "answered", SPENT, Answer("four"))
+    assert (journal.under_way, journal.budget.spent) == (0, MOST)
+    journal._file = file
+    assert journal.spending().charged == MOST
+    journal.settle(journal.begin(b"l", MOST), b"l", "answered", SPENT, Answer("five"))
+    assert journal.spending().charged == journal.budget.spent
+    journal.close()
+    with Journal(path) as journal:
+        assert journal.recall(b"k") is None
+        assert journal.recall(b"l") is not None
+        assert journal.spending().reserved == MOST
+
+
 def test_one_process_at_a_time(tmp_path) -> None:
     with Journal(tmp_path / "j"), pytest.raises(UsageError, match="open already, here or in another process"):
         Journal(tmp_path / "j")
@@ -112,6 +152,25 @@ def test_a_torn_end_is_left_out(tmp_path) -> None:
     assert kept[0] == 6 > kept[-1] > 0
 
 
+def test_a_damaged_journal_is_refused_when_it_is_opened(tmp_path) -> None:
+    path, noise = tmp_path / "j", np.random.default_rng(0)
+    with Journal(path) as journal:
+        for number in range(120):
+            key = bytes([number]) * 32
+            journal.settle(journal.begin(key, MOST), key, "answered", SPENT, Answer("word " * 20))
+    whole = path.read_bytes()
+    pages = range(4096, len(whole), 4096)
+    assert len(pages) > 3
+    damaged = [whole[:page] + noise.bytes(4096) + whole[page + 4096 :] for page in pages]
+    for raw in (*damaged, whole[:4096], whole[: 3 * 4096], whole[:2000]):
+        path.write_bytes(raw)
+        with pytest.raises(InputError, match=r"damaged .* restore a copy"):
+            Journal(path)
+        assert path.read_bytes() == raw
+    path.write_bytes(whole)
+    Journal(path).close()
+
+
 def test_other_files_are_left_alone(tmp_path) -> None:
     path = tmp_path / "j"
     path.write_bytes(b"not a journal, but somebody's notes" * 40)
@@ -128,3 +187,5 @@ def test_other_files_are_left_alone(tmp_path) -> None:
     assert other.read_bytes() == before
     with pytest.raises(UsageError, match="cannot be opened"):
         Journal(tmp_path / "nowhere" / "j")
+    with pytest.raises(UsageError, match="is empty"):
+        Journal("")

@@ -109,6 +109,12 @@ def test_seeds_fit_the_wire_and_can_be_left_out() -> None:
     assert Sampling(9, None, seeded=False, limit_name="max_completion_tokens").fields(1) == {"max_completion_tokens": 9}
 
 
+def test_a_text_is_one_stop() -> None:
+    for stop in ("END", ("END",), ["END"]):
+        assert Sampling(stop=stop) == Sampling(stop=("END",))
+        assert Sampling(stop=stop).fields(0)["stop"] == ["END"]
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -118,6 +124,9 @@ def test_seeds_fit_the_wire_and_can_be_left_out() -> None:
         lambda: Request([{"role": "user", "content": float("nan")}]),
         lambda: Request.of("hello", sample=-1),
         lambda: Sampling(max_tokens=0),
+        lambda: Sampling(stop=""),
+        lambda: Sampling(stop=("a", "")),
+        lambda: Sampling(stop=(3,)),
         lambda: Sampling(other={"seed": 3}),
         lambda: Sampling(other={"stream": True}),
         lambda: Sampling(other={"tools": []}),

@@ -156,7 +156,17 @@ class Dear(TableContinuations):
         return super().finished
 
 
-@pytest.mark.parametrize("fault", [Merged, Shared, Unordered, Dear])
+class Careless(TableContinuations):
+    """A planted fault: what would grow is written on the state itself."""
+
+    __slots__ = ()
+
+    def grown(self, rows, tokens):
+        self.append(tokens[: len(self)])
+        return super().grown(rows, np.full(len(rows), WAIT))
+
+
+@pytest.mark.parametrize("fault", [Merged, Shared, Unordered, Dear, Careless])
 def test_the_contract_finds_planted_faults(fault):
     class Faulty(SequenceTable):
         def begin(self, contexts):

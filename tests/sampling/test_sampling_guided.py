@@ -8,6 +8,7 @@ import pytest
 from heedful.core import Budget, BudgetExceededError, InputError, UsageError
 from heedful.core.contracts import SamplingEngineContract
 from heedful.models import SequenceTable
+from heedful.models.table_tokens import TableContinuations
 from heedful.sampling import Guided, Particles, TokenGuide, ValueGuide, WordGuide, guided_law
 from heedful.sampling.writing import Writing
 from heedful.target import Target, enumerate_exact
@@ -197,6 +198,31 @@ def test_cost_is_that_of_particles_and_capped():
     assert found.items == same.items
     assert found.cost["tokens"] == same.cost["tokens"] == budget.spent["tokens"] <= 9
     assert found.cost["scores"] == 2
+
+
+def test_a_value_asks_the_model_nothing(monkeypatch):
+    """Each token is appended to the rows that are written, and to no copies of them."""
+    appended, append = [], TableContinuations.append
+    monkeypatch.setattr(TableContinuations, "append", lambda *given: [appended.append(len(given[1])), append(*given)])
+    found = run(Guided((ValueGuide(SOFT),)), draws=7)
+    assert set(appended) == {7}
+    assert found.cost["tokens"] == 1 + sum(min(len(words(item)) + 1, BASE.max_tokens) - 1 for item in found.items)
+
+
+def test_terms_of_no_strength_change_nothing():
+    value = SOFT + 0.0 * Plain()
+    found = run(Guided((ValueGuide(value),)), Target(BASE, value), draws=20)
+    assert found.items == run(Guided((ValueGuide(SOFT),)), draws=20).items
+    assert Guided((ValueGuide(value),)).honesty == "exact"
+
+
+def test_a_model_that_stops_before_the_base_is_refused():
+    short = SequenceTable(OTHER.following, max_tokens=2)
+    for guide in (TokenGuide(short), TokenGuide(OTHER, 1.0, short)):
+        with pytest.raises(UsageError, match="at most 2 tokens, and what it guides 3"):
+            run(Guided((guide,)), draws=1)
+    longer = SequenceTable(OTHER.following, max_tokens=5)
+    assert run(Guided((TokenGuide(longer),)), draws=9).items == run(Guided((TokenGuide(OTHER),)), draws=9).items
 
 
 def test_wrong_use_is_said():

@@ -87,6 +87,22 @@ class TokenModelContract(BaseContract):
                 state = fork
             self._same(self._told(state), self._alone(state))
 
+    def test_what_would_grow_is_told_without_reading(self) -> None:
+        state, rng = self._begun(), np.random.default_rng(5)
+        for _ in range(min(self.make().max_tokens, 4) + 1):
+            rows = rng.integers(len(state), size=2 * len(state))
+            tokens = drawn(state.logprobs[rows], rng)
+            before, read = self._told(state), state.positions
+            items, finished = state.grown(rows, tokens)
+            self._same(before, self._told(state))
+            assert state.positions == read
+            fork = state.keep(rows)
+            self._same(tuple(told[rows] for told in before), self._told(fork))
+            fork.append(tokens)
+            assert items == fork.items()
+            np.testing.assert_array_equal(finished, fork.finished)
+            state.append(state.draw(rng))
+
     def test_a_context_is_read_once_and_what_is_written_once(self) -> None:
         made, rng = self.make(), np.random.default_rng(3)
         context = self.context()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from heedful.core import Floats, Item, Parts, UsageError
 from heedful.models.reading import Reading
-from heedful.models.token_models import WAIT, Tokens, Uniforms, checked_rows, checked_tokens, drawn, greatest
+from heedful.models.token_models import WAIT, Finished, Tokens, Uniforms, checked_rows, checked_tokens, drawn, greatest
 
 
 class Writer(Protocol):
@@ -73,10 +73,8 @@ class LocalContinuations:
             fix = "append a token to each row, or write the rows in states of their own"
             raise UsageError("rows of this network cannot wait for others", where="append", fix=fix)
         self.log_prob[on] += self._told(on, given)
-        self.written = np.column_stack([self.written, given])
         open_before = ~self.finished
-        full = (self.written != WAIT).sum(axis=1) >= self.model.max_tokens
-        self.finished = self.finished | (on & ((given == self.model.end) | full))
+        self.written, self.finished = self._with(np.arange(len(self)), given)
         self._read_on(given[~self.finished], ~self.finished[open_before])
         self.positions += int((on & ~self.finished).sum())
         self._law = None
@@ -89,11 +87,23 @@ class LocalContinuations:
         own = self.written[chosen], self.finished[chosen], self.log_prob[chosen], self.positions
         return LocalContinuations(self.model, contexts, *own, reading, ahead)
 
+    def grown(self, rows: Sequence[int] | NDArray[np.intp], tokens: Tokens) -> tuple[tuple[Item, ...], Finished]:
+        chosen = checked_rows(rows, len(self))
+        given = checked_tokens(tokens, self.finished[chosen], self.model.size, self.model.end)
+        written, finished = self._with(chosen, given)
+        return self.model.write([self.contexts[row] for row in chosen], _without_waits(written)), finished
+
     def tokens(self) -> tuple[Tokens, ...]:
-        return tuple(own[own != WAIT] for own in self.written)
+        return _without_waits(self.written)
 
     def items(self) -> tuple[Item, ...]:
         return self.model.write(self.contexts, self.tokens())
+
+    def _with(self, rows: NDArray[np.intp], given: Tokens) -> tuple[NDArray[np.intp], Finished]:
+        """`written` and `finished` of some rows, with a token more on each."""
+        written, on = np.column_stack([self.written[rows], given]), given != WAIT
+        full = (written != WAIT).sum(axis=1) >= self.model.max_tokens
+        return written, self.finished[rows] | (on & ((given == self.model.end) | full))
 
     def _told(self, on: NDArray[np.bool_], tokens: Tokens) -> Floats:
         """Log-probability of the token given on each row that is `on`."""
@@ -127,6 +137,10 @@ class LocalContinuations:
 
         rows = torch.from_numpy(place).to(self.ahead.device)
         return self.reading.keep(rows), self.ahead[rows]
+
+
+def _without_waits(written: NDArray[np.intp]) -> tuple[Tokens, ...]:
+    return tuple(own[own != WAIT] for own in written)
 
 
 def drawn_there(law: Any, uniform: Floats) -> Tokens:

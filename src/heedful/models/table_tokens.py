@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heedful.core import Floats, Item, Parts
-from heedful.models.token_models import WAIT, Tokens, Uniforms, checked_rows, checked_tokens, drawn
+from heedful.models.token_models import WAIT, Finished, Tokens, Uniforms, checked_rows, checked_tokens, drawn
 
 Numbers = tuple[int, ...]
 
@@ -85,7 +85,7 @@ class TableContinuations:
         return len(self.number)
 
     @property
-    def finished(self) -> NDArray[np.bool_]:
+    def finished(self) -> Finished:
         which, row = np.unique(self.number, return_inverse=True)
         return np.array([self.met.done[number] for number in which.tolist()], dtype=bool)[row]
 
@@ -99,20 +99,32 @@ class TableContinuations:
         return drawn(self.logprobs, rng)
 
     def append(self, tokens: Tokens) -> None:
-        language, finished = self.met.language, self.finished
-        given = checked_tokens(tokens, finished, len(language.vocabulary), language.end)
+        given = self._checked(tokens)
         on = np.flatnonzero(given != WAIT)
         self.log_prob[on] += self.logprobs[on, given[on]]
-        pairs = zip(self.number[on].tolist(), given[on].tolist(), strict=True)
-        self.number[on] = [self.met.longer(number, token) for number, token in pairs]
+        self._write(given)
         self.positions += int((~self.finished[on]).sum())
 
     def keep(self, rows: Sequence[int] | NDArray[np.intp]) -> TableContinuations:
         chosen = checked_rows(rows, len(self))
         return TableContinuations(self.met, self.number[chosen], self.log_prob[chosen], self.positions)
 
+    def grown(self, rows: Sequence[int] | NDArray[np.intp], tokens: Tokens) -> tuple[tuple[Item, ...], Finished]:
+        kept = self.keep(rows)
+        kept._write(kept._checked(tokens))
+        return kept.items(), kept.finished
+
     def tokens(self) -> tuple[Tokens, ...]:
         return tuple(np.array(self.met.written[number], dtype=np.intp) for number in self.number.tolist())
 
     def items(self) -> tuple[Item, ...]:
         return tuple(self.met.items[number] for number in self.number.tolist())
+
+    def _checked(self, tokens: Tokens) -> Tokens:
+        language = self.met.language
+        return checked_tokens(tokens, self.finished, len(language.vocabulary), language.end)
+
+    def _write(self, given: Tokens) -> None:
+        on = np.flatnonzero(given != WAIT)
+        pairs = zip(self.number[on].tolist(), given[on].tolist(), strict=True)
+        self.number[on] = [self.met.longer(number, token) for number, token in pairs]

@@ -12,6 +12,7 @@ from heedful.core import Base, Floats, InputError, Item, Parts, UsageError
 from heedful.core.items import text_parts
 
 Tokens = NDArray[np.intp]
+Finished = NDArray[np.bool_]
 
 WAIT = -1
 """In place of a token: nothing is written on this row now, as where it waits at the end of a step for the others."""
@@ -80,6 +81,10 @@ class Continuations(Protocol):
 
     def keep(self, rows: Sequence[int] | NDArray[np.intp]) -> Self:
         """Another state of these rows, in this order, repeated where they repeat. This one stays as it is."""
+        ...
+
+    def grown(self, rows: Sequence[int] | NDArray[np.intp], tokens: Tokens) -> tuple[tuple[Item, ...], Finished]:
+        """Items and `finished` of `keep(rows)` after `append(tokens)`, which the model does not read."""
         ...
 
     def tokens(self) -> tuple[Tokens, ...]:

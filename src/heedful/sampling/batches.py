@@ -97,10 +97,9 @@ def one_each(samples: Samples, *, rng: np.random.Generator) -> Samples:
     and `log_normalizer` are those of all rows.
     """
     noisy = samples.log_weights + rng.gumbel(size=len(samples.log_weights))
-    contexts = np.unique(samples.context_index)
-    rows = np.array(
-        [own[np.argmax(noisy[own])] for own in (np.flatnonzero(samples.context_index == c) for c in contexts)]
-    )
+    order = np.lexsort((-noisy, samples.context_index))
+    contexts, first = np.unique(samples.context_index[order], return_index=True)
+    rows = order[first]
     return Samples(
         items=tuple(samples.items[row] for row in rows.tolist()),
         context_index=contexts,

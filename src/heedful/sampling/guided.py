@@ -77,7 +77,8 @@ class Guided:
         """Outputs written side by side, and Σ KL(law ‖ base) along each."""
         writing = Writing.begun(base, contexts, self.guides, budget)
         log_ratio, divergence = np.zeros(len(contexts)), np.zeros(len(contexts))
-        claimed = None if self._value is None else Twist(self._value.terms)(writing.state.items())
+        twist = None if self._value is None else Twist.of(self._value)
+        claimed = None if twist is None else twist(writing.state.items())
         while not writing.state.finished.all():
             logprobs = writing.state.logprobs
             law = writing.law(logprobs)

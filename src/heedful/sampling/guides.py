@@ -50,7 +50,7 @@ class TokenGuide:
     reference: TokenModel | None = None
 
     def begin(self, base: TokenModel, contexts: Sequence[Parts]) -> Guiding:
-        """Raises UsageError where vocabularies differ."""
+        """Raises UsageError where vocabularies differ, or a model's outputs end before the base's."""
         models = [(self.strength, self.model)]
         models += [] if self.reference is None else [(-self.strength, self.reference)]
         for _, model in models:
@@ -59,6 +59,12 @@ class TokenGuide:
                     "a guide and what it guides need the same tokens",
                     where="TokenGuide",
                     fix="use models of one tokenizer, or guide by a value of texts (ValueGuide)",
+                )
+            if model.max_tokens < base.max_tokens:
+                raise UsageError(
+                    f"a model writes at most {model.max_tokens} tokens, and what it guides {base.max_tokens}",
+                    where="TokenGuide",
+                    fix=f"give it max_tokens={base.max_tokens}",
                 )
         return _Beside(tuple((strength, model.begin(contexts)) for strength, model in models))
 
@@ -127,9 +133,7 @@ class ValueGuide:
             allowed &= logprobs >= least
         rows, tokens = np.nonzero(allowed)
         total = np.full(logprobs.shape, -np.inf)
-        grown = state.keep(rows)
-        grown.append(tokens)
-        items, done = grown.items(), grown.finished
+        items, done = state.grown(rows, tokens)
         values = np.empty(len(items))
         for which, score in ((done, lambda own: self.value(own).mean), (~done, self._twist)):
             place = np.flatnonzero(which)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import numpy as np
 from scipy.special import logsumexp
@@ -18,23 +19,27 @@ class Scoring:
     """The target's scores of outputs met so far; `len` is how many different ones were scored."""
 
     target: Target
-    _place: dict[Item, int] = field(default_factory=dict)
-    _pieces: list[Scores] = field(default_factory=list)
+    _place: dict[Item, tuple[Scores, int]] = field(default_factory=dict)  # the scores it came with, and its row
 
     def __len__(self) -> int:
         return len(self._place)
 
     def __call__(self, items: Sequence[Item]) -> Scores:
         """The scores of n outputs, n at least 1."""
-        fresh = [item for item in dict.fromkeys(items) if item not in self._place]
-        if fresh:
-            self._pieces = [concatenated([*self._pieces, self.target.scores(fresh)])]
-            self._place.update({item: len(self._place) + number for number, item in enumerate(fresh)})
-        return selected(self._pieces[0], [self._place[item] for item in items])
+        places = self._places(items)
+        runs = [[*run] for _, run in groupby(places, key=lambda place: id(place[0]))]
+        return concatenated([selected(run[0][0], [row for _, row in run]) for run in runs])
 
     def mean(self, items: Sequence[Item]) -> Floats:
         """The exponent [n] of the target, for any number of outputs."""
-        return self(items).mean if items else np.zeros(0)
+        return np.array([scores.mean[row] for scores, row in self._places(items)], dtype=np.float64)
+
+    def _places(self, items: Sequence[Item]) -> list[tuple[Scores, int]]:
+        fresh = [item for item in dict.fromkeys(items) if item not in self._place]
+        if fresh:
+            scores = self.target.scores(fresh)
+            self._place.update({item: (scores, row) for row, item in enumerate(fresh)})
+        return [self._place[item] for item in items]
 
 
 def weighted(

@@ -116,10 +116,11 @@ class Buyer:
         """Take the most that a call may cost. What calls under way hold may come free, and is waited for."""
         amounts = self._amounts(order.tokens_in, order.tokens_out)
         while True:
+            others = self.journal.under_way  # before, for they may settle in between
             try:
                 return self.journal.begin(order.key, amounts), amounts
             except BudgetExceededError:
-                if not self.journal.under_way:
+                if not others:
                     raise
             await asyncio.sleep(_GLANCE)
 

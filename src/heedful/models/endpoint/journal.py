@@ -32,6 +32,7 @@ CREATE TABLE answers (
 """
 _APPLICATION, _VERSION = 0x68656564, 1  # "heed"
 _UNDER_WAY, _LOST = "under way", "lost when the process ended"
+_DAMAGED = "give another path; a damaged one: restore a copy, or mend it by the .recover of SQLite's shell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +53,25 @@ class Journal:
     Caps are on all that the file ever recorded: opening it counts the past on `budget`, so a run that was killed goes
     on under the same caps. Calls that were under way then stay charged as they were reserved. Without a path it is kept
     in memory. Several endpoints may share one, from several threads, but only one process may have it open; raises
-    UsageError where another has it, InputError where the file is no journal.
+    UsageError where another has it, InputError where the file is no journal or is damaged.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None, budget: Budget | None = None) -> None:
         self.budget = Budget() if budget is None else budget
         self.path = ":memory:" if path is None else os.fspath(path)
         self._process = os.getpid()
-        self.under_way = 0  # calls begun and not settled
+        self._begun: set[int] = set()
         self._recalled = 0
         self._one_at_a_time = threading.Lock()
         self._file = _opened(self.path)
-        with self._file:
-            self._file.execute("UPDATE calls SET outcome = ? WHERE outcome = ?", (_LOST, _UNDER_WAY))
-        self.budget.settle({}, self._charged())
+        with self._turn():
+            charged = self._charged()
+        self.budget.settle({}, charged)
+
+    @property
+    def under_way(self) -> int:
+        """How many calls are begun and not settled."""
+        return len(self._begun)
 
     def recall(self, key: bytes) -> Answer | None:
         """The answer recorded under a key."""
@@ -81,13 +87,15 @@ class Journal:
         """Reserve a call and record it, before it is made; its number. Raises BudgetExceededError, UsageError."""
         if os.getpid() != self._process:
             raise UsageError("a journal belongs to the process that opened it, not to its forks", where=self.path)
-        with self._turn():
+        with self._turn() as undo:
             row = (key, _UNDER_WAY, *(amounts[unit] for unit in UNITS))
             sql = "INSERT INTO calls (key, outcome, metered, calls, tokens, money) VALUES (?, ?, 0, ?, ?, ?)"
-            call = self._file.execute(sql, row).lastrowid
+            call = int(self._file.execute(sql, row).lastrowid or 0)
             self.budget.reserve(**amounts)  # where it does not fit, the row goes again
-            self.under_way += 1
-        return int(call or 0)
+            undo.callback(self.budget.release, **amounts)
+            self._begun.add(call)
+            undo.callback(self._begun.discard, call)
+        return call
 
     def settle(
         self,
@@ -97,9 +105,19 @@ class Journal:
         spent: Mapping[str, float] | None = None,
         answer: Answer | None = None,
     ) -> None:
-        """Record what became of a call, with its answer, at once. `spent` None: not known, it stays as reserved."""
-        with self._turn():
-            self.under_way -= 1
+        """Record what became of a call, with its answer, at once. `spent` None: not known, it stays as reserved.
+
+        Where that cannot be recorded, the call stays charged as reserved, and is under way no more.
+        """
+        try:
+            self._record(call, key, outcome, spent, answer)
+        finally:  # once what it held is free
+            self._begun.discard(call)
+
+    def _record(
+        self, call: int, key: bytes, outcome: str, spent: Mapping[str, float] | None, answer: Answer | None
+    ) -> None:
+        with self._turn() as undo:
             if answer is not None and answer.text is not None:
                 text = answer.text.encode("utf-8", "surrogatepass")
                 row = (key, text, answer.tokens_in, answer.tokens_out, answer.cost, answer.finish_reason)
@@ -110,14 +128,18 @@ class Journal:
             reserved = self._file.execute("SELECT calls, tokens, money FROM calls WHERE id = ?", (call,)).fetchone()
             sql = "UPDATE calls SET outcome = ?, metered = 1, calls = ?, tokens = ?, money = ? WHERE id = ?"
             self._file.execute(sql, (outcome, *(spent[unit] for unit in UNITS), call))
-            self.budget.settle(dict(zip(UNITS, reserved, strict=True)), spent)
+            held = dict(zip(UNITS, reserved, strict=True))
+            self.budget.settle(held, spent)
+            undo.callback(self.budget.settle, spent, held)
 
     @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
-        """One thread's changes, all or none."""
+    def _turn(self) -> Iterator[contextlib.ExitStack]:
+        """One thread's changes, all or none: what cannot be committed is undone, in memory by the stack."""
         try:
-            with self._one_at_a_time, self._file:
-                yield
+            with self._one_at_a_time, contextlib.ExitStack() as undo:
+                with self._file:
+                    yield undo
+                undo.pop_all()
         except sqlite3.Error as error:
             raise HeedfulError(f"the journal cannot be used ({error})", where=self.path) from error
 
@@ -144,7 +166,9 @@ class Journal:
 
 
 def _opened(path: str) -> sqlite3.Connection:
-    """The file with its tables, and a lock on it that a killed process loses."""
+    """The file with its tables, and a lock on it that a killed process loses. Calls it left under way are lost."""
+    if not path:
+        raise UsageError("the path of a journal is empty", where="Journal", fix="None keeps it in memory")
     file = None
     try:
         file = sqlite3.connect(path, timeout=0, check_same_thread=False)
@@ -158,6 +182,10 @@ def _opened(path: str) -> sqlite3.Connection:
         if new:
             marks = f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {_VERSION};"
             file.executescript(f"BEGIN; {_SCHEMA} {marks} COMMIT;")
+        if (found := file.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(found.splitlines()[-1])
+        with file:
+            file.execute("UPDATE calls SET outcome = ? WHERE outcome = ?", (_LOST, _UNDER_WAY))
         return file
     except sqlite3.OperationalError as error:
         if file is not None:
@@ -168,4 +196,5 @@ def _opened(path: str) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         if file is not None:
             file.close()
-        raise InputError(f"this file is no journal of this version ({error})", where=path) from error
+        what = f"this file is no journal of this version, or is damaged ({error})"
+        raise InputError(what, where=path, fix=_DAMAGED) from error

@@ -26,13 +26,13 @@ class Sampling:
     `max_tokens` bounds every answer, so that a call can be reserved; newer servers want it under the name
     `max_completion_tokens` (`limit_name`). `seeded`: each request sends its sample's number, modulo 2^31, as the
     seed. `other` are further fields of the request (JSON), such as response_format; answers are texts, so tools have no
-    place there.
+    place there. A single text is one `stop`.
     """
 
     max_tokens: int = 512
     temperature: float | None = 1.0
     top_p: float | None = None
-    stop: tuple[str, ...] = ()
+    stop: str | Sequence[str] = ()
     seeded: bool = True
     limit_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     other: Mapping[str, Any] = field(default_factory=dict)
@@ -40,6 +40,10 @@ class Sampling:
     def __post_init__(self) -> None:
         if self.max_tokens < 1:
             raise UsageError(f"max_tokens must be 1 or more, not {self.max_tokens}", where="Sampling")
+        stops = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+        if not all(isinstance(stop, str) and stop for stop in stops):
+            raise UsageError(f"a stop is a text that is not empty, not one of {stops}", where="Sampling")
+        object.__setattr__(self, "stop", stops)
         if taken := {*self.other} & {*self.fields(0), *_NO_PLACE}:
             raise UsageError(f"{', '.join(sorted(taken))} cannot be given in `other`", where="Sampling")
         object.__setattr__(self, "other", json.loads(canonical(dict(self.other), "Sampling.other")))
