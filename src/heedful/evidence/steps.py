@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy.special import logsumexp
 
 from heedful.core import Floats, Item, Potential, Scale, ScaleError, Scores, UsageError
 from heedful.core.algebra import Expressible
@@ -79,7 +80,8 @@ def _last(held: Floats) -> Floats:
 
 
 def _mean(held: Floats) -> Floats:
-    return np.asarray(np.log(np.nanmean(np.exp(held), axis=2)))
+    none = np.isnan(held)
+    return np.asarray(logsumexp(np.where(none, -np.inf, held), axis=2) - np.log((~none).sum(axis=2)))
 
 
 # Of scores [k, n, longest], NaN beyond an item's own.
