@@ -8,7 +8,7 @@ import pytest
 from heedful.core import Budget, InputError, Item
 from heedful.core.contracts import PotentialContract, PrefixPotentialContract
 from heedful.evidence import Matching, valid_json
-from heedful.models import SequenceTable
+from heedful.models import LocalModel, SequenceTable
 from heedful.sampling import Guided, Particles, ValueGuide
 from heedful.target import Target, enumerate_exact
 
@@ -75,6 +75,34 @@ def test_json_is_what_the_standard_says() -> None:
     ages = valid_json({"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]})
     found = ages([item(text) for text in ('{"age": 3}', '{"age": "3"}', "{}", "[]")]).mean
     assert np.isfinite(found).tolist() == [True, False, False, False]
+
+
+def test_json_too_deep_to_be_read_is_ruled_out_and_ends_nothing() -> None:
+    deep = ["[" * 100_000, "[" * 100_000 + "]" * 100_000, '{"a":' * 100_000]
+    assert np.isneginf(valid_json()([item(text) for text in deep]).mean).all()
+    lists = valid_json({"type": "array", "items": {"$ref": "#"}})
+    assert lists([item("[[], [[]]]"), item("[[1]]"), item("[" * 900 + "]" * 900)]).mean.tolist()[:2] == [0.0, -np.inf]
+    with pytest.raises(InputError, match="leads back to itself"):
+        valid_json({"$ref": "#"})
+
+
+def test_prefixes_that_end_within_a_character_are_kept(tmp_path) -> None:
+    """Of a model that writes bytes: each prefix of an output that matches must be able to become it."""
+    pytest.importorskip("torch", reason="the extra `lm` is not installed")
+    from models import tiny
+
+    tiny.llama(tmp_path)
+    tiny.tokenizer(tmp_path)
+    model = LocalModel(str(tmp_path), max_tokens=30, device="cpu")
+    matching = Matching("(ö|🙂| so)+")
+    state = model.begin([CONTEXT])
+    for token in model.encode([item("ö so🙂ö")])[0]:
+        assert matching.prefix(state.items()).mean[0] == 0
+        state.append(np.array([token]))
+    assert matching(state.items()).mean[0] == 0
+    for text, told in (("o\ufffd", -np.inf), ("ö\ufffdö", -np.inf), ("ö\ufffd", 0.0)):
+        assert matching.prefix([item(text)]).mean[0] == told
+    assert np.isneginf(matching([item("ö\ufffd")]).mean).all()
 
 
 def test_nothing_is_fetched() -> None:

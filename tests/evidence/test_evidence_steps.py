@@ -107,6 +107,15 @@ def test_aggregations_by_hand(how, expected):
     assert made([written("")]).mean.tolist() == [0.0]
 
 
+def test_the_mean_of_small_probabilities_is_not_zero():
+    far = {"a": -800.0, "ab": -801.0, "abc": -math.inf}
+    made = Steps(Named(far, None, "log_prob"), "mean")
+    expected = [-800.0, -800.0 + math.log((1 + math.exp(-1)) / 2), -800.0 + math.log((1 + math.exp(-1)) / 3)]
+    np.testing.assert_allclose(made([written(text) for text in ("a", "ab", "abc")]).mean, expected)
+    never = Steps(Rule(lambda _: -math.inf, "never", "log_prob"), "mean")
+    assert np.isneginf(never(ITEMS).mean).all()
+
+
 def test_draws_are_aggregated_each_by_itself():
     drawn = {"a": (-0.1, -2.0), "ab": (-1.0, -0.3)}
     step = Named({"a": -0.5, "ab": -0.5}, drawn, "log_prob")

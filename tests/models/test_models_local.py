@@ -321,6 +321,51 @@ def test_what_cannot_be_written_has_probability_zero_and_what_cannot_be_read_is_
         model.begin([(Part("", kind="media", uri="a.png"),)])
 
 
+@pytest.mark.parametrize("unknown", [None, "<pad>"])
+def test_a_prompt_with_a_character_without_a_token_is_refused(folder, unknown):
+    """Also where the tokenizer has a mark for it, which is itself where it is written out."""
+    model = LocalModel(folder("llama", letters=True, unknown=unknown), max_tokens=8, device="cpu")
+    for ask in (model.begin, lambda contexts: model.sample(contexts[0], 1, rng=np.random.default_rng(0))):
+        with pytest.raises(InputError, match="no token for 'Q'"):
+            ask([Item.of("rain Q").context])
+    marked = Item.of("rain <pad>", "<pad>")
+    (tokens,) = model.encode([marked])
+    assert model.write([marked.context], [tokens])[0].output == marked.output
+    np.testing.assert_allclose(model.log_prob([marked]), by_hand(model, marked, tokens).sum(), atol=1e-5)
+
+
+def test_tokens_that_the_network_does_not_know_are_as_good_as_none(tmp_path):
+    tiny.llama(tmp_path, vocab_size=40)
+    tiny.tokenizer(tmp_path)
+    model = LocalModel(str(tmp_path), max_tokens=8, device="cpu")
+    known = next(text for text in model.vocabulary if text.isascii() and text.isalnum())
+    assert np.isfinite(model.log_prob([Item.of(known, known)])).all()
+    assert np.isneginf(model.log_prob([Item.of(known, "日")])).all()
+    with pytest.raises(InputError, match="no token for '日'"):
+        model.begin([Item.of("日").context])
+
+
+def test_an_output_that_holds_an_end_cannot_be_written(folder):
+    model = LocalModel(folder("llama"), max_tokens=12, device="cpu")
+    item = Item.of("rain", " and</s> sun")
+    assert np.isneginf(model.log_prob([item])).all()
+    with pytest.raises(InputError, match="an end in it"):
+        model.encode([item])
+
+
+def test_a_law_in_double_precision_stays_so(folder):
+    model = LocalModel(folder("llama", letters=True), max_tokens=8, device="cpu", dtype="float64")
+    item = Item.of("the sun", "rain")
+    (tokens,) = model.encode([item])
+    truth = by_hand(model, item, tokens).sum()
+    np.testing.assert_allclose(model.log_prob([item]), truth, rtol=1e-12)
+    state = model.begin([item.context])
+    for token in tokens:
+        np.testing.assert_allclose(np.exp(state.logprobs).sum(), 1.0, atol=1e-14)
+        state.append(np.array([token]))
+    np.testing.assert_allclose(state.log_prob, truth, rtol=1e-12)
+
+
 def test_no_outputs_are_no_numbers(folder):
     model = LocalModel(folder("llama", letters=True), max_tokens=8, device="cpu")
     assert model.log_prob([]).shape == (0,)

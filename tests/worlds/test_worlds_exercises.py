@@ -51,7 +51,11 @@ def test_a_sum_is_worked_out_products_first_and_then_from_the_left():
         ("4*2=8\n3-8=-5\n-5+9=4\n5", (True, True, True, False), False),
         ("3-4=-1\n-1*2=-2\n-2+9=7\n7", (False,) * 4, False),  # not what is to be done next
         ("4", (False,), True),  # a right answer that nothing leads to
-        ("4*2=8\n3-8=-5\n-5+9=4\n4\n4", (True,) * 5, True),
+        ("4*2=8\n3-8=-5\n-5+9=4\n4\n4\n4", (True,) * 4 + (False,) * 2, True),  # what follows the answer
+        ("4*2=8\n3-8=-5\n-5+9=4\n5\n4", (True,) * 3 + (False,) * 2, True),
+        ("4*2=8\n3-8=-5\n-5+9=4\n4\n", (True,) * 4 + (False,), False),
+        ("4*2=" + "8" * 5000 + "\n4*2=8", (False, True), False),  # no number that Python reads
+        ("4*2=" + "8" * 1000 + "\n3-" + "8" * 1000 + "=-" + "8" * 999 + "5", (False, True), False),
         ("", (False,), False),
         ("4*2=\n4*2=8", (False, True), False),
     ],
@@ -92,7 +96,17 @@ def test_slips_come_at_their_rate_and_are_carried_on():
 
 
 def test_contexts_that_hold_no_exercise_are_refused():
-    for text in ("", "calc 3+4", "calc 3++4=", "calc 3+0=", "calc +3=", "sort =", "sort abz=", "solve 3+4="):
+    for text in (
+        "",
+        "calc 3+4",
+        "calc 3++4=",
+        "calc 3+0=",
+        "calc +3=",
+        "sort =",
+        "sort abz=",
+        "solve 3+4=",
+        f"calc 3{'*9' * 5000}=",
+    ):
         with pytest.raises(InputError, match="no exercise"):
             Exercise.read(Item.of(text).context)
     assert all(re.fullmatch(r"\w+ \S+=", own.context[0].text) for own in exercises(20, seed=0))

@@ -22,7 +22,8 @@ class Matching(Expressible):
 
     A twist that never errs: what it rules out early would be ruled out at the end, so that particles and guides lose
     nothing by it. Needs the package regex (extra `forms`), whose patterns are those of `re` and more. A pattern with
-    lookahead may keep prefixes that cannot be completed, which costs time and no correctness.
+    lookahead may keep prefixes that cannot be completed, which costs time and no correctness. Characters U+FFFD at the
+    end of a prefix may be the first bytes of others, and are left out of it.
     """
 
     pattern: str
@@ -41,18 +42,20 @@ class Matching(Expressible):
         object.__setattr__(self, "_match", compiled.fullmatch)
 
     def __call__(self, items: Sequence[Item]) -> Scores:
-        return self._scored(items, partial=False)
+        return self._scored(output_texts(items), partial=False)
 
     def prefix(self, items: Sequence[Item]) -> Scores:
-        return self._scored(items, partial=True)
+        return self._scored([text.rstrip("\ufffd") for text in output_texts(items)], partial=True)
 
-    def _scored(self, items: Sequence[Item], *, partial: bool) -> Scores:
-        found = [self._match(text, partial=partial) is not None for text in output_texts(items)]
+    def _scored(self, texts: Sequence[str], *, partial: bool) -> Scores:
+        found = [self._match(text, partial=partial) is not None for text in texts]
         return Scores(np.where(np.array(found, dtype=bool), 0.0, -np.inf))
 
 
 def valid_json(schema: Mapping[str, Any] | None = None) -> Rule:
     """0 for outputs that are JSON, and valid by a JSON Schema where one is given, −inf for others.
+
+    Values nested too deeply to be read, about a thousand levels, are ruled out.
 
     A schema needs the package jsonschema (extra `forms`); references in it are not followed to other places. Raises
     InputError for a schema that is none, MissingExtraError without the package.
@@ -62,7 +65,7 @@ def valid_json(schema: Mapping[str, Any] | None = None) -> Rule:
     def holds(item: Item) -> bool:
         try:
             return bool(valid(json.loads(joined(item.output), parse_constant=_refuse)))
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
 
     return constraint(holds, "JSON" if schema is None else "JSON by a schema")
@@ -77,6 +80,12 @@ def _validator(schema: Mapping[str, Any]) -> Callable[[Any], bool]:
         raise InputError(f"this is no JSON Schema ({error.message})", where="schema") from error
     # A registry of its own: the default one would fetch what a reference names.
     checked = kind(schema, registry=referencing.Registry())
+    try:
+        checked.is_valid(None)
+    except RecursionError as error:
+        raise InputError("this JSON Schema leads back to itself", where="schema") from error
+    except referencing.exceptions.Unresolvable:
+        pass  # said where an output needs it
 
     def valid(value: Any) -> bool:
         try:

@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from heedful.core import Floats, Item, Potential, PrefixPotential, Scale, ScaleError, Scores, UsageError
 from heedful.core.algebra import Expressible
@@ -94,7 +95,8 @@ def _last(held: Floats) -> Floats:
 
 
 def _mean(held: Floats) -> Floats:
-    return np.asarray(np.log(np.nanmean(np.exp(held), axis=2)))
+    none = np.isnan(held)
+    return np.asarray(logsumexp(np.where(none, -np.inf, held), axis=2) - np.log((~none).sum(axis=2)))
 
 
 # Of scores [k, n, longest], NaN beyond an item's own.

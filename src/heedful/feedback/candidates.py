@@ -13,6 +13,7 @@ from heedful.feedback.source import rows_of
 
 _CONTEXT_KEYS = ("context", "prompt", "question", "instruction")
 _OUTPUT_KEYS = ("candidates", "outputs", "responses", "completions")
+_TEXTS = ("text", "input_text", "output_text")  # the types of parts that chat protocols write texts as
 _CONTEXT_FIX = 'one JSON object a line, such as {"prompt": "a question"}'
 _FIX = 'one JSON object a line, such as {"context": "a question", "outputs": ["an answer", "another"]}'
 
@@ -75,14 +76,21 @@ def _items(outputs: Sequence[Any], context: Parts) -> Iterator[Item]:
 
 def _parts(content: Any, by: Any) -> Parts:
     if isinstance(content, list) and all(isinstance(message, Mapping) and "content" in message for message in content):
-        return tuple(_message(message) for message in content)
+        return tuple(part for message in content for part in _message(message))
     checked: Content | None = TypeAdapter(Content | None).validate_python(content)
     return decode_parts(encode_content(checked, by) or "", by)
 
 
-def _message(message: Mapping[str, Any]) -> Part:
-    role = str(message.get("role", "user"))
-    return Part(str(message["content"]), by="system" if role == "assistant" else "world", role=role)
+def _message(message: Mapping[str, Any]) -> Parts:
+    """The texts of a chat message. Raises InputError where it holds anything else: media, tool calls, nothing."""
+    content, role = message["content"], message.get("role", "user")
+    pieces = content if isinstance(content, list) else [{"type": "text", "text": content}]
+    texts = [
+        piece.get("text") if isinstance(piece, Mapping) and piece.get("type") in _TEXTS else None for piece in pieces
+    ]
+    if message.get("tool_calls") or not texts or not all(isinstance(own, str) for own in (role, *texts)):
+        raise InputError(f"a message that is more than text, or no text: {str(dict(message))[:120]}")
+    return tuple(Part(str(text), by="system" if role == "assistant" else "world", role=role) for text in texts)
 
 
 def _first(row: Mapping[str, Any], keys: Sequence[str]) -> Any:

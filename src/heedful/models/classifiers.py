@@ -10,13 +10,11 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
-from heedful.core import Floats, InputError, Item, MissingExtraError, UsageError
+from heedful.core import Floats, InputError, Item, UsageError
 from heedful.models.chat import Template, is_chat, refuse_other_than_text, rendered
 from heedful.models.encoders import Arrays
-from heedful.models.folders import read_config
-from heedful.models.local_folder import quiet
+from heedful.models.folders import placed, pretrained, read_config
 from heedful.models.sentence_folder import digest
 from heedful.models.texts import joined
 
@@ -82,24 +80,8 @@ class SequenceClassifier:
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:
         """Tokenizer and network."""
-        try:
-            import torch
-            from transformers import AutoModelForSequenceClassification, AutoTokenizer
-        except ImportError as error:
-            raise MissingExtraError(error.name or "torch", "lm") from error
-        local = {"local_files_only": True, "trust_remote_code": False}
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(self.path, use_fast=True, **local)
-            with quiet():
-                network, told = AutoModelForSequenceClassification.from_pretrained(
-                    self.path, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **local
-                )
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
-            raise InputError(f"transformers cannot load it ({error})", where=self.path) from error
-        if told["missing_keys"]:
-            what = f"the weights lack {', '.join(sorted(told['missing_keys']))}, so this is no trained {_WHAT}"
-            raise InputError(what, where=self.path, fix="give the folder of a classifier or a reward model")
-        return tokenizer, network.to(self.device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
+        tokenizer, network = pretrained("AutoModelForSequenceClassification", Path(self.path), _WHAT, extra="lm")
+        return tokenizer, placed(network, self.device, self.path)
 
     def _tokens(self, item: Item) -> dict[str, list[int]]:
         tokenizer, network = self._loaded

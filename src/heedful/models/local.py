@@ -84,8 +84,11 @@ class LocalModel:
         return self.loaded.ends[0]
 
     def law(self, logits: Any) -> Any:
-        """Log-probabilities [..., size] of the next token from the network's logits, as tensors."""
-        law = self.decoding.law(logits[..., : self.size].float())
+        """Log-probabilities [..., size] of the next token from the network's logits: tensors, of float32 or wider."""
+        import torch
+
+        precise = torch.promote_types(logits.dtype, torch.float32)
+        law = self.decoding.law(logits[..., : self.size].to(precise))
         if len(self.loaded.ends) > 1:
             ends = list(self.loaded.ends)
             law[..., self.end] = law[..., ends].logsumexp(-1)
@@ -129,12 +132,12 @@ class LocalModel:
     def encode(self, items: Sequence[Item]) -> tuple[Tokens, ...]:
         """Numbers of each output's tokens, its end included but at `max_tokens`.
 
-        Raises InputError where an output is longer, or has a character that the tokenizer does not know.
+        Raises InputError where an output is longer, has a character that the tokenizer does not know, or an end.
         """
         encoded = []
         for item, own in zip(items, self._encoded(items), strict=True):
             if own is None or len(own) > self.max_tokens:
-                many = "a character without a token" if own is None else f"{len(own)} tokens"
+                many = "a character without a token, or an end in it," if own is None else f"{len(own)} tokens"
                 what = f"the output has {many}, and the model writes at most {self.max_tokens} known ones"
                 raise InputError(what, where=f"item {item.key}", fix="raise max_tokens, or give other outputs")
             encoded.append(np.array(own if len(own) == self.max_tokens else (*own, self.end), dtype=np.intp))

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
 from heedful.core import InputError, MissingExtraError, Parts
 from heedful.models.chat import Template, is_chat, refuse_other_than_text, rendered
-from heedful.models.folders import read_config
+from heedful.models.folders import placed, pretrained, read_config, refuse_lacking, refusing
+from heedful.models.local_check import check_reading
 from heedful.models.texts import joined
 
 Numbers = tuple[int, ...]
 _WHAT = "causal language model"
+_ADAPTER = "LoRA adapter"
+_ADAPTER_NAME = "heedful_adapter"
+_ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 
 def check_folder(folder: Path, adapter: Path | None) -> None:
@@ -27,7 +28,10 @@ def check_folder(folder: Path, adapter: Path | None) -> None:
         fix = "save a fast tokenizer beside the weights: tokenizer.save_pretrained(folder)"
         raise InputError("there is no tokenizer (tokenizer.json)", where=str(folder), fix=fix)
     if adapter is not None:
-        read_config(adapter, "LoRA adapter", "adapter_config.json")
+        kind = read_config(adapter, _ADAPTER, "adapter_config.json").get("peft_type")
+        if kind != "LORA" or not (adapter / _ADAPTER_WEIGHTS).exists():
+            what = f"this is no {_ADAPTER}: its type is {kind!r}, and its weights should be in {_ADAPTER_WEIGHTS}"
+            raise InputError(what, where=str(adapter), fix="merge it into the model yourself, and save that")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +62,12 @@ class LoadedModel:
         text = rendered(self.tokenizer, context, _WHAT) if chat else joined(context)
         encoded = self._encoded([text])[0]
         if encoded.dropped:
-            what = f"the tokenizer has no token for {encoded.dropped!r}, which it would leave out of the context"
+            what = f"the tokenizer has no token for {encoded.dropped!r}, and would read on without it"
             raise InputError(what, where=_WHAT, fix="leave it out yourself, or use another model")
         return text, (*(() if chat else self._lead), *encoded.numbers) or (self.ends[0],)
 
     def answers(self, prompts: Sequence[tuple[str, Numbers]], texts: Sequence[str]) -> list[Numbers | None]:
-        """The tokens of each text when it goes on from its prompt, without an end; None where a character has none.
+        """The tokens of each text when it goes on from its prompt, without an end; None where there are no such tokens.
 
         They are found in both together, from the first token that begins in the answer. Where a token spans the two,
         which no model that goes on from the prompt can write, the answer's own tokens are taken instead. Raises
@@ -74,7 +78,7 @@ class LoadedModel:
         for (prompt, numbers), text, both in zip(prompts, texts, whole, strict=True):
             inside = sum(start < len(prompt) for start in both.starts)
             before, after = both.numbers[:inside], both.numbers[inside:]
-            if both.dropped or self.tokenizer.unk_token_id in after:
+            if both.dropped or not set(self.ends).isdisjoint(after):
                 found.append(None)
             else:
                 found.append(after if before == numbers[len(numbers) - inside :] else self._alone(text))
@@ -116,23 +120,28 @@ class LoadedModel:
         if not texts:
             return []
         made = self.tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True)
-        return [_with_gaps(*own) for own in zip(texts, made["input_ids"], made["offset_mapping"], strict=True)]
+        return [self._read(*own) for own in zip(texts, made["input_ids"], made["offset_mapping"], strict=True)]
+
+    def _read(self, text: str, numbers: Sequence[int], spans: Sequence[tuple[int, int]]) -> _Encoded:
+        ends = [0, *(stop for _, stop in spans)]
+        starts = [*(start for start, _ in spans), len(text)]
+        lost = [text[end:start].strip() for end, start in zip(ends, starts, strict=True)]
+        lost += [text[slice(*span)] for number, span in zip(numbers, spans, strict=True) if self._is_unknown(number)]
+        # What is written as the mark of the unknown is itself.
+        dropped = next((own for own in lost if own and own != self.tokenizer.unk_token), "")
+        return _Encoded(tuple(numbers), tuple(starts[:-1]), dropped)
+
+    def _is_unknown(self, number: int) -> bool:
+        return number == self.tokenizer.unk_token_id or number >= self.size
 
 
 @dataclass(frozen=True, slots=True)
 class _Encoded:
-    """Tokens of a text, the character at which each begins, and the first characters, if any, that are in none."""
+    """Tokens of a text, the character at which each begins, and the first characters, if any, in none that is known."""
 
     numbers: Numbers
     starts: Numbers
     dropped: str
-
-
-def _with_gaps(text: str, numbers: Sequence[int], spans: Sequence[tuple[int, int]]) -> _Encoded:
-    ends = [0, *(stop for _, stop in spans)]
-    starts = [*(start for start, _ in spans), len(text)]
-    gaps = (text[end:start].strip() for end, start in zip(ends, starts, strict=True))
-    return _Encoded(tuple(numbers), tuple(starts[:-1]), next(filter(None, gaps), ""))
 
 
 _LEADS = "\n", ""
@@ -140,60 +149,44 @@ _AS_WRITTEN = {"skip_special_tokens": False, "clean_up_tokenization_spaces": Fal
 
 
 def load(folder: Path, adapter: Path | None, device: str | None, dtype: str) -> LoadedModel:
-    """Raises MissingExtraError without the extra `lm`, InputError where transformers or peft refuse the folder."""
-    try:
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-    except ImportError as error:
-        raise MissingExtraError(error.name or "torch", "lm") from error
-    local = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, **local)
-        kind = getattr(torch, dtype)
-        with quiet():
-            network = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, dtype=kind, **local)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise InputError(f"transformers cannot load it ({error})", where=str(folder)) from error
-    network = network if adapter is None else _adapted(network, adapter)
-    network = network.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
-    config = network.config.get_text_config(decoder=True)
-    size = min(int(config.vocab_size), len(tokenizer))
-    window = getattr(config, "max_position_embeddings", None)
-    return LoadedModel(network, tokenizer, _ends(network, tokenizer, folder), size, window)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without the bar of progress that transformers draws for weights that load in a moment."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
+    """Raises MissingExtraError without the extra `lm`, InputError where the folder cannot be used as it is."""
+    tokenizer, network = pretrained("AutoModelForCausalLM", folder, _WHAT, extra="lm", dtype=dtype)
+    network = placed(network if adapter is None else _adapted(network, adapter), device, folder)
+    with refusing("its configuration makes no sense", folder):
+        config = network.config.get_text_config(decoder=True)
+        size = min(int(config.vocab_size), len(tokenizer))
+        window = getattr(config, "max_position_embeddings", None)
+        window = None if window is None or int(window) < 1 else int(window)
+    ends = _ends(network, tokenizer, size, folder)
+    check_reading(network, size, window, str(folder))
+    return LoadedModel(network, tokenizer, ends, size, window)
 
 
 def _adapted(network: Any, adapter: Path) -> Any:
+    """The network with the adapter merged into its weights. Raises InputError where one does not fit the other."""
     try:
-        from peft import PeftModel
+        from peft import PeftConfig, PeftModel, set_peft_model_state_dict
+        from safetensors.torch import load_file
     except ImportError as error:
         raise MissingExtraError(error.name or "peft", "lm") from error
-    try:
-        return PeftModel.from_pretrained(
-            network, adapter, local_files_only=True, use_safetensors=True
-        ).merge_and_unload()
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise InputError(f"peft cannot put this adapter on the model ({error})", where=str(adapter)) from error
+    with refusing("peft cannot put this adapter on the model", adapter):
+        adapted = PeftModel(network, PeftConfig.from_pretrained(adapter), _ADAPTER_NAME)
+        told = set_peft_model_state_dict(adapted, load_file(adapter / _ADAPTER_WEIGHTS), _ADAPTER_NAME)
+    if told.unexpected_keys:
+        what = f"the model has no place for the adapter's {', '.join(sorted(told.unexpected_keys)[:5])}"
+        raise InputError(what, where=str(adapter), fix="give the adapter of this model")
+    refuse_lacking([own for own in told.missing_keys if _ADAPTER_NAME in own.split(".")], _ADAPTER, adapter)
+    with refusing("peft cannot merge this adapter into the model", adapter):
+        return adapted.merge_and_unload()
 
 
-def _ends(network: Any, tokenizer: Any, folder: Path) -> Numbers:
+def _ends(network: Any, tokenizer: Any, size: int, folder: Path) -> Numbers:
+    """Tokens that end an output, of those that can be written."""
     named = getattr(network.generation_config, "eos_token_id", None)
-    ends = named if isinstance(named, list) else [named]
-    known = dict.fromkeys(number for number in [*ends, tokenizer.eos_token_id] if number is not None)
+    ends = dict.fromkeys([*(named if isinstance(named, list) else [named]), tokenizer.eos_token_id])
+    known = tuple(own for own in ends if type(own) is int and 0 <= own < size)
     if not known:
+        what = f"no token that can be written ends an output: {[own for own in ends if own is not None]}, of {size}"
         fix = "set eos_token in the tokenizer, or eos_token_id in generation_config.json"
-        raise InputError("no token is named that ends an output", where=str(folder), fix=fix)
-    return tuple(known)
+        raise InputError(what, where=str(folder), fix=fix)
+    return known

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from heedful.core import InputError
-from heedful.models.folders import read_config, read_json
+from heedful.models.folders import read_config, read_json, refusing
 
 Pooling = Literal["mean", "cls", "max"]
-_WHAT = "sentence encoder"
+WHAT = "sentence encoder"
 _DIGESTED = (".safetensors", ".json", ".txt", ".model")
 _SUPPORTED = ("Transformer", "Pooling", "Normalize")
 
@@ -34,18 +34,20 @@ class Layout:
 
 def read_layout(folder: Path) -> Layout:
     """Read the JSON files of a sentence-transformers or transformers folder. Raises InputError where it is neither."""
-    config = read_config(folder, _WHAT)
+    config = read_config(folder, WHAT)
     if "hidden_size" not in config:
         raise InputError("config.json names no hidden_size", where=str(folder), fix="give a transformers text encoder")
     modules = _modules(folder)
     pooling: Pooling = "mean"
     if "Pooling" in modules:
         pooling = _pooling(folder / modules["Pooling"] / "config.json")
-    own = _read(folder / "sentence_bert_config.json", required=False)
-    most = int(config.get("max_position_embeddings") or 512)
+    own = read_json(folder / "sentence_bert_config.json", WHAT, dict, required=False)
+    with refusing("its configuration makes no sense", folder):
+        dimensions, most = int(config["hidden_size"]), int(config.get("max_position_embeddings") or 512)
+        most = min(most, int(own.get("max_seq_length") or most))
     return Layout(
-        dimensions=int(config["hidden_size"]),
-        max_tokens=min(most, int(own.get("max_seq_length") or most)),
+        dimensions=dimensions,
+        max_tokens=most,
         pooling=pooling,
         normalise="Normalize" in modules or not modules,
         lower_case=bool(own.get("do_lower_case")),
@@ -66,8 +68,9 @@ def digest(folder: Path) -> str:
 def _modules(folder: Path) -> dict[str, str]:
     """Where each module of the pipeline lives, by the last part of its type; none where the folder has no pipeline."""
     path = folder / "modules.json"
-    listed = _read(path, required=False) or []
-    modules = {str(module["type"]).rsplit(".", 1)[-1]: str(module["path"]) for module in listed}
+    listed = read_json(path, WHAT, list, required=False)
+    with refusing("this is no list of modules", path):
+        modules = {str(module["type"]).rsplit(".", 1)[-1]: str(module["path"]) for module in listed}
     other = [name for name in modules if name not in _SUPPORTED]
     if other:
         raise InputError(
@@ -79,7 +82,7 @@ def _modules(folder: Path) -> dict[str, str]:
 
 
 def _pooling(path: Path) -> Pooling:
-    config = _read(path)
+    config = read_json(path, WHAT, dict)
     named = str(config.get("pooling_mode", ""))
     modes: dict[str, Pooling] = {"mean_tokens": "mean", "cls_token": "cls", "max_tokens": "max"}
     chosen = [mode for flag, mode in modes.items() if config.get(f"pooling_mode_{flag}") or named == mode]
@@ -90,7 +93,3 @@ def _pooling(path: Path) -> Pooling:
             fix="use an encoder with one of these",
         )
     return chosen[0]
-
-
-def _read(path: Path, *, required: bool = True) -> Any:
-    return read_json(path, _WHAT, required=required)

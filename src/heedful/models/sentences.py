@@ -12,9 +12,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from heedful.core import Floats, InputError, Item, MissingExtraError, UsageError
+from heedful.core import Floats, InputError, Item, UsageError
 from heedful.models.encoders import Arrays
-from heedful.models.sentence_folder import Layout, digest, read_layout
+from heedful.models.folders import placed, pretrained
+from heedful.models.sentence_folder import WHAT, Layout, digest, read_layout
 from heedful.models.texts import output_texts
 
 Vector = NDArray[np.float32]
@@ -100,21 +101,14 @@ class _Model:
     """A loaded tokenizer and network."""
 
     def __init__(self, path: str, layout: Layout, batch_size: int, device: str | None) -> None:
-        try:
-            import torch
-            from transformers import AutoModel, AutoTokenizer
-        except ImportError as error:
-            raise MissingExtraError(error.name or "torch", "encoder") from error
+        folder = Path(path)
+        # The vectors are pooled here, and not by the network's own layer, which many folders lack.
+        self.tokenizer, network = pretrained("AutoModel", folder, WHAT, extra="encoder", unused="pooler.")
+        import torch
+
         self.torch, self.layout, self.batch_size = torch, layout, batch_size
-        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, use_fast=True)
-            network = AutoModel.from_pretrained(path, local_files_only=True, use_safetensors=True)
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"transformers cannot load it ({error})", where=path) from error
-        if not self.tokenizer.is_fast:
-            raise InputError("its tokenizer has no fast form (tokenizer.json)", where=path, fix="add tokenizer.json")
-        self.network = network.to(self.device, torch.float32).eval()
+        self.network = placed(network, device, folder)
+        self.device = self.network.device
 
     def embed(self, texts: Sequence[str]) -> Vector:
         """Vectors [n, d] of n > 0 texts."""

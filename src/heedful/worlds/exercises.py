@@ -28,6 +28,8 @@ _OPERATIONS: Mapping[str, Callable[[int, int], int]] = {
     "*": lambda a, b: a * b,
 }
 _SUM = r"[1-9]([-+*][1-9])+"
+_LONGEST = 1000
+_RESULT = re.compile(rf"-?[0-9]{{1,{_LONGEST}}}")  # beyond some thousands of digits Python refuses to read a number
 _HELD_OUT = 10
 """One exercise in so many is never trained on."""
 
@@ -37,14 +39,16 @@ class Exercise:
     """A prompt of the form "calc 3+4*2=" or "sort hbca=", with what is right.
 
     An output's last line is its answer. A sum is worked out one operation a line, products first and then from the
-    left: "4*2=8", "3+8=11", and the answer "11". An edit of a string is the answer alone.
+    left: "4*2=8", "3+8=11", and the answer "11". An edit of a string is the answer alone. `given` has 1000 characters
+    at most.
     """
 
     kind: Kind
     given: str
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS or not re.fullmatch(_SUM if self.kind == "calc" else f"[{LETTERS}]+", self.given):
+        form = _SUM if self.kind == "calc" else f"[{LETTERS}]+"
+        if self.kind not in KINDS or len(self.given) > _LONGEST or not re.fullmatch(form, self.given):
             what = f"{f'{self.kind} {self.given}='[:60]!r} is no exercise"
             raise InputError(what, where="Exercise", fix='write them as "calc 3+4*2=" or "sort hbca="')
 
@@ -88,19 +92,20 @@ class Exercise:
     def steps(self, output: str) -> tuple[bool, ...]:
         """Whether each line is right, given the lines before it as they stand: an error counts where it is made.
 
-        After a line that is no operation to be done next, none is right but by chance of the same operation.
+        After a line that is no operation to be done next, none is right but by chance of the same operation; after the
+        answer, none is right.
         """
         if self.kind != "calc":
             return tuple(line == self.answer and not place for place, line in enumerate(output.split("\n")))
         terms, marks = _terms(self.given), []
         for line in output.split("\n"):
-            if len(terms) == 1:
-                marks.append(line == str(terms[0]))
+            if len(terms) < 2:
+                marks.append(bool(terms) and line == str(terms.pop()))
                 continue
             place, left, sign, right = _next(terms)
             told, _, result = line.partition("=")
             marks.append(line == f"{left}{sign}{right}={_OPERATIONS[sign](left, right)}")
-            if told == f"{left}{sign}{right}" and result.removeprefix("-").isdecimal():
+            if told == f"{left}{sign}{right}" and _RESULT.fullmatch(result):
                 terms[place - 1 : place + 2] = [int(result)]
         return tuple(marks)
 
