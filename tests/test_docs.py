@@ -89,7 +89,7 @@ def test_python_of_the_guide_to_asking_runs() -> None:
 
 def test_python_of_the_guide_to_sampling_runs() -> None:
     pytest.importorskip("regex", reason="the extra `forms` is not installed")
-    assert run("sampling.md", {}) == 9
+    assert run("sampling.md", {}) == 10
 
 
 def test_python_of_the_guide_to_language_models_runs() -> None:
