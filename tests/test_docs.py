@@ -12,6 +12,7 @@ import pytest
 
 from heedful.core import Item
 from heedful.elicitation import RULES
+from heedful.evidence.sandbox.isolation import why_not
 from heedful.feedback import Table
 from heedful.models import StyleFeatures
 from heedful.preference import fit
@@ -89,7 +90,23 @@ def test_python_of_the_guide_to_asking_runs() -> None:
 
 def test_python_of_the_guide_to_sampling_runs() -> None:
     pytest.importorskip("regex", reason="the extra `forms` is not installed")
-    assert run("sampling.md", {}) == 10
+    assert run("sampling.md", {}) == 11
+
+
+def test_python_of_the_guide_to_programs_runs() -> None:
+    if why_not():
+        pytest.skip(f"programs cannot be isolated here: {why_not()}")
+    scope: dict[str, Any] = {}
+    assert run("programs.md", scope) == 2
+    assert "it gave 5" in scope["in_words"](scope["found"][1])
+    assert scope["best"].items[0].output[0].text == scope["RIGHT"]
+
+
+def test_python_of_the_guide_to_judges_runs() -> None:
+    scope: dict[str, Any] = {}
+    assert run("judges.md", scope) == 6
+    assert scope["world"].success(scope["engine"]) > scope["world"].best_of(30) + 0.3
+    assert 0.05 < scope["verdicts"].position_bias.value < 0.3
 
 
 def test_python_of_the_guide_to_language_models_runs() -> None:

@@ -26,9 +26,12 @@ from heedful.sampling import (
     PairedScores,
     ParticleGibbs,
     Particles,
+    Played,
+    Refining,
     Rejection,
     Stage,
     StepBeam,
+    Task,
     Tempered,
     TokenBeam,
     TokenGuide,
@@ -177,6 +180,11 @@ def _best() -> Iterator[Case]:
     dear = Stage(TIED.whole.base, 0.05, PairedScores(np.array([-2.0, 0.0, 1.0]), np.array([0.0, 2.0, 1.0])))
     cascade = Cascade((dear, dear))
     yield _case("Cascade", "met", TIED, cascade.honesty, checks.best_met_told, cascade, TIED.whole, TIED.contexts, 0.0)
+    critic, editor = Played(lambda task, rng: "again"), Played(_anew)
+    for subject in ("each", "best"):
+        refining = Refining(critic, editor, 2, 1, 2, 2, subject)
+        given = checks.best_met_told, refining, TIED.whole, TIED.contexts, 0.0
+        yield _case("Refining", f"{subject}: met", TIED, refining.honesty, *given)
     for world in WORLDS:
         beam, likeliest = TokenBeam(len(world.soft)), _worth(world, lambda own: own.log_prob)
         target = world.target("guess")
@@ -184,6 +192,11 @@ def _best() -> Iterator[Case]:
     greatest, steps = _worth(PEAKED, lambda own: own.scores.mean), StepBeam(40, 60)
     target = _steps(PEAKED)
     yield _case("StepBeam", "as wide as all", PEAKED, steps.honesty, checks.best_told, steps, target, greatest)
+
+
+def _anew(task: Task, rng: np.random.Generator) -> str:
+    """An editor who writes another answer."""
+    return " ".join(said(TIED.whole.base.sample(task.item.context, 1, rng=rng)[0]))
 
 
 def _worth(world: World, values: Callable[[Enumerated], Floats]) -> dict[Parts, dict[tuple[str, ...], float]]:

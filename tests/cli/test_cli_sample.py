@@ -139,6 +139,20 @@ def test_a_server_is_drawn_from(posterior: Path) -> None:
         assert "token by token" in invoke(*ask, "--served", "any", "--engine", "particles")[2]
 
 
+def test_outputs_that_fail_their_tests_are_told_as_such(model: Path, tmp_path: Path) -> None:
+    tests = tmp_path / "tests.py"
+    tests.write_text("assert add(1, 2) == 3\n", "utf-8")
+    asked = ["sample", "--model", model, "--tests", tests, "--prompt", "sun", "-n", 2, "--max-tokens", 4]
+    code, shown, err = invoke(*asked, "--json")
+    assert code == 0, err
+    assert json.loads(shown)["samples"][0]["score"] in (None, float("-inf"))
+    code, plain, _ = invoke(*asked)
+    assert code == 0
+    assert "> sun" in plain
+    assert "no evidence" in invoke("sample", "--model", model, "--prompt", "sun")[2]
+    assert "this is a file that is read" in invoke(*asked, "--out", tests)[2]
+
+
 ASKED = {
     "best-of-n": {"pessimism": 1.0},
     "early": {"price": 0.1, "n": 6},

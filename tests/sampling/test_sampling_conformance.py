@@ -96,7 +96,7 @@ def test_every_honesty_has_its_cases():
         "exact": {"exact", "Rejection", "Guided"},
         "proper": {"Particles", "Tempered", "resampling"},
         "consistent": {"BestOfN", "Metropolis", "Particles", "ParticleGibbs", "Tempered"},
-        "maximiser": {"BestOfN", "EarlyBestOfN", "Cascade"},
+        "maximiser": {"BestOfN", "EarlyBestOfN", "Cascade", "Refining"},
         "heuristic": {"Guided", "StepBeam", "TokenBeam"},
     }
 

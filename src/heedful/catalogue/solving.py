@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from heedful.catalogue.settings import Given
-from heedful.core import EnumerableBase, Floats, Parts, Potential
+from heedful.core import EnumerableBase, Floats, Item, Part, Parts, Potential, Scale, Scores
+from heedful.core.algebra import Expressible
 from heedful.evidence import Labelled
 from heedful.feedback import Table
-from heedful.models import TableModel
+from heedful.models import StepModel, TableModel
 from heedful.preference import fit
-from heedful.sampling import best_of_n_law
+from heedful.sampling import Task, best_of_n_law
 from heedful.stats import equal_mass_bins
 from heedful.target import Target
 from heedful.worlds import CHAIN_FEATURES, ChainWorld
@@ -29,6 +32,23 @@ def verifier(table: Table, encoder: Given) -> Labelled:
     return Labelled(fitted)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Foreseen(Expressible):
+    """Whether whole solutions are right, and of unfinished ones what a log-probability says of that."""
+
+    world: ChainWorld
+    value: Potential
+    scale: Scale = "log_prob"
+    under: str | None = None
+    kind: Literal["twist"] = "twist"
+
+    def __call__(self, items: Sequence[Item]) -> Scores:
+        return Scores(np.where(self.world.value(items) == 1, 0.0, -np.inf))
+
+    def prefix(self, items: Sequence[Item]) -> Scores:
+        return self.value(items)
+
+
 def solution_table(world: ChainWorld, problems: Sequence[int]) -> TableModel:
     """Every solution of these problems, with its probability under the world's base."""
     base, rows = world.base(), {}
@@ -42,6 +62,23 @@ def best_of(base: EnumerableBase, potential: Potential, right: dict[Parts, Float
     """P(the best of n draws is right), per cent, mean over contexts: by the exact law of best-of-N."""
     laws = {context: best_of_n_law(Target(base, potential), context, n) for context in right}
     return float(100 * np.mean([np.exp(law.log_prob) @ right[context] for context, law in laws.items()]))
+
+
+def rewritten(base: StepModel) -> Callable[[Task, np.random.Generator], str]:
+    """An editor who keeps as many steps as the critique says and writes the rest anew; `steps_of` reads it."""
+
+    def editor(task: Task, rng: np.random.Generator) -> str:
+        item = Item(task.item.context, task.item.output[: int(task.critique)])
+        while not base.ended(item):
+            (item,) = base.continued([item], rng=rng)
+        return "\n".join(part.text for part in item.output)
+
+    return editor
+
+
+def steps_of(text: str) -> Parts:
+    """Lines as the steps of an output."""
+    return tuple(Part(line) for line in text.split("\n"))
 
 
 def miscalibration(probability: Floats, true: Floats) -> float:

@@ -17,6 +17,7 @@ import typer.core
 from heedful.cli import text
 from heedful.cli.catalogue import catalogue
 from heedful.cli.guard import guarded
+from heedful.cli.judge import judge
 from heedful.cli.printing import printed
 from heedful.cli.sample import sample
 from heedful.core import HeedfulError
@@ -452,6 +453,7 @@ def _candidates(path: str | None) -> Any:
     return read_candidates(path)
 
 
+_command("heedful judge answers.jsonl --model URL --served NAME --out votes.jsonl")(judge)
 _command("heedful sample --model FOLDER --evidence posterior --prompt '...'")(sample)
 
 app.add_typer(catalogue)

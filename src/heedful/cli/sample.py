@@ -31,6 +31,11 @@ def sample(
         list[str] | None, typer.Option(help="A regular expression that an output must match whole.")
     ] = None,
     json_schema: Annotated[str | None, typer.Option(help="A file: the JSON Schema that an output must follow.")] = None,
+    tests: Annotated[
+        str | None,
+        typer.Option(help="Tests that outputs, programs, must pass: asserts in Python, or rows of prompt and tests."),
+    ] = None,
+    unsafe: Annotated[bool, typer.Option("--unsafe", help="Run programs under test without isolation.")] = False,
     prompt: Annotated[list[str] | None, typer.Option(help="A prompt; give several for several answers.")] = None,
     prompts: Annotated[str | None, typer.Option(help="A file of prompts: rows with a field prompt or context.")] = None,
     served: Annotated[str | None, typer.Option(help="The model's name on the server.")] = None,
@@ -74,8 +79,15 @@ def sample(
         printed(as_json, {"plan": cost}, lambda: text.cost("At most", cost))
         return
     if out is not None:
-        _refuse_place(out, [prompts, json_schema, *(evidence or ())])
-    told = evidence_of(evidence or (), matching=matching or (), schema=json_schema, prefixes=how.reads_prefixes)
+        _refuse_place(out, [prompts, tests, json_schema, *(evidence or ())])
+    told = evidence_of(
+        evidence or (),
+        matching=matching or (),
+        schema=json_schema,
+        prefixes=how.reads_prefixes,
+        tests=tests,
+        unsafe=unsafe,
+    )
     result = draw(base, contexts, told, how)
     if out is not None:
         _write(result["samples"], Path(out))

@@ -199,6 +199,20 @@ def sampled(result: Mapping[str, Any], file: str | None) -> str:
     return "\n\n".join(lines + ([f"Answers: {file}"] if file else []))
 
 
+def judged(result: Mapping[str, Any]) -> str:
+    """How many votes a model gave, what could not be read, and how far it likes a place."""
+    lines = [
+        f"{result['votes']:,} votes of {result['judge']} on {result['judged']:,} {result['kind']}; "
+        f"{result['missing']:,} answers could not be read, {result['repaired']:,} at the second call only"
+    ]
+    for row in result["criteria"]:
+        shares = [
+            f"{name.replace('_', ' ')} {_estimate(row[name])}" for name in ("position_bias", "flips") if name in row
+        ]
+        lines.append(f"  {row['criterion']}: {', '.join(shares)}")
+    return "\n".join([*lines, cost("Cost", result["cost"]), f"Votes: {result['file']}"])
+
+
 def cost(title: str, amounts: Mapping[str, float]) -> str:
     """Amounts by unit in a line."""
     return f"{title}: " + ", ".join(f"{amount:,.10g} {unit}" for unit, amount in amounts.items())
@@ -251,6 +265,10 @@ def _share(result: Mapping[str, Any], name: str) -> str:
 
 def _interval(interval: Mapping[str, Any] | None) -> str:
     return f"[{interval['low']:+.2f}, {interval['high']:+.2f}]" if interval else ""
+
+
+def _estimate(estimate: Mapping[str, Any]) -> str:
+    return f"{_number(estimate['value'])} {_interval(estimate['interval'])}".strip()
 
 
 def _number(value: float | None) -> str:

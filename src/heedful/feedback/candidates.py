@@ -35,13 +35,14 @@ def read_contexts(path: str) -> tuple[Parts, ...]:
 
     Raises InputError naming the line where a row has none.
     """
-    found = tuple(_row_context(row, f"{path}, line {line}") for line, row in rows_of(path))
+    found = tuple(row_context(row, f"{path}, line {line}") for line, row in rows_of(path))
     if not found:
         raise InputError("no contexts in it", where=path, fix=_CONTEXT_FIX)
     return found
 
 
-def _row_context(row: Mapping[str, Any], where: str) -> Parts:
+def row_context(row: Mapping[str, Any], where: str) -> Parts:
+    """The context that a row names. Raises InputError where it names none."""
     given = _first(row, _CONTEXT_KEYS)
     if given is None:
         raise InputError("this row has no context", where=where, fix=_CONTEXT_FIX)

@@ -13,15 +13,19 @@ from heedful.loops.fitting import (
     fit_to_ask,
     prior_of,
 )
+from heedful.loops.judging import JUDGED, Judging, groups_to_judge, judge
 from heedful.loops.reliability import rater_reliability
 from heedful.loops.sampling import evidence_of, planned_cost, sample
 from heedful.loops.steps import convert, pick_best, plan_labels, posterior_at, rank_systems
+from heedful.loops.testing import read_tests
 
 __all__ = [
     "ENGINES",
+    "JUDGED",
     "Asked",
     "Decision",
     "Fitter",
+    "Judging",
     "Options",
     "PriorSd",
     "Sampling",
@@ -35,6 +39,8 @@ __all__ = [
     "evidence_of",
     "fit_table",
     "fit_to_ask",
+    "groups_to_judge",
+    "judge",
     "next_questions",
     "pick_best",
     "plan_labels",
@@ -43,5 +49,6 @@ __all__ = [
     "prior_of",
     "rank_systems",
     "rater_reliability",
+    "read_tests",
     "sample",
 ]

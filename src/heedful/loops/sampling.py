@@ -15,6 +15,7 @@ from heedful.core.algebra import Expression
 from heedful.evidence import Constant, Matching, PrefixValue, term, valid_json
 from heedful.loops.engines import Sampling
 from heedful.loops.steps import posterior_at
+from heedful.loops.testing import read_tests
 from heedful.loops.wording import texts_of
 from heedful.models import Endpoint, TokenModel
 from heedful.sampling import one_each
@@ -53,14 +54,23 @@ def planned_cost(base: Base, contexts: Sequence[Parts], how: Sampling) -> dict[s
 
 
 def evidence_of(
-    folders: Sequence[str], *, matching: Sequence[str] = (), schema: str | None = None, prefixes: bool = False
+    folders: Sequence[str],
+    *,
+    matching: Sequence[str] = (),
+    schema: str | None = None,
+    prefixes: bool = False,
+    tests: str | None = None,
+    unsafe: bool = False,
 ) -> Expression:
     """Σ strength · posterior of saved posteriors, each named as FOLDER or FOLDER=STRENGTH (1 where none is given).
 
     matching: regular expressions that outputs must match whole. schema: a file with a JSON Schema that outputs must
-    follow. prefixes: whether posteriors are asked about unfinished outputs, as if they were whole. Raises UsageError
-    where there is no evidence at all, or a strength is no number.
+    follow. prefixes: whether posteriors are asked about unfinished outputs, as if they were whole. tests: a file of
+    tests (see `read_tests`) that outputs must pass, `unsafe` without isolation. Raises UsageError where there is no
+    evidence at all, a strength is no number, or `unsafe` has no tests to run.
     """
+    if unsafe and tests is None:
+        raise UsageError("unsafe is of tests, and there are none", where="unsafe", fix="give tests, or leave it out")
     total: list[Expression] = []
     for folder, strength in map(_strength, folders):
         told = _of_texts(folder)
@@ -68,8 +78,10 @@ def evidence_of(
     total += [term(Matching(pattern)) for pattern in matching]
     if schema is not None:
         total.append(term(valid_json(_schema(schema))))
+    if tests is not None:
+        total.append(term(read_tests(tests, unsafe=unsafe)))
     if not total:
-        fix = "give a posterior (heedful fit ... --out FOLDER), a form to match, or a JSON Schema"
+        fix = "give a posterior (heedful fit ... --out FOLDER), a form to match, a JSON Schema, or tests"
         raise UsageError("there is no evidence", where="evidence", fix=fix)
     return sum(total[1:], start=total[0])
 

@@ -25,23 +25,39 @@ from heedful.models.stepwise import StepModel
 from heedful.models.style import StyleFeatures
 from heedful.models.tables import END, SequenceTable, TableModel
 from heedful.models.token_models import WAIT, Continuations, TokenModel, Tokens, complete, drawn
+from heedful.models.writers import (
+    BaseWriter,
+    FunctionWriter,
+    Metered,
+    Prompt,
+    Remembering,
+    Replies,
+    Writer,
+    asked,
+)
 
 __all__ = [
     "END",
     "WAIT",
     "Answer",
+    "BaseWriter",
     "Blocked",
     "Continuations",
     "DecisionProcess",
     "Decoding",
     "Encoder",
     "Endpoint",
+    "FunctionWriter",
     "HiddenStates",
     "Journal",
     "LocalModel",
     "LogLinearSteps",
+    "Metered",
     "NgramFeatures",
     "Prices",
+    "Prompt",
+    "Remembering",
+    "Replies",
     "Request",
     "Sampling",
     "SentenceEncoder",
@@ -56,6 +72,8 @@ __all__ = [
     "TableModel",
     "TokenModel",
     "Tokens",
+    "Writer",
+    "asked",
     "blocks_of",
     "chat_messages",
     "complete",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from heedful.core import Floats, Item, Parts, UsageError
 from heedful.models.reading import Reading
-from heedful.models.token_models import WAIT, Tokens, checked_rows, checked_tokens, drawn, greatest
+from heedful.models.token_models import WAIT, Tokens, Uniforms, checked_rows, checked_tokens, drawn, greatest
 
 
 class Writer(Protocol):
@@ -58,7 +58,7 @@ class LocalContinuations:
             self._law.flags.writeable = False
         return self._law
 
-    def draw(self, rng: np.random.Generator) -> Tokens:
+    def draw(self, rng: Uniforms) -> Tokens:
         """By NumPy, in double precision. On a GPU by torch, as precisely: a law of 100,000 tokens a row stays there."""
         if self.ahead is None or self.ahead.device.type == "cpu":
             return drawn(self.logprobs, rng)

@@ -1,8 +1,9 @@
-"""Contexts as chat messages."""
+"""Contexts as chat messages, and back."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from heedful.core import Part, Parts, UsageError
@@ -36,6 +37,16 @@ def chat_messages(context: Parts) -> tuple[dict[str, Any], ...]:
         else:
             raise UsageError(f"{part.kind} cannot be sent as a chat message", where=where, fix="put it into words")
     return tuple(messages)
+
+
+def message_parts(messages: Sequence[Mapping[str, Any]]) -> Parts:
+    """The inverse of `chat_messages`, for texts."""
+    return tuple(_part(message["role"], message["content"]) for message in messages)
+
+
+def _part(role: str, text: str) -> Part:
+    named = None if role in ("user", "assistant") else role
+    return Part(text, by="system" if role == "assistant" else "world", role=named)
 
 
 def _role(part: Part) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heedful.core import Floats, Item, Parts
-from heedful.models.token_models import WAIT, Tokens, checked_rows, checked_tokens, drawn
+from heedful.models.token_models import WAIT, Tokens, Uniforms, checked_rows, checked_tokens, drawn
 
 Numbers = tuple[int, ...]
 
@@ -95,7 +95,7 @@ class TableContinuations:
         laws = np.array([self.met.laws[number] for number in which.tolist()], dtype=np.float64)
         return laws.reshape(-1, len(self.met.language.vocabulary))[row]
 
-    def draw(self, rng: np.random.Generator) -> Tokens:
+    def draw(self, rng: Uniforms) -> Tokens:
         return drawn(self.logprobs, rng)
 
     def append(self, tokens: Tokens) -> None:

@@ -16,6 +16,12 @@ WAIT = -1
 """In place of a token: nothing is written on this row now, as where it waits at the end of a step for the others."""
 
 
+class Uniforms(Protocol):
+    """Uniform numbers in [0, 1): a random generator, or a stream for each row."""
+
+    def random(self, size: int, /) -> Floats: ...
+
+
 @runtime_checkable
 class Continuations(Protocol):
     """Outputs being written, one a row, all by one model.
@@ -59,7 +65,7 @@ class Continuations(Protocol):
         """
         ...
 
-    def draw(self, rng: np.random.Generator) -> Tokens:
+    def draw(self, rng: Uniforms) -> Tokens:
         """A next token [rows] of each row by its law, as `drawn(state.logprobs, rng)` would, computed where it lies."""
         ...
 
@@ -108,7 +114,7 @@ class TokenModel(Base, Protocol):
         ...
 
 
-def drawn(logprobs: Floats, rng: np.random.Generator) -> Tokens:
+def drawn(logprobs: Floats, rng: Uniforms) -> Tokens:
     """A token [rows] of each row of log-probabilities [rows, vocabulary], which need not be normalised.
 
     By inversion, with one uniform number a row. Raises InputError where a row has NaN, +inf, or nothing but -inf.
@@ -135,7 +141,7 @@ def greatest(logprobs: Floats) -> Floats:
     return top
 
 
-def complete(state: Continuations, rng: np.random.Generator) -> None:
+def complete(state: Continuations, rng: Uniforms) -> None:
     """Draw every row to its end, in place."""
     while not state.finished.all():
         state.append(state.draw(rng))

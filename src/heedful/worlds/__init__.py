@@ -14,7 +14,9 @@ from heedful.worlds.limit import davidson_limit
 from heedful.worlds.lookups import LOOKUP_FEATURES, SUBGOALS, LookupWorld
 from heedful.worlds.marking import completion_marks, completion_shares, marks, outcomes
 from heedful.worlds.raters import Shown, SimulatedRaters, TieLaw, tie_probabilities
+from heedful.worlds.repair import RepairWorld
 from heedful.worlds.served import ChatServer, ServedCall, Trouble, answering
+from heedful.worlds.simulated_judge import SimulatedJudge
 from heedful.worlds.students import Students, lines
 
 __all__ = [
@@ -36,8 +38,10 @@ __all__ = [
     "LookupWorld",
     "ProperTest",
     "Questions",
+    "RepairWorld",
     "ServedCall",
     "Shown",
+    "SimulatedJudge",
     "SimulatedRaters",
     "Students",
     "TieLaw",

@@ -12,7 +12,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from heedful.core import Base, Part, UsageError
+from heedful.core import Base, UsageError
+from heedful.models.messages import message_parts
 
 Messages = Sequence[Mapping[str, Any]]
 Answering = Callable[[Messages, Mapping[str, Any]], str]
@@ -127,17 +128,10 @@ def answering(base: Base) -> Answering:
 
     def answer(messages: Messages, parameters: Mapping[str, Any]) -> str:
         with one_at_a_time:
-            (item,) = base.sample(tuple(map(_part, messages)), 1, rng=np.random.default_rng(parameters.get("seed")))
+            (item,) = base.sample(message_parts(messages), 1, rng=np.random.default_rng(parameters.get("seed")))
         return "\n\n".join(part.text for part in item.output)
 
     return answer
-
-
-def _part(message: Mapping[str, Any]) -> Part:
-    """The inverse of `chat_messages`, for texts."""
-    role = message["role"]
-    named = None if role in ("user", "assistant") else role
-    return Part(message["content"], by="system" if role == "assistant" else "world", role=named)
 
 
 def _completion(text: str, request: Mapping[str, Any]) -> tuple[bytes, tuple[int, int]]:

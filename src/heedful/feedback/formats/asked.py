@@ -9,10 +9,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from heedful.core import Item
 from heedful.feedback.asked import NOT_ANSWERED, is_key, opened, shown_of
 from heedful.feedback.formats.argilla import NOT_SUBMITTED, responses_of
 from heedful.feedback.formats.base import Format, Judgement, Problem, Row, missing, name_of, number_of
 from heedful.feedback.formats.fields import listing, present, unjson
+from heedful.feedback.record import Record
 
 COLUMNS = ("context", "output_a", "output_b")  # what a rater reads
 _CHOICES = {
@@ -42,6 +44,12 @@ def _key(row: Row) -> Any:
         if isinstance(place, Mapping) and is_key(place.get("key")):
             return place["key"]
     return None
+
+
+def items_asked(row: Row) -> tuple[Item, ...] | None:
+    """What a row's key asks to compare, in the order shown; None where it has none. ValueError where it is damaged."""
+    key = _key(row)
+    return None if key is None else Record.model_validate({**opened(key), "value": {"choice": "tie"}}).items()
 
 
 def _matches(row: Row) -> bool:

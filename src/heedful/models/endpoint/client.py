@@ -85,6 +85,11 @@ class Endpoint:
         future: Future[tuple[Answer, ...]] = self._loop.submit(self._all(tuple(requests)))
         return await asyncio.wrap_future(future)
 
+    def most_tokens(self, request: Request) -> int:
+        """The most tokens that a request can take, read and written: what is reserved for it."""
+        order = self._order(request)
+        return order.tokens_in + order.tokens_out
+
     def sample(self, context: Parts, n: int, *, rng: np.random.Generator) -> tuple[Item, ...]:
         """`n` independent draws of the model's next message; the same `rng` draws what is on record again.
 
