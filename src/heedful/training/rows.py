@@ -57,8 +57,9 @@ class Rows:
         source = np.where(place == 0, begun[own_row] - 1, column - 1) + own_row * tokens.shape[1]
         several = bool(((length > 0).sum(axis=1) > 1).any())
         seen = torch.from_numpy(_seen(part)).to(device) if several else None
-        held = tokens, position, source, tokens[own_row, column], mask
-        return cls(*[torch.from_numpy(own).to(device) for own in held], seen=seen)
+        held = (tokens, position, source, tokens[own_row, column], mask)
+        made = [torch.from_numpy(own).to(device) for own in held]
+        return cls(made[0], made[1], made[2], made[3], made[4], seen)
 
     def __len__(self) -> int:
         return len(self.tokens)

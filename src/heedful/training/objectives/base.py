@@ -45,8 +45,8 @@ class Losses:
 class TokenObjective(Protocol):
     """A pure loss of log-probabilities of tokens [r, k, t] (nats) and feedback.
 
-    `statistics` gives sums over the records of a part, without gradient, which `Batch.totals` then holds for the whole
-    step; {} where a record's loss depends on no other.
+    Where a record's loss depends on others it is `entangled`: `statistics` then gives sums over the records of a part,
+    without gradient, which `Batch.totals` is to hold for the whole step.
     """
 
     @property
@@ -55,12 +55,20 @@ class TokenObjective(Protocol):
     def claim(self) -> Claim: ...
     @property
     def needs_reference(self) -> bool: ...
+    @property
+    def entangled(self) -> bool: ...
     def statistics(self, policy: Tensor, reference: Tensor | None, batch: Batch) -> Mapping[str, Tensor]: ...
     def __call__(self, policy: Tensor, reference: Tensor | None, batch: Batch) -> Losses: ...
 
 
 class Splits:
     """An objective whose records do not depend on one another."""
+
+    __slots__ = ()
+
+    @property
+    def entangled(self) -> bool:
+        return False
 
     def statistics(self, policy: Tensor, reference: Tensor | None, batch: Batch) -> Mapping[str, Tensor]:
         return {}

@@ -34,6 +34,10 @@ class KTO:
     def __post_init__(self) -> None:
         refuse_not_positive(self.strength, "KTO(strength=...)")
 
+    @property
+    def entangled(self) -> bool:
+        return True
+
     def statistics(self, policy: Tensor, reference: Tensor | None, batch: Batch) -> Mapping[str, Tensor]:
         batch.refuse_other_than(2, self)
         there = batch.present[:, 1]
@@ -67,6 +71,10 @@ class BCO:
 
     def __post_init__(self) -> None:
         refuse_not_positive(self.strength, "BCO(strength=...)")
+
+    @property
+    def entangled(self) -> bool:
+        return self.shift
 
     def statistics(self, policy: Tensor, reference: Tensor | None, batch: Batch) -> Mapping[str, Tensor]:
         if not self.shift:
