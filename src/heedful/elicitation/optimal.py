@@ -67,8 +67,8 @@ class DifferenceUncertainty:
     algorithm 1, without its bonus: unlike `DOptimal` it does not ask how much an answer can tell where the outcome is
     nearly sure. Each next pair is chosen as if those before it had been answered; `expected_gain` is as of `DOptimal`.
 
-    Beside asking at random it was ahead on simulated systems, llmfao and HH-RLHF, behind on the other sets, nowhere
-    beyond doubt (docs/benchmarks.md, What asking saves).
+    Beside asking at random it was ahead on simulated systems, llmfao and HH-RLHF, behind on the other sets, beyond
+    doubt only on HH-RLHF with embeddings of sentences (docs/benchmarks.md, What asking saves).
     """
 
     batch: int = 10
