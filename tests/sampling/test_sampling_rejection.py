@@ -121,6 +121,13 @@ def test_what_is_ruled_out_is_never_returned():
     assert (nothing.log_normalizer == -np.inf).all()
 
 
+def test_a_cap_on_tokens_alone_is_gone_up_to():
+    """Outputs have no cap then: tries are as many as the tokens pay for, and what is missing is counted."""
+    found = Rejection(50.0)(TARGET, CONTEXTS, budget=Budget(tokens=60), rng=np.random.default_rng(0))
+    assert 0 < found.cost["tokens"] <= 60
+    assert all(own.missing == 1 for own in found.certificates)
+
+
 def test_a_budget_too_small_for_each_context_is_refused():
     budget = Budget(samples=1)
     with pytest.raises(BudgetExceededError, match="samples"):

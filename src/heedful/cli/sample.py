@@ -127,6 +127,8 @@ def _refuse_place(out: str, read: list[str | None]) -> None:
     from heedful.feedback import refuse_overwriting
 
     refuse_overwriting(out, (path for path in read if path is not None))
+    if Path(out).is_dir():
+        raise UsageError("this is a folder", where=out, fix="name a file in it")
     if not Path(out).absolute().parent.is_dir():
         raise UsageError("the folder of this file does not exist", where=out, fix="create it, or name another file")
 

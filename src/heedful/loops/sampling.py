@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ def sample(base: Base, contexts: Sequence[Parts], evidence: Potential, how: Samp
     """One answer per context from base · exp(evidence), as rows; what it cost, and what it could have cost at most.
 
     A row has `context`, `output`, `system`, `score` (the evidence, nats), `log_normalizer` where the engine knows it,
-    and `kl`, what is known of KL(answers ‖ base) in nats. `missing` counts contexts for which none was found. Raises
-    BudgetExceededError before anything is written.
+    and `kl`, what is known of KL(answers ‖ base) in nats: nothing, where each is one of several weighted outputs.
+    `missing` counts contexts for which none was found. Raises BudgetExceededError before anything is written.
     """
     engine, begun = how.made(base, evidence), time.process_time()
     budget = Budget() if how.budget is None else Budget(tokens=how.budget)
@@ -35,12 +36,14 @@ def sample(base: Base, contexts: Sequence[Parts], evidence: Potential, how: Samp
         raise UsageError(f"{type(base).__name__} counts no tokens", where="budget", fix="leave the budget out")
     rng = np.random.default_rng(how.seed)
     found = engine(Target(base, evidence), contexts, budget=budget, rng=rng)
-    if len(found.items) > len(contexts):
-        found = one_each(found, rng=rng)
+    several, honesty = len(found.items) > len(contexts), engine.honesty
+    if several:  # of weighted outputs one each, whose law tends to the target's
+        found = replace(one_each(found, rng=rng), kl=None)
+        honesty = "consistent" if honesty == "proper" else honesty
     rows = [_row(found, row, context) for row, context in enumerate(found.context_index.tolist())]
     return {
         "engine": how.engine,
-        "honesty": engine.honesty,
+        "honesty": honesty,
         "samples": rows,
         "missing": len(contexts) - len(rows),
         "plan": engine.plan(base, contexts),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +48,8 @@ def refuse_beyond(budget: Budget, plan: dict[str, float]) -> None:
 
 def affordable(base: Base, budget: Budget) -> float:
     """How many more outputs a budget can surely pay for, their contexts not counted; infinite where it has no cap."""
-    return min(budget.left(unit) // amount for unit, amount in writing_plan(base, 1).items())
+    left = ((budget.left(unit), amount) for unit, amount in writing_plan(base, 1).items())
+    return min(math.inf if own == math.inf else max(0.0, own // amount) for own, amount in left)
 
 
 @dataclass(slots=True, eq=False)
