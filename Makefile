@@ -33,7 +33,7 @@ types: $(VENV)/.installed
 # One worker a core, each with one thread of linear algebra.
 test: lint types
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto
-	$(MAKE) bench-quick catalogue-tenth
+	$(MAKE) -j2 bench-quick catalogue-tenth
 
 bench-quick: $(VENV)/.installed
 	@set -e; for script in benchmarks/*.py; do echo "== $$script --quick"; OMP_NUM_THREADS=1 $(BIN)/python $$script --quick; done
