@@ -72,6 +72,16 @@ def test_a_run_that_was_stopped_by_its_cap_goes_on(server: ChatServer, candidate
     assert out.read_bytes() == before
 
 
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_asked(
+    server: ChatServer, candidates: Path, tmp_path: Path
+) -> None:
+    for out, what in ((tmp_path, "is a folder"), (tmp_path / "no" / "votes.jsonl", "does not exist")):
+        code, _, err = invoke(*asked(server, candidates, "--out", out))
+        assert code == 2
+        assert what in err
+    assert not server.calls
+
+
 def test_questions_asked_of_people_can_be_asked_of_a_judge(server: ChatServer, tmp_path: Path) -> None:
     about = {"criterion": "overall", "rule": "random", "posterior": "p", "expected_gain": 0.1}
     pairs = [(Item.of(own, a), Item.of(own, b)) for own in PROMPTS[:2] for a, b in combinations(UTILITY, 2)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 import typer
@@ -48,11 +46,13 @@ def judge(
 ) -> None:
     """Let a model judge, and write its votes as feedback: read them back with run or fit, beside votes of people."""
     from heedful.cli import text
+    from heedful.cli.opening import behind_server, capped, opened, refuse_place
     from heedful.cli.printing import printed
     from heedful.core import UsageError
-    from heedful.feedback import refuse_overwriting, write
+    from heedful.feedback import write
     from heedful.loops import Judging, groups_to_judge
     from heedful.loops import judge as judged
+    from heedful.models import BaseWriter
 
     how = Judging(kind, _criteria(criterion or [], criteria), votes, pairs, at_once, seed)
     chosen = how.chosen(groups_to_judge(candidates))
@@ -62,8 +62,13 @@ def judge(
         return
     if out is None:
         raise UsageError("there is no file for the votes", where="heedful judge", fix="give --out FILE, or --plan")
-    refuse_overwriting(out, [candidates])
-    with _writer(model, served, key, journal, _budget(calls, tokens, money), prices, max_tokens, temperature) as writer:
+    refuse_place(out, [candidates])
+    caps = capped(calls=calls, tokens=tokens, money=money)
+    if not behind_server(model) and (journal or caps or prices):
+        raise UsageError("journal, caps and prices are of servers", where="heedful judge", fix="leave them out")
+    about: Any = {"journal": journal, "caps": caps, "prices": _prices(prices)}
+    with opened(model, served, key, max_tokens=max_tokens, temperature=temperature, **about) as base:
+        writer = base if behind_server(model) else BaseWriter(base)
         table, account = judged(writer, name or served or model, chosen, how)
     write(table, out)
     result = {**account, "file": out}
@@ -83,39 +88,6 @@ def _criteria(named: list[str], path: str | None) -> tuple[Any, ...]:
             )
         found.append(Criterion(name.strip(), description.strip()))
     return (*found, *(read_criteria(path) if path else ())) or (OVERALL,)
-
-
-def _budget(calls: float | None, tokens: float | None, money: float | None) -> dict[str, float]:
-    caps = {"calls": calls, "tokens": tokens, "money": money}
-    return {unit: cap for unit, cap in caps.items() if cap is not None}
-
-
-@contextmanager
-def _writer(
-    model: str,
-    served: str | None,
-    key: str | None,
-    journal: str | None,
-    caps: dict[str, float],
-    prices: str | None,
-    max_tokens: int,
-    temperature: float,
-) -> Iterator[Any]:
-    """The model behind a server, its journal open as long as this context, or in a folder."""
-    from heedful.core import Budget, UsageError
-    from heedful.models import BaseWriter, Decoding, Endpoint, Journal, LocalModel, Sampling
-
-    if not model.startswith(("http://", "https://")):
-        if journal or caps or prices:
-            raise UsageError("journal, caps and prices are of servers", where="heedful judge", fix="leave them out")
-        yield BaseWriter(LocalModel(model, max_tokens=max_tokens, decoding=Decoding(temperature=temperature)))
-        return
-    if served is None:
-        raise UsageError("a server has models by name", where="--model", fix="give --served NAME")
-    sampling = Sampling(max_tokens=max_tokens, temperature=temperature)
-    about: Any = {"api_key": key, "sampling": sampling, "prices": _prices(prices)}
-    with Journal(journal, Budget(**caps)) as kept, Endpoint(model, served, journal=kept, **about) as endpoint:
-        yield endpoint
 
 
 def _prices(given: str | None) -> Any:

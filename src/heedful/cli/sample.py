@@ -67,48 +67,33 @@ def sample(
 ) -> None:
     """Draw answers from a model, tilted by what people want."""
     from heedful.cli import text
+    from heedful.cli.opening import capped, opened, refuse_place
     from heedful.cli.printing import printed
     from heedful.loops import Sampling, evidence_of, planned_cost
     from heedful.loops import sample as draw
 
     how = Sampling(engine, n, budget, pessimism, seed, price, bound, moves, width, prefixes)
     contexts = _contexts(prompt or [], prompts)
-    base = _base(model, served, key, max_tokens, temperature, budget)
-    if plan:
-        cost = planned_cost(base, contexts, how)
-        printed(as_json, {"plan": cost}, lambda: text.cost("At most", cost))
-        return
-    if out is not None:
-        _refuse_place(out, [prompts, tests, json_schema, *(evidence or ())])
-    told = evidence_of(
-        evidence or (),
-        matching=matching or (),
-        schema=json_schema,
-        prefixes=how.reads_prefixes,
-        tests=tests,
-        unsafe=unsafe,
-    )
-    result = draw(base, contexts, told, how)
+    about: Any = {"max_tokens": max_tokens, "temperature": temperature, "caps": capped(tokens=budget)}
+    with opened(model, served, key, **about) as base:
+        if plan:
+            cost = planned_cost(base, contexts, how)
+            printed(as_json, {"plan": cost}, lambda: text.cost("At most", cost))
+            return
+        if out is not None:
+            refuse_place(out, [prompts, tests, json_schema, *(evidence or ())])
+        told = evidence_of(
+            evidence or (),
+            matching=matching or (),
+            schema=json_schema,
+            prefixes=how.reads_prefixes,
+            tests=tests,
+            unsafe=unsafe,
+        )
+        result = draw(base, contexts, told, how)
     if out is not None:
         _write(result["samples"], Path(out))
     printed(as_json, result, lambda: text.sampled(result, out))
-
-
-def _base(model: str, served: str | None, key: str | None, max_tokens: int, temperature: float, budget: Any) -> Any:
-    """The model in a folder, or behind a server, whose journal then holds the cap on tokens."""
-    from heedful.core import Budget, UsageError
-
-    if not model.startswith(("http://", "https://")):
-        from heedful.models import Decoding, LocalModel
-
-        return LocalModel(model, max_tokens=max_tokens, decoding=Decoding(temperature=temperature))
-    from heedful.models import Endpoint, Journal, Sampling
-
-    if served is None:
-        raise UsageError("a server has models by name", where="--model", fix="give --served NAME")
-    journal = Journal(budget=Budget() if budget is None else Budget(tokens=budget))
-    drawn = Sampling(max_tokens=max_tokens, temperature=temperature)
-    return Endpoint(model, served, api_key=key, sampling=drawn, journal=journal)
 
 
 def _contexts(prompt: list[str], prompts: str | None) -> tuple[Any, ...]:
@@ -120,17 +105,6 @@ def _contexts(prompt: list[str], prompts: str | None) -> tuple[Any, ...]:
     if not found:
         raise UsageError("there is no prompt", where="heedful sample", fix="give --prompt TEXT or --prompts FILE")
     return found
-
-
-def _refuse_place(out: str, read: list[str | None]) -> None:
-    from heedful.core import UsageError
-    from heedful.feedback import refuse_overwriting
-
-    refuse_overwriting(out, (path for path in read if path is not None))
-    if Path(out).is_dir():
-        raise UsageError("this is a folder", where=out, fix="name a file in it")
-    if not Path(out).absolute().parent.is_dir():
-        raise UsageError("the folder of this file does not exist", where=out, fix="create it, or name another file")
 
 
 def _write(rows: list[dict[str, Any]], path: Path) -> None:
