@@ -47,7 +47,7 @@ class Replacement:
             os.fsync(file.fileno())
         self.temporary.replace(self.path)
         with contextlib.suppress(OSError):  # not every system can sync a folder
-            _sync_folder(self.path.parent)
+            synced(self.path.parent)
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -67,8 +67,9 @@ class Replacement:
         )
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def synced(path: Path) -> None:
+    """A file or folder on the disk, so that a name never stands for less than was written."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from heedful.core import HeedfulError
+from heedful.feedback.atomic import synced
 from heedful.report.page import render
 from heedful.report.summary import to_json
 
@@ -50,7 +51,8 @@ def _write_all(contents: Mapping[Path, bytes]) -> None:
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(place))
             _write_durably(staged[place], content)
         _put_in_place(staged)
-        _sync_folder(next(iter(contents)).parent)
+        if os.name == "posix":  # the renames themselves, where the system lets a folder be opened
+            synced(next(iter(contents)).parent)
     finally:
         for temporary in staged.values():
             temporary.unlink(missing_ok=True)
@@ -89,17 +91,6 @@ def _restore(place: Path, content: bytes | None) -> None:
         place.unlink(missing_ok=True)
     else:
         place.write_bytes(content)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the renames themselves durable, where the system lets a folder be opened."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _explained(error: OSError, folder: Path) -> HeedfulError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 
 from heedful.core import InputError
+from heedful.feedback.atomic import synced
 from heedful.training.examples import Example
 from heedful.training.trainer import Trainer
 
@@ -33,10 +33,10 @@ def save(trainer: Trainer, folder: Path) -> Path:
     told = {"done": trainer.done, "digest": digest(trainer)}
     (begun / "state.json").write_text(json.dumps(told) + "\n", "utf-8")
     for path in (*begun.iterdir(), begun):
-        _flush(path)
+        synced(path)
     shutil.rmtree(made, ignore_errors=True)
     begun.rename(made)
-    _flush(folder)
+    synced(folder)
     for other in checkpoints(folder)[:-1]:
         shutil.rmtree(other)
     return made
@@ -118,12 +118,3 @@ def _restore(trainer: Trainer, state: dict[str, torch.Tensor]) -> None:
     if trainer.reference is not None:
         trainer.reference = [state[f"reference.{place}"].numpy() for place in range(len(trainer.examples))]
     torch.set_rng_state(state["random"])
-
-
-def _flush(path: Path) -> None:
-    """To the disk, so that a name never stands for less than was written."""
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
