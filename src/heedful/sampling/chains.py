@@ -50,15 +50,16 @@ def chained(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Thinning:
-    """`n` outputs of each chain: the first after `burn_in` moves, each further one after `thin` more."""
+class Thinned:
+    """An engine of `n` outputs of each chain: the first after `burn_in` moves, each further one after `thin` more."""
 
+    __slots__ = ()
     n: int
     burn_in: int
     thin: int
 
-    def __post_init__(self) -> None:
+    def refuse_impossible(self) -> None:
+        """Raises UsageError where these are no numbers of outputs and moves."""
         if self.n < 1 or self.burn_in < 0 or self.thin < 1:
             raise UsageError(
                 f"{self.n} outputs after {self.burn_in} moves, {self.thin} moves apart", where="n, burn_in, thin"
@@ -68,10 +69,10 @@ class Thinning:
     def moves(self) -> int:
         return self.burn_in + (self.n - 1) * self.thin
 
-    def outputs(self, chains: Iterator[Row]) -> Row:
+    def kept(self, chains: Iterator[Row]) -> Row:
         """Those of chains [c] side by side, from their start on: [c · n], of one chain together."""
-        kept = islice(chains, self.burn_in, self.moves + 1, self.thin)
-        return tuple(item for own in zip(*kept, strict=True) for item in own)
+        own = islice(chains, self.burn_in, self.moves + 1, self.thin)
+        return tuple(item for chain in zip(*own, strict=True) for item in chain)
 
     def share(self, moved: Floats) -> Floats:
         """What counts of moves are of all moves."""

@@ -13,14 +13,14 @@ from heedful.core import Base, Bound, Budget, Floats, Honesty, Item, Parts, Usag
 from heedful.models.token_models import Tokens, tokens_at
 from heedful.sampling.batches import portions, refuse_no_contexts
 from heedful.sampling.best_of_n import best_of_n_kl_bound
-from heedful.sampling.chains import Chained, Thinning, chained, joined_chains
+from heedful.sampling.chains import Chained, Thinned, chained, joined_chains
 from heedful.sampling.scoring import Scoring
 from heedful.sampling.writing import Writing, base_draws, refuse_beyond, token_base, writing_plan
 from heedful.target import Target
 
 
 @dataclass(frozen=True, slots=True)
-class Metropolis:
+class Metropolis(Thinned):
     """n outputs per context from a chain that leaves the target as it is, started at a draw of the base.
 
     proposal  "independent": another draw of the base, taken with probability min(1, exp(score' − score)).
@@ -45,17 +45,9 @@ class Metropolis:
     honesty: Honesty = "consistent"
 
     def __post_init__(self) -> None:
-        _ = self._thinning  # which refuses what cannot be
+        self.refuse_impossible()
         if self.proposal not in ("independent", "edit"):
             raise UsageError(f"no proposal {self.proposal!r}", where="Metropolis", fix="independent or edit")
-
-    @property
-    def _thinning(self) -> Thinning:
-        return Thinning(self.n, self.burn_in, self.thin)
-
-    @property
-    def moves(self) -> int:
-        return self._thinning.moves
 
     def __call__(
         self, target: Target, contexts: Sequence[Parts], *, budget: Budget, rng: np.random.Generator
@@ -76,9 +68,9 @@ class Metropolis:
         make = _Draws if self.proposal == "independent" else Edits
         proposals = make(scoring, contexts, self.moves, budget, rng)
         taken = np.zeros(len(contexts))
-        items = self._thinning.outputs(_moved(proposals, scoring, taken, rng))
+        items = self.kept(_moved(proposals, scoring, taken, rng))
         kl = (proposals.bound,) * len(contexts) if proposals.bound else None
-        return chained(items, self.n, scoring, proposals.settle(budget), self._thinning.share(taken), kl)
+        return chained(items, self.n, scoring, proposals.settle(budget), self.share(taken), kl)
 
 
 def _moved(

@@ -9,7 +9,7 @@ import numpy as np
 
 from heedful.core import Base, Budget, Floats, Honesty, Item, Parts, UsageError
 from heedful.sampling.batches import portions, refuse_no_contexts
-from heedful.sampling.chains import Chained, Thinning, chained, joined_chains
+from heedful.sampling.chains import Chained, Thinned, chained, joined_chains
 from heedful.sampling.particles import Particles, Swarm
 from heedful.sampling.resampling import proportional
 from heedful.sampling.scoring import Scoring
@@ -19,7 +19,7 @@ from heedful.target import Target
 
 
 @dataclass(frozen=True, slots=True)
-class ParticleGibbs:
+class ParticleGibbs(Thinned):
     """n outputs per context from a chain that leaves the target as it is, however few the particles.
 
     A move writes the output of before again, as one of the particles, with the others beside it, and takes one of them
@@ -42,21 +42,13 @@ class ParticleGibbs:
     honesty: Honesty = "consistent"
 
     def __post_init__(self) -> None:
-        _ = self._thinning  # which refuses what cannot be
+        self.refuse_impossible()
         if self.particles.n < 2 or self.particles.resampling != "multinomial":
             raise UsageError(
                 f"{self.particles.n} particles by {self.particles.resampling} resampling",
                 where="ParticleGibbs",
                 fix='Particles(n, resampling="multinomial"), n 2 or more',
             )
-
-    @property
-    def _thinning(self) -> Thinning:
-        return Thinning(self.n, self.burn_in, self.thin)
-
-    @property
-    def moves(self) -> int:
-        return self._thinning.moves
 
     def __call__(
         self, target: Target, contexts: Sequence[Parts], *, budget: Budget, rng: np.random.Generator
@@ -83,9 +75,9 @@ class ParticleGibbs:
         """Of contexts whose chains move side by side."""
         size = len(begun.state) // self.particles.n
         moves = _Moves(self.particles, scoring, twist, begun, np.zeros(size))
-        items = self._thinning.outputs(moves.outputs(rng))
+        items = self.kept(moves.outputs(rng))
         cost = begun.settle(budget, moves.apart)
-        return chained(items, self.n, scoring, cost, self._thinning.share(moves.moved))
+        return chained(items, self.n, scoring, cost, self.share(moves.moved))
 
 
 @dataclass(slots=True, eq=False)

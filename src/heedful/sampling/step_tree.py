@@ -16,6 +16,7 @@ from heedful.core.algebra import Expression
 from heedful.models import StepBase
 from heedful.sampling.batches import refuse_no_contexts
 from heedful.sampling.scoring import Scoring
+from heedful.sampling.stepping import written
 from heedful.sampling.trees import Backup, Node, Rule, SearchTree
 from heedful.sampling.twists import Twist
 from heedful.target import Target
@@ -118,7 +119,8 @@ class StepTree:
             pass
         met = [tree.best() for tree in trees]
         finished = np.array([item is not None for item in met])
-        items = growing.written([item or tree.likely() for item, tree in zip(met, trees, strict=True)])
+        begun = [item or tree.likely() for item, tree in zip(met, trees, strict=True)]
+        items = tuple(written(begun, growing, rng)[0])
         scores = growing.scored_whole(items)
         cost = {"samples": float(len(trees)), "steps": float(growing.drawn), "scores": float(growing.scored)}
         cost |= {"tokens": float(growing.tokens)} if growing.tokens else {}
@@ -170,7 +172,7 @@ class _Growing:
     def begin(self, trees: Sequence[SearchTree]) -> None:
         """Roots whose empty outputs have ended are closed."""
         for tree in trees:
-            tree.root.ended = tree.root.closed = self.base.ended(tree.root.item)
+            tree.root.ended = tree.root.closed = self.ended(tree.root.item)
 
     def round(self, trees: Sequence[SearchTree]) -> bool:
         """Draw steps from one node of each tree, evaluate them and back up; False where there was none."""
@@ -185,7 +187,7 @@ class _Growing:
             tree.steps += count
             rows += [(tree, node)] * count
         grown = self._continued(rows) if rows else ()
-        added = [(tree, node.add(item, self.base.ended(item))) for (tree, node), item in zip(rows, grown, strict=True)]
+        added = [(tree, node.add(item, self.ended(item))) for (tree, node), item in zip(rows, grown, strict=True)]
         fresh = [(tree, node) for tree, node in added if node is not None]
         self._evaluate(fresh)
         self._rethink(fresh)
@@ -194,14 +196,6 @@ class _Growing:
             tree.back_up(node, self.search.rule, found[node])
         return bool(picked)
 
-    def written(self, items: Sequence[Item]) -> tuple[Item, ...]:
-        """The items written to their ends."""
-        found = list(items)
-        while open_rows := [row for row, item in enumerate(found) if not self.base.ended(item)]:
-            for row, item in zip(open_rows, self._longer([found[row] for row in open_rows]), strict=True):
-                found[row] = item
-        return tuple(found)
-
     def scored_whole(self, items: Sequence[Item]) -> Scores:
         """Scores of outputs, one at least; each different one is scored once."""
         before = len(self.scoring)
@@ -209,18 +203,22 @@ class _Growing:
         self.scored += len(self.scoring) - before
         return scores
 
-    def _longer(self, items: Sequence[Item]) -> Sequence[Item]:
+    def ended(self, item: Item) -> bool:
+        return self.base.ended(item)
+
+    def continued(self, items: Sequence[Item], *, rng: np.random.Generator) -> Sequence[Item]:
+        """Each one step longer, which is counted."""
         self.drawn += len(items)
         if isinstance(self.base, CountedSteps):
-            longer, tokens = self.base.written(items, rng=self.rng)
+            longer, tokens = self.base.written(items, rng=rng)
             self.tokens += tokens
             return longer
-        return self.base.continued(items, rng=self.rng)
+        return self.base.continued(items, rng=rng)
 
     def _continued(self, rows: Sequence[tuple[SearchTree, Node]]) -> Sequence[Item]:
         items, words = [node.item for _, node in rows], self.search.words
         if words is None or words.continued is None:
-            return self._longer(items)
+            return self.continued(items, rng=self.rng)
         self.drawn += len(items)
         return words.continued(items, [node.told() for _, node in rows], self.rng)
 
@@ -256,12 +254,14 @@ class _Growing:
             places = []
             for row, (tree, _) in enumerate(fresh):
                 for column, item in enumerate(found[row]):
-                    if tree.steps < self.search.steps and not self.base.ended(item):
+                    if tree.steps < self.search.steps and not self.ended(item):
                         tree.steps += 1
                         places.append((row, column))
             if not places:
-                return [[item for item in own if self.base.ended(item)] for own in found]
-            for (row, column), item in zip(places, self._longer([found[r][c] for r, c in places]), strict=True):
+                return [[item for item in own if self.ended(item)] for own in found]
+            for (row, column), item in zip(
+                places, self.continued([found[r][c] for r, c in places], rng=self.rng), strict=True
+            ):
                 found[row][column] = item
 
     def _hear(self, fresh: Sequence[tuple[SearchTree, Node]], outputs: Sequence[Sequence[Item]]) -> None:
@@ -290,6 +290,6 @@ class _Growing:
         changed = [
             (tree, node)
             for (tree, node), item in zip(wrong, items, strict=True)
-            if node.parent is not None and node.parent.replace(node, item, self.base.ended(item))
+            if node.parent is not None and node.parent.replace(node, item, self.ended(item))
         ]
         self._evaluate(changed)

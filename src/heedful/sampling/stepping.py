@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -23,8 +24,15 @@ def stepwise(target: Target, engine: str) -> tuple[StepBase, PrefixPotential]:
     return base, potential
 
 
+class GoesOn(Protocol):
+    """What writes on, step by step, until an output has ended."""
+
+    def ended(self, item: Item) -> bool: ...
+    def continued(self, items: Sequence[Item], *, rng: np.random.Generator) -> Sequence[Item]: ...
+
+
 def written(
-    items: Sequence[Item], base: StepBase, rng: np.random.Generator, parts: int | None = None
+    items: Sequence[Item], base: GoesOn, rng: np.random.Generator, parts: int | None = None
 ) -> tuple[list[Item], int]:
     """The items written on to their ends, or to so many parts, and the steps that it took."""
     found, steps = list(items), 0
@@ -35,5 +43,5 @@ def written(
     return found, steps
 
 
-def _unfinished(item: Item, base: StepBase, parts: int | None) -> bool:
+def _unfinished(item: Item, base: GoesOn, parts: int | None) -> bool:
     return (parts is None or len(item.output) < parts) and not base.ended(item)

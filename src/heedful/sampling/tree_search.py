@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from heedful.core import Base, Budget, Floats, Honesty, InputError, Item, Parts,
 from heedful.models import StepBase
 from heedful.sampling.batches import refuse_no_contexts
 from heedful.sampling.stepping import written
+from heedful.sampling.trees import below
 from heedful.target import Target
 
 
@@ -129,13 +130,6 @@ class _Node:
             key=lambda own: own.total / own.visits + exploration * math.sqrt(log_visits / own.visits),
         )
 
-    def below(self) -> Iterator[_Node]:
-        """All that was visited beyond this prefix, the shorter first."""
-        level = list(self.children.values())
-        while level:
-            yield from level
-            level = [child for node in level for child in node.children.values()]
-
 
 def _finite(target: Target, items: Sequence[Item]) -> list[float]:
     mean = target.scores(items).mean
@@ -146,6 +140,6 @@ def _finite(target: Target, items: Sequence[Item]) -> list[float]:
 
 
 def _tree(root: _Node) -> Tree:
-    nodes = list(root.below())
+    nodes = list(below(root))
     visits = np.array([node.visits for node in nodes], dtype=np.intp)
     return Tree(tuple(node.item for node in nodes), visits, np.array([node.total for node in nodes]) / visits)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol, Self, TypeVar
 
 import numpy as np
 import polars as pl
@@ -14,6 +14,24 @@ from heedful.core import Floats, Item, encode_parts
 from heedful.feedback import Table
 
 Backup = Literal["mean", "max"]
+
+
+class Parent(Protocol):
+    """What has children, by the item of each."""
+
+    @property
+    def children(self) -> Mapping[Item, Self]: ...
+
+
+Own = TypeVar("Own", bound=Parent)
+
+
+def below(root: Own) -> Iterator[Own]:
+    """Every node below this one, those above before those below."""
+    level = list(root.children.values())
+    while level:
+        yield from level
+        level = [child for node in level for child in node.children.values()]
 
 
 @dataclass(slots=True, eq=False)
@@ -117,10 +135,7 @@ class SearchTree:
 
     def nodes(self) -> Iterator[Node]:
         """Every node but the root, those above before those below."""
-        level = list(self.root.children.values())
-        while level:
-            yield from level
-            level = [child for node in level for child in node.children.values()]
+        return below(self.root)
 
     def best(self) -> Item | None:
         """The output of greatest score that was met, of equals the first; None where none was."""
