@@ -134,7 +134,7 @@ class Trainer:
         """
         if len(parts) == 1 and self.processes.alone:
             policy = self.scorer(parts[0].rows)
-            yield parts[0], policy, self._statistics(parts[0], policy.detach())
+            yield parts[0], policy, self._statistics(parts[0], policy.detach()) if self.objective.entangled else {}
             return
         totals: dict[str, Tensor] = {}
         if self.objective.entangled:
