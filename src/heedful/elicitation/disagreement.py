@@ -23,8 +23,8 @@ class Disagreement:
     pairs of the pool nothing is asked, so that labels end where more of them would change little. Of `Duels`
     differences are in probability.
 
-    Beside asking at random it was ahead on HH-RLHF, level on simulated systems and behind on the other sets, beyond
-    doubt only on HH-RLHF with embeddings of sentences (docs/benchmarks.md, What asking saves).
+    Beside asking at random it was ahead on HH-RLHF, level on simulated systems and behind on the other sets, its
+    interval clear of random's only on HH-RLHF with embeddings of sentences (docs/benchmarks.md, What asking saves).
     """
 
     batch: int = 10

@@ -39,7 +39,8 @@ class DOptimal:
     free items knows nothing of are taken as N(0, 2.5²), the prior under which it scores what votes do not place.
 
     Beside asking at random it was ahead on simulated texts and HH-RLHF, behind on simulated systems, PandaLM, GSM8K and
-    llmfao, beyond doubt only on HH-RLHF with embeddings of sentences (docs/benchmarks.md, What asking saves).
+    llmfao, its interval clear of random's only on HH-RLHF with embeddings of sentences (docs/benchmarks.md, What asking
+    saves).
     """
 
     batch: int = 10
@@ -67,8 +68,8 @@ class DifferenceUncertainty:
     algorithm 1, without its bonus: unlike `DOptimal` it does not ask how much an answer can tell where the outcome is
     nearly sure. Each next pair is chosen as if those before it had been answered; `expected_gain` is as of `DOptimal`.
 
-    Beside asking at random it was ahead on simulated systems, llmfao and HH-RLHF, behind on the other sets, beyond
-    doubt only on HH-RLHF with embeddings of sentences (docs/benchmarks.md, What asking saves).
+    Beside asking at random it was ahead on simulated systems, llmfao and HH-RLHF, behind on the other sets, its
+    interval clear of random's only on HH-RLHF with embeddings of sentences (docs/benchmarks.md, What asking saves).
     """
 
     batch: int = 10

@@ -45,7 +45,8 @@ class Routed:
     few to tell a judge's deviation given people's utilities.
 
     With one to ask, it was beside asking at random ahead on simulated worlds and HH-RLHF, behind on PandaLM, GSM8K and
-    llmfao, beyond doubt only on HH-RLHF with embeddings of sentences (docs/benchmarks.md, What asking saves).
+    llmfao, its interval clear of random's only on HH-RLHF with embeddings of sentences (docs/benchmarks.md, What asking
+    saves).
     """
 
     raters: tuple[Respondent, ...] = (Respondent(),)

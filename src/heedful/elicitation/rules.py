@@ -34,8 +34,8 @@ class ExpectedInformationGain:
     then prior-predictive. Of an item that the posterior knows nothing of, the first question counts ln 2 (a flat prior:
     all that a decided answer can carry), the next ones of the batch as `one_sided_gain` says.
 
-    Beside asking at random it was ahead on simulated systems and HH-RLHF, behind on PandaLM, GSM8K and llmfao, beyond
-    doubt only on HH-RLHF with embeddings of sentences (docs/benchmarks.md, What asking saves).
+    Beside asking at random it was ahead on simulated systems and HH-RLHF, behind on PandaLM, GSM8K and llmfao, its
+    interval clear of random's only on HH-RLHF with embeddings of sentences (docs/benchmarks.md, What asking saves).
     """
 
     batch: int = 10
