@@ -210,7 +210,7 @@ def in_words(outcomes: Sequence[Outcome]) -> str:
 
 
 def _suite(context: Parts, given: Sequence[Test | str]) -> Suite:
-    if not given or isinstance(given, str):
+    if not given or isinstance(given, str | Asserts | Script):
         fix = "give a list of tests for every context"
         raise InputError("there are no tests for this context", where=cut(joined(context), _LONGEST_LABEL), fix=fix)
     return tuple(Asserts(own) if isinstance(own, str) else own for own in given)
