@@ -14,6 +14,7 @@ import pytest
 from heedful.core import Item
 from heedful.evidence import Script, UnitTests
 from heedful.evidence.sandbox.isolation import why_not
+from heedful.evidence.sandbox.running import _status
 
 TEST = "assert area(2, 3) == 6"
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=f"programs cannot be isolated here: {why_not()}")
@@ -176,6 +177,19 @@ def area(a, b): return a + b
     assert outcome(program, "assert all([area(a, 3) == 3 * a for a in range(3)])").kind == "failed"
     honest = "def area(a, b): return a * b\ndef all(_): return False"
     assert outcome(honest, "assert all([area(a, 3) == 3 * a for a in range(3)])").kind == "passed"
+
+
+@pytest.mark.parametrize("said", [b"5", b"[[], 1, 2]", b"[" * 100_000, b'["x", "y", "' + b"z" * 5000 + b'"]'])
+def test_what_a_script_says_of_itself_is_read_with_care(said):
+    found = outcome(f"import os\nos.write(2, b'\\n' + {said!r})\nos._exit(1)", Script("", "5"))
+    assert found.kind == "failed"
+    assert len(found.message) < 600
+
+
+def test_a_signal_without_a_name_is_told_by_its_number():
+    assert _status(-40) == "signal 40"
+    assert _status(-11) == "signal SIGSEGV"
+    assert _status(3) == "exit status 3"
 
 
 def test_a_script_cannot_print_without_end():

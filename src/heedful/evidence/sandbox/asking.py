@@ -11,7 +11,7 @@ import json
 import signal
 from collections.abc import Iterator, Sequence
 
-from heedful.evidence.sandbox.plain import MODULE, cut, line_of, packed, unpacked
+from heedful.evidence.sandbox.plain import MODULE, failure, line_of, packed, unpacked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # what a process imports is what it costs to start
@@ -160,8 +160,7 @@ def _failure(error: BaseException) -> tuple[str, str]:
     told = getattr(error, "of_program", None)
     name, message, line = told or (type(error).__name__, str(error), None)
     place = f", line {line} of the program" if line else "" if told else f", line {line_of(error, 'test')} of the test"
-    kind = {"MemoryError": "out of memory", "PermissionError": "refused"}.get(name, "failed")
-    return kind, f"{cut(name)}{place}{': ' if message else ''}{cut(message)}"
+    return failure(name, message, place)
 
 
 def _raised(name: Any, message: Any, line: Any) -> Exception:

@@ -14,14 +14,12 @@ from collections.abc import Callable
 
 from heedful.evidence.sandbox.asked import Program, module
 from heedful.evidence.sandbox.asking import Link, run_tests
-from heedful.evidence.sandbox.plain import MODULE, line_of
+from heedful.evidence.sandbox.plain import CANNOT_SEAL, MODULE, line_of
 from heedful.evidence.sandbox.seal import CannotSealError, limit, seal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # what a process imports is what it costs to start
     from typing import Any
-
-CANNOT_SEAL = 97
 
 
 def main(role: str, sealed: str, seconds: str, memory: str, output: str, *more: str) -> None:

@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # what a process imports is what it costs to start
     from typing import Any
 
+CANNOT_SEAL = 97  # the exit status of a process that could not be sealed
 LONGEST_MESSAGE = 400  # characters
 MODULE = "program"
 _SEQUENCES: Mapping[str, Callable[[Any], Any]] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
@@ -52,6 +53,12 @@ def unpacked(value: Any, known: Callable[[int], Any]) -> Any:
 def cut(text: str, most: int = LONGEST_MESSAGE) -> str:
     """The first `most` characters of a text, and how many are left out."""
     return text if len(text) <= most else f"{text[:most]} ({len(text) - most:,} more characters)"
+
+
+def failure(name: str, message: str, place: str) -> tuple[str, str]:
+    """What an error of this name, raised at a place in words ("" where none is known), is, and what is said of it."""
+    kind = {"MemoryError": "out of memory", "PermissionError": "refused"}.get(name, "failed")
+    return kind, f"{cut(name)}{place}{': ' if message else ''}{cut(message)}"
 
 
 def line_of(error: BaseException, file: str) -> int | None:

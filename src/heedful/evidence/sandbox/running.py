@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from typing import IO, Literal
 
 from heedful.evidence.sandbox.isolation import START_SECONDS, IsolationError, Limits, cell
-from heedful.evidence.sandbox.plain import cut
+from heedful.evidence.sandbox.plain import CANNOT_SEAL, failure
 
-CANNOT_SEAL = 97
 Kind = Literal["passed", "failed", "timed out", "out of memory", "refused"]
 
 
@@ -88,13 +87,12 @@ def _script_ran(status: int, errors: str, limits: Limits) -> Ran:
         return Ran("passed")
     if status in (-signal.SIGALRM, -signal.SIGXCPU, -signal.SIGKILL):
         return Ran("timed out", f"after {limits.seconds:g} s")
-    try:
+    try:  # the program may have written this itself
         name, message, line = json.loads(errors.rsplit("\n", 1)[-1])
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         return Ran("failed", _status(status))
-    kind: dict[str, Kind] = {"MemoryError": "out of memory", "PermissionError": "refused"}
-    place = f", line {line} of the program" if line else ""
-    return Ran(kind.get(name, "failed"), f"{cut(str(name))}{place}: {cut(str(message))}")
+    place = f", line {line} of the program" if line and isinstance(line, int) else ""
+    return Ran(*failure(str(name), str(message), place))  # type: ignore[arg-type]
 
 
 def _ended(process: subprocess.Popen[bytes]) -> int:
@@ -109,7 +107,10 @@ def _ended(process: subprocess.Popen[bytes]) -> int:
 
 
 def _status(status: int) -> str:
-    return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+    if status >= 0:
+        return f"exit status {status}"
+    known = -status in {own.value for own in signal.Signals}
+    return f"signal {signal.Signals(-status).name if known else -status}"
 
 
 def _text(file: IO[bytes]) -> str:
