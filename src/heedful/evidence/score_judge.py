@@ -127,7 +127,7 @@ class ScoreJudge:
         """The level by each criterion, None unless each has one of its scale; of one criterion a bare number too."""
         try:
             given = json.loads(said)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         if len(self.criteria) == 1 and not isinstance(given, dict):
             given = {self.criteria[0].name: given}

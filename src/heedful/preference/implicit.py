@@ -31,7 +31,7 @@ def fit_implicit(
     Raises FitError where there are no labels, all are alike or no maximum was reached, UsageError unless beta and
     prior_sd are above 0.
     """
-    check_above_zero(beta=beta, prior_sd=prior_sd)
+    check_above_zero("fit_implicit", beta=beta, prior_sd=prior_sd)
     observed = observe(table, criterion, identity="content")
     votes = observed.instruments.get("label")
     if not isinstance(votes, Grades) or len(np.unique(votes.value)) < 2:

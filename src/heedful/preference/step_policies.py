@@ -31,7 +31,7 @@ def fit_dpo(
     Raises InputError where pairs are missing or answer different contexts, FitError where no maximum was reached,
     UsageError unless beta and prior_sd are above 0.
     """
-    check_above_zero(beta=beta, prior_sd=prior_sd)
+    check_above_zero("fit_dpo", beta=beta, prior_sd=prior_sd)
     pairs = list(zip(chosen, rejected, strict=False))
     if not pairs or len(chosen) != len(rejected) or any(one.context != other.context for one, other in pairs):
         what = f"{len(chosen)} chosen and {len(rejected)} rejected are no pairs of one context each"
@@ -58,7 +58,7 @@ def fit_imitation(
     Raises InputError where there are none, FitError where no maximum was reached, UsageError unless prior_sd is above
     0.
     """
-    check_above_zero(prior_sd=prior_sd)
+    check_above_zero("fit_imitation", prior_sd=prior_sd)
     if not items:
         raise InputError("there are no outputs to imitate", where="fit_imitation")
     encoder = Standardised(features).fit(items)
@@ -70,15 +70,17 @@ def fit_imitation(
     return LogLinearSteps(reference, encoder, least(loss, len(encoder.names), prior_sd, "fit_imitation"))
 
 
-def check_above_zero(**numbers: float) -> None:
-    """Raises UsageError where one is not."""
-    low = {name: number for name, number in numbers.items() if not number > 0}
+def check_above_zero(where: str, **numbers: float) -> None:
+    """Raises UsageError that names each number which is not."""
+    low = [f"{name} is above 0, not {number}" for name, number in numbers.items() if not number > 0]
     if low:
-        raise UsageError(f"{' and '.join(numbers)} are above 0, not {', '.join(map(str, low.values()))}")
+        raise UsageError(", ".join(low), where=where)
 
 
-def least(loss: Callable[[Floats], tuple[float, Floats]], size: int, prior_sd: float, where: str) -> Floats:
-    """The weights [size] of least loss and −log of a Gaussian prior, by quasi-Newton steps from 0.
+def least(
+    loss: Callable[[Floats], tuple[float, Floats]], size: int, prior_sd: float, where: str, *, steps: int = 500
+) -> Floats:
+    """The weights [size] of least loss and −log of a Gaussian prior, by at most so many quasi-Newton steps from 0.
 
     `loss` gives value and gradient. Raises FitError where no minimum was reached.
     """
@@ -87,7 +89,7 @@ def least(loss: Callable[[Floats], tuple[float, Floats]], size: int, prior_sd: f
         value, gradient = loss(weights)
         return value + float(weights @ weights) / (2 * prior_sd**2), gradient + weights / prior_sd**2
 
-    found = minimize(penalised, np.zeros(size), jac=True, method="L-BFGS-B", options={"maxiter": 500})
+    found = minimize(penalised, np.zeros(size), jac=True, method="L-BFGS-B", options={"maxiter": steps})
     if not found.success:
         raise FitError(f"no maximum was reached ({found.message})", where=where, fix="give a smaller prior_sd")
     return np.asarray(found.x)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import expit, log_expit, log_softmax, softmax
 
-from heedful.core import FitError, Floats, InputError, Item, UsageError
+from heedful.core import Floats, InputError, Item, UsageError
 from heedful.models import SequenceTable
+from heedful.preference.step_policies import least
 
 History = tuple[str, ...]
 
@@ -53,12 +53,10 @@ def fit_token_rewards(
         pull = preferred * expit(-reward) - (1 - preferred) * expit(reward)
         slope = pull @ flat - ((pull @ visits)[:, None] * softmax(table, axis=1)).ravel()
         value = preferred @ log_expit(reward) + (1 - preferred) @ log_expit(-reward)
-        return float(logits @ logits / (2 * prior_sd**2) - value), logits / prior_sd**2 - slope
+        return -float(value), -slope
 
-    found = minimize(loss, np.zeros(flat.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 2000})
-    if not found.success:
-        raise FitError(f"no maximum was reached ({found.message})", where="fit_token_rewards", fix="a smaller prior_sd")
-    law = softmax(found.x.reshape(shape), axis=1)
+    found = least(loss, flat.shape[1], prior_sd, "fit_token_rewards", steps=2000)
+    law = softmax(found.reshape(shape), axis=1)
     following = {own: dict(zip(base.vocabulary, law[place].tolist(), strict=True)) for own, place in number.items()}
     return SequenceTable(following, base.max_tokens)
 
