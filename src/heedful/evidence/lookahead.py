@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from heedful.core import Floats, Item, Potential, PrefixPotential, Scale, Scores, UsageError
 from heedful.core.algebra import Expressible
 from heedful.evidence.steps import PrefixKind, scored
-from heedful.models import TokenModel, begun_with, drawn_at
+from heedful.models import Continuations, TokenModel, begun_with, drawn_at
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,10 +59,7 @@ class Lookahead(Expressible):
         return self.potential(items)
 
     def prefix(self, items: Sequence[Item]) -> Scores:
-        scores = self.looked(items)[0]
-        if self.beta is None:
-            return Scores(scores.mean(axis=1))
-        return Scores(self.beta * (logsumexp(scores / self.beta, axis=1) - np.log(scores.shape[1])))
+        return Scores(averaged(self.looked(items)[0], self.beta))
 
     def standard_error(self, items: Sequence[Item]) -> Floats:
         """Of each prefix's score [n], from the spread of its draws; of a soft one by the delta method.
@@ -77,23 +75,45 @@ class Lookahead(Expressible):
         return np.asarray(scores.std(axis=1, ddof=1) / np.sqrt(self.draws))
 
     def looked(self, items: Sequence[Item]) -> tuple[Floats, int]:
-        """Scores [n, draws or 1] of each prefix's continuations, and the tokens that the base read for them."""
+        """Scores [n, draws or 1] of each prefix's continuations, and the tokens that the base read for them.
+
+        Equal prefixes go on alike, and are written on once.
+        """
         copies = max(self.draws, 1)
         most = self.base.max_tokens if self.tokens is None else self.tokens
-        scores, positions = np.zeros((len(items), copies)), 0
+        place = {item: row for row, item in enumerate(dict.fromkeys(items))}
+        different = list(place)
+        scores, positions = np.zeros((len(different), copies)), 0
         size = max(1, int(getattr(self.base, "batch_size", 1024)) // copies)
-        for start in range(0, len(items), size):
-            own = items[start : start + size]
+        for start in range(0, len(different), size):
+            own = different[start : start + size]
             uniform = np.concatenate([self._uniform(item, most) for item in own]) if self.draws else None
             state = begun_with(self.base, [item for item in own for _ in range(copies)])
-            for place in range(most):
-                if state.finished.all():
-                    break
-                logprobs = state.logprobs
-                state.append(logprobs.argmax(axis=1) if uniform is None else drawn_at(logprobs, uniform[:, place]))
-            scores[start : start + size] = scored(self.potential, state.items(), state.finished).reshape(-1, copies)
+            ends = self._ahead(state, most, uniform)
+            scores[start : start + size] = scored(self.potential, *ends).reshape(-1, copies)
             positions += state.positions
-        return scores, positions
+        return scores[[place[item] for item in items]], positions
+
+    def _ahead(
+        self, state: Continuations, most: int, uniform: Floats | None
+    ) -> tuple[tuple[Item, ...], NDArray[np.bool_]]:
+        """What rows become, and whether they have ended. The last token, which nothing follows, is not read."""
+        for column in range(most):
+            if state.finished.all():
+                break
+            logprobs = state.logprobs
+            tokens = logprobs.argmax(axis=1) if uniform is None else drawn_at(logprobs, uniform[:, column])
+            if column == most - 1:
+                return state.grown(np.arange(len(state)), tokens)
+            state.append(tokens)
+        return state.items(), state.finished
 
     def _uniform(self, item: Item, most: int) -> Floats:
         return np.random.default_rng([self.seed, int(item.key, 16)]).random((self.draws, most))
+
+
+def averaged(scores: Floats, beta: float | None) -> Floats:
+    """The mean over the last axis, or the soft average β log mean e^{score/β}."""
+    if beta is None:
+        return np.asarray(scores.mean(axis=-1))
+    return np.asarray(beta * (logsumexp(scores / beta, axis=-1) - np.log(scores.shape[-1])))

@@ -8,11 +8,10 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from heedful.core import Base, Floats, Parts, Potential, PrefixPotential, UsageError
 from heedful.evidence.linear_values import LinearValue
-from heedful.evidence.lookahead import Lookahead
+from heedful.evidence.lookahead import Lookahead, averaged
 from heedful.evidence.value_trees import ValueTree
 from heedful.models import Encoder, Paths, TokenModel
 
@@ -83,7 +82,8 @@ def fit_values(
         paths = Paths.drawn(base, contexts, n, rng=rng)
         scores = score(paths.items).mean
         if how == "tree":
-            value = ValueTree.of(paths, score, beta=beta, under=under, missing=_average(scores, beta))
+            overall = float(averaged(scores, beta))
+            value = ValueTree.of(paths, score, scores=scores, beta=beta, under=under, missing=overall)
         elif features is None:
             raise UsageError("a linear value needs features", where="fit_values", fix="give an encoder: features=...")
         else:
@@ -114,12 +114,6 @@ def foresight(value: PrefixPotential, paths: Paths, scores: Floats, *, beta: flo
         error=np.array([_share(told[own] - came[own], trivial - came[own]) for own in rows]),
         trivial=trivial,
     )
-
-
-def _average(scores: Floats, beta: float | None) -> float:
-    if beta is None:
-        return float(scores.mean())
-    return float(beta * (logsumexp(scores / beta) - np.log(len(scores))))
 
 
 def _correlation(first: Floats, second: Floats) -> float:

@@ -44,17 +44,19 @@ class ValueTree(Expressible):
         paths: Paths,
         score: Potential,
         *,
+        scores: Floats | None = None,
         beta: float | None = None,
         log_weights: Floats | None = None,
         under: str | None = None,
         missing: float | None = None,
     ) -> Self:
-        """From sampled outputs, which weigh the same unless `log_weights` [n] says how much.
+        """From sampled outputs, which weigh the same unless `log_weights` [n] says how much; `scores` [n] where known.
 
         Of kind mean, or, since the log of an average of samples is below that of what it estimates on average, a twist.
         """
         weights = np.zeros(len(paths)) if log_weights is None else log_weights
-        known = _averages(paths, score(paths.items).mean, weights, beta)
+        told = score(paths.items).mean if scores is None else scores
+        known = _averages(paths, told, weights, beta)
         return cls(score, known, beta, "mean" if beta is None else "twist", under, missing)
 
     def met(self, items: Sequence[Item]) -> NDArray[np.bool_]:

@@ -56,12 +56,11 @@ class _Met:
         language, over = self.language, written[-1:] == (self.language.end,)
         words = tuple(language.vocabulary[token] for token in (written[:-1] if over else written))
         done = over or len(written) >= language.max_tokens
-        only_end = np.where(np.arange(len(language.vocabulary)) == language.end, 0.0, -np.inf)
         self.contexts.append(context)
         self.written.append(written)
         self.items.append(language.write(context, words))
         self.done.append(done)
-        self.laws.append(only_end if done else language.law(context, words))
+        self.laws.append(_only_end(language) if done else language.law(context, words))
         return len(self.written) - 1
 
 
@@ -101,7 +100,8 @@ class TableContinuations:
     def append(self, tokens: Tokens) -> None:
         given = self._checked(tokens)
         on = np.flatnonzero(given != WAIT)
-        self.log_prob[on] += self.logprobs[on, given[on]]
+        pairs = zip(self.number[on].tolist(), given[on].tolist(), strict=True)
+        self.log_prob[on] += [self.met.laws[number][token] for number, token in pairs]
         self._write(given)
         self.positions += int((~self.finished[on]).sum())
 
@@ -128,3 +128,7 @@ class TableContinuations:
         on = np.flatnonzero(given != WAIT)
         pairs = zip(self.number[on].tolist(), given[on].tolist(), strict=True)
         self.number[on] = [self.met.longer(number, token) for number, token in pairs]
+
+
+def _only_end(language: Language) -> Floats:
+    return np.where(np.arange(len(language.vocabulary)) == language.end, 0.0, -np.inf)
