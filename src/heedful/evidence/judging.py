@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from heedful.core import Floats, InputError, Item, Parts, encode_parts
+from heedful.core import Estimate, Floats, InputError, Item, Parts, encode_parts
 from heedful.feedback import Candidate, Rater, Record, Value
 from heedful.feedback.record import Kind, decode_content
 from heedful.models.marked import output_text
@@ -46,8 +46,17 @@ def vote(kind: Kind, items: Sequence[Item], value: Mapping[str, Any], judge: str
     )
 
 
-def context_codes(contexts: Sequence[Parts]) -> NDArray[np.intp]:
-    """A number for each different context [n]: the clusters of what is said of them."""
+def over_known(values: Floats, contexts: Sequence[Parts], estimate: Callable[..., Estimate], nothing: str) -> Estimate:
+    """An estimate of values [n] that are known, clustered by context; where none is, not identified, for `nothing`."""
+    known = ~np.isnan(values)
+    if not known.any():
+        return Estimate(np.nan, 0, identified=False, note=nothing)
+    own = [context for context, held in zip(contexts, known, strict=True) if held]
+    return estimate(values[known], clusters=[_codes(own)])
+
+
+def _codes(contexts: Sequence[Parts]) -> NDArray[np.intp]:
+    """A number for each different context [n]."""
     number = {context: place for place, context in enumerate(dict.fromkeys(contexts))}
     return np.array([number[context] for context in contexts], np.intp)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from heedful.core import Budget, Estimate, Floats, Item, UsageError
 from heedful.evidence.criteria import OVERALL, Criterion
-from heedful.evidence.judging import LETTERS, context_codes, mean_of_known, refuse_apart, vote
+from heedful.evidence.judging import LETTERS, mean_of_known, over_known, refuse_apart, vote
 from heedful.feedback import Record, Table
 from heedful.feedback.record import Kind
 from heedful.models import Prompt, Request, Writer, asked
@@ -102,11 +102,8 @@ class ListVerdicts:
             first = share[np.arange(len(orders)), [order[0] for order in orders]]
             known = ~np.isnan(ranks[:, 0])
             excess.append(first[known].mean() - 1 / ranks.shape[1] if known.any() else np.nan)
-        known = ~np.isnan(excess)
-        if not known.any():
-            return Estimate(np.nan, 0, identified=False, note="no answer could be read")
-        codes = context_codes([group[0].context for group, own in zip(self.groups, known, strict=True) if own])
-        return mean_estimate(np.array(excess)[known], clusters=[codes])
+        contexts = [group[0].context for group in self.groups]
+        return over_known(np.array(excess), contexts, mean_estimate, "no answer could be read")
 
     def records(self) -> Iterator[Record]:
         """Each answer as a ranking or a best-of by a model, its candidates in the order shown."""

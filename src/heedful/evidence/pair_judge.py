@@ -9,7 +9,7 @@ import numpy as np
 
 from heedful.core import Budget, Estimate, Floats, InputError, Item, UsageError
 from heedful.evidence.criteria import OVERALL, Criterion
-from heedful.evidence.judging import context_codes, mean_of_known, refuse_apart, vote
+from heedful.evidence.judging import mean_of_known, over_known, refuse_apart, vote
 from heedful.feedback import Record, Table
 from heedful.models import Prompt, Request, Writer, asked
 from heedful.models.marked import checked_template, context_text, filled, output_text, verdict_in
@@ -101,11 +101,7 @@ class PairVerdicts:
         return Table.of(self.records(), source=self.judge)
 
     def _over_pairs(self, values: Floats, estimate: Callable[..., Estimate]) -> Estimate:
-        known = ~np.isnan(values)
-        if not known.any():
-            return Estimate(np.nan, 0, identified=False, note="no pair has votes in both orders")
-        contexts = [item.context for item, own in zip(self.first, known, strict=True) if own]
-        return estimate(values[known], clusters=[context_codes(contexts)])
+        return over_known(values, [own.context for own in self.first], estimate, "no pair has votes in both orders")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -97,12 +97,10 @@ class RepairWorld:
             else:
                 assert how.critiques == how.revisions == 1
                 mended, harmed = hit * self.follows, (1 - hit) * self.follows
-            if errors == 0:
-                done = 0.0 if self.sees is None else self.sees**how.critiques
-                harmed = 0.0 if how.take == "better" else (1 - done) * self.follows
-                mended, chain[0, -1] = 0.0, done
-            else:
+            if errors:
                 chain[errors, errors - 1] = mended
+            else:
+                chain[0, -1] = 0.0 if self.sees is None else self.sees**how.critiques
             if errors < size:
                 chain[errors, errors + 1] = harmed
             chain[errors, errors] = 1 - chain[errors].sum()
