@@ -27,7 +27,8 @@ from heedful.core import (
 )
 from heedful.sampling.batches import by_context, target_divergence
 from heedful.sampling.scoring import Scoring
-from heedful.sampling.writing import affordable, base_draws, refuse_beyond, writing_plan
+from heedful.sampling.spending import affordable, refuse_beyond, writing_plan
+from heedful.sampling.writing import base_draws
 from heedful.stats import confidence_sequence
 from heedful.target import Target
 
@@ -99,8 +100,9 @@ class Rejection:
         InputError where a score exceeds the bound, or is NaN.
         """
         trials = [_Trials(context, places) for context, places in by_context(contexts).items()]
-        refuse_beyond(budget, writing_plan(target.base, len(trials)))  # a first draw each, or none at all
-        scoring, cost = Scoring(target), Counter[str]()
+        # A first draw each, or none at all.
+        refuse_beyond(budget, writing_plan(target.base, [own.context for own in trials]) | {"scores": len(trials)})
+        scoring, cost = Scoring(target, budget), Counter[str]()
         while any(sizes := self._sizes(trials, affordable(target.base, budget))):
             wanted = [own.context for own, size in zip(trials, sizes, strict=True) for _ in range(size)]
             try:
@@ -116,9 +118,10 @@ class Rejection:
         return self._samples(trials, scoring, len(contexts), cost)
 
     def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
-        """The most it can cost; of a base that writes token by token, reading the contexts comes on top, each round."""
-        total = self.tries * len(contexts)
-        return {**writing_plan(base, total), "scores": float(total)}
+        """The most it can cost, contexts read in as many rounds as there can be."""
+        rounds = -(-self.tries * len(contexts) // self.batch)
+        written = writing_plan(base, contexts, self.tries, rounds=rounds)
+        return written | {"scores": written["samples"]}
 
     def _sizes(self, trials: Sequence[_Trials], room: float) -> list[int]:
         """How many draws of each context what is missing, the tries and the budget's room ask for."""
