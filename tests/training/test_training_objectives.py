@@ -30,28 +30,7 @@ from heedful.training import (  # noqa: E402
 from heedful.training.objectives import generalised_advantages, value_loss  # noqa: E402
 from heedful.training.objectives.base import TokenObjective  # noqa: E402
 from heedful.training.objectives.pairs import log1mexp  # noqa: E402
-from training.common import OBJECTIVES, batch_for, loss_of  # noqa: E402
-
-
-def outputs(*log_probs):
-    """Log-probabilities [1, k, t] of outputs given by their tokens', and their mask."""
-    longest = max(map(len, log_probs))
-    values = torch.tensor([[[*own, *[math.nan] * (longest - len(own))] for own in log_probs]], dtype=torch.float64)
-    return values, ~values.isnan()
-
-
-def only(found):
-    assert found.per_record.shape == (1,)
-    return float(found.per_record)
-
-
-def sigmoid(x):
-    return 1 / (1 + math.exp(-x))
-
-
-POLICY, MASK = outputs([-0.5, -1.0], [-2.0])
-REFERENCE = torch.tensor([[[-1.0, -1.5], [-1.0, 7.0]]], dtype=torch.float64)
-# Δ of the first is 1, of the second −1.
+from training.common import MASK, OBJECTIVES, POLICY, REFERENCE, batch_for, loss_of, only, outputs, sigmoid  # noqa: E402
 
 
 @pytest.mark.parametrize(("name", "objective"), OBJECTIVES.items())

@@ -9,12 +9,19 @@ except ImportError as error:
 
 from heedful.training.batches import Batch
 from heedful.training.objectives import (
+    AOT,
     BCO,
+    CPO,
     DPO,
+    EXO,
     KTO,
+    NCA,
     NFT,
     ORPO,
     PMPO,
+    SPPO,
+    XPO,
+    BRAIn,
     General,
     LiPO,
     Losses,
@@ -27,18 +34,27 @@ from heedful.training.objectives import (
     dapo,
     dr_grpo,
     grpo,
+    info_nca,
+    mirror_prox,
     rloo,
 )
 
 del _torch
 
 __all__ = [
+    "AOT",
     "BCO",
+    "CPO",
     "DPO",
+    "EXO",
     "KTO",
+    "NCA",
     "NFT",
     "ORPO",
     "PMPO",
+    "SPPO",
+    "XPO",
+    "BRAIn",
     "Batch",
     "General",
     "LiPO",
@@ -52,5 +68,7 @@ __all__ = [
     "dapo",
     "dr_grpo",
     "grpo",
+    "info_nca",
+    "mirror_prox",
     "rloo",
 ]
