@@ -10,6 +10,7 @@ import torch
 from heedful.training import (
     AOT,
     BCO,
+    C3PO,
     CPO,
     DPO,
     EXO,
@@ -20,6 +21,7 @@ from heedful.training import (
     PMPO,
     SPPO,
     XPO,
+    Addressed,
     Batch,
     BRAIn,
     General,
@@ -28,12 +30,14 @@ from heedful.training import (
     PolicyGradient,
     SimPO,
     Supervised,
+    Unlikelihood,
     Weighted,
     dapo,
     dr_grpo,
     grpo,
     info_nca,
     mirror_prox,
+    pairwise_ppo,
     rloo,
 )
 
@@ -78,6 +82,13 @@ OBJECTIVES = {
     "SPPO, pairs": SPPO(2.0, outputs="two"),
     "AOT": AOT(3.0),
     "AOT, unpaired": AOT(3.0, paired=False),
+    "pairwise PPO": pairwise_ppo(),
+    "unlikelihood": Unlikelihood(0.7),
+    "C3PO": C3PO(3.0),
+    "C3PO, ratios": C3PO(3.0, "ratio"),
+    "addressed DPO": Addressed(DPO(3.0)),
+    "addressed BCO": Addressed(BCO(3.0)),
+    "addressed GRPO": Addressed(grpo()),
 }
 WIDTH = {"one": 1, "two": 2, "some": 4}
 
@@ -122,6 +133,8 @@ def batch_for(objective, records=8, tokens=6, seed=0, dtype=torch.float64, sprea
         "label": torch.randint(0, 2, shape[:2], generator=made).double(),
         "score": normal(*shape[:2]),
         "behaviour": behaviour,
+        "scope": torch.randint(0, 2, (records,), generator=made).double(),
+        "focus": torch.rand(shape, generator=made, dtype=torch.float64) + 0.1,
     }
     batch = Batch.of(mask, **{name: value.to(dtype) for name, value in fields.items()})
     return policy.to(dtype).requires_grad_(), reference.to(dtype), batch

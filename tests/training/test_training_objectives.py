@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -245,8 +246,8 @@ def test_padding_counts_nothing(name):
         """Two more places on the left, one on the right."""
         return torch.nn.functional.pad(values, (2, 1), value=fill)
 
-    junk = {"behaviour": moved(batch.behaviour, math.nan), "label": batch.label, "score": batch.score}
-    wide = Batch.of(moved(batch.mask, False), **junk, prefer=batch.prefer, margin=batch.margin, weight=batch.weight)
+    placed = {name: moved(getattr(batch, name), math.nan) for name in ("behaviour", "focus")}
+    wide = dataclasses.replace(batch, mask=moved(batch.mask, False), **placed)
     other = moved(policy.detach(), 1e30).requires_grad_()
     again = objective(other, moved(reference, -1e30), wide)
     torch.testing.assert_close(again.per_record, found.per_record)
@@ -264,9 +265,7 @@ def test_numbers_stay_numbers_for_any_gap(name, gap):
     with torch.no_grad():
         policy -= max(-gap, 0.0) / 2
         reference = reference - max(gap, 0.0) / 2
-    told = Batch.of(
-        batch.mask, score=batch.score, label=batch.label, prefer=batch.prefer, behaviour=reference, weight=batch.weight
-    )
+    told = dataclasses.replace(batch, margin=None, behaviour=reference)
     found = objective(policy, reference, told)
     assert found.per_record.isfinite().all()
     (gradient,) = torch.autograd.grad(found.per_record.sum(), policy, allow_unused=True)

@@ -132,6 +132,37 @@ def test_a_policy_gradient_is_that_of_the_expected_score(objective):
         torch.testing.assert_close(gradient, expected, atol=1e-12, rtol=0)
 
 
+# Outputs "a", "ba" and "bb": of one token, or of two.
+LENGTHS = torch.tensor([[True, False], [True, True], [True, True]])
+
+
+def sequences(logits):
+    """Log-probabilities [3, 2] of their tokens: the first by one of the logits [2], that after b by the other."""
+    first, second = (torch.stack([-own, own]).log_softmax(0) for own in logits)
+    return torch.stack([torch.stack([first[0], 0 * first[0]]), torch.stack([first[1], second[0]]),
+                        torch.stack([first[1], second[1]])])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("objective", "moved"),
+    [(rloo(), 0.0), (PolicyGradient("others", whole="sum", over="output"), 0.0),
+     (PolicyGradient("others", whole="sum", over="output"), 0.3)],
+)  # fmt: skip
+def test_so_it_is_where_outputs_have_several_tokens(objective, moved):
+    assert objective.claim == "policy gradient"
+    logits = torch.tensor([0.2, -0.4], dtype=torch.float64, requires_grad=True)
+    policy, drawn_by = sequences(logits), sequences(logits.detach() + moved)
+    groups = torch.tensor(list(itertools.product(range(3), repeat=2)))
+    score = torch.tensor([1.0, -0.5, 2.0], dtype=torch.float64)
+    weight = drawn_by.sum(1)[groups].sum(1).exp()
+    batch = Batch.of(LENGTHS[groups], score=score[groups], behaviour=drawn_by[groups], weight=weight)
+    total, units = objective(policy[groups], None, batch).total(batch)
+    (gradient,) = torch.autograd.grad(total / units, logits, retain_graph=True)
+    (expected,) = torch.autograd.grad(-(policy.sum(1).exp() * score).sum(), logits)
+    torch.testing.assert_close(gradient, expected, atol=1e-12, rtol=0)
+    assert PolicyGradient("others", whole="sum").claim == "surrogate"  # it counts an output once for each token
+
+
 # Groups of three outputs, drawn by a policy that is not the reference.
 GROUPS = torch.tensor(list(itertools.product(range(5), repeat=3)))
 DRAWN = BEHAVIOUR.log()[GROUPS].sum(1).exp()
