@@ -27,7 +27,7 @@ def conditioned(example: Example, words: Sequence[Tokens], *, first: bool = Fals
 
     first  whether words come before the prompt and not after it
 
-    Like those that follow, it keeps of what was said the example's weight. Raises UsageError where words are not as many
+    Like those that follow, it keeps the example's weight alone. Raises UsageError where words are not as many
     as outputs.
     """
     _refuse_unequal(words, example)
