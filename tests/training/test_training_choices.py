@@ -128,11 +128,20 @@ def test_aot_learns_nothing_where_one_side_is_missing():
     assert (only(found), float(gradient.abs().sum())) == (0.0, 0.0)
 
 
+def test_aot_tells_what_is_beyond_its_cells_and_keeps_what_is_no_number():
+    policy = torch.tensor([[[-3e6], [0.0]], [[0.0], [-1.0]], [[math.nan], [0.0]]])
+    found = AOT(1.0)(policy, torch.zeros_like(policy), Batch.of(torch.ones(3, 2, 1, dtype=torch.bool)))
+    assert found.diagnostics["cut"].tolist() == [1.0, 0.0, 0.0]
+    assert found.per_record.isnan().tolist() == [False, False, True]
+
+
 def test_what_cannot_be_is_refused():
     with pytest.raises(UsageError, match="bonus"):
         XPO(bonus=-1.0)
     with pytest.raises(UsageError, match="to less than"):
         EXO(smooth=0.5)
+    with pytest.raises(UsageError, match="one of 'reverse', 'forward'"):
+        EXO(kl="backward")
     with pytest.raises(UsageError, match="'score'"):
         BRAIn()(POLICY, REFERENCE, PAIR)
     with pytest.raises(UsageError, match="above 0"):

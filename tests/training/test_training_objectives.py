@@ -285,7 +285,7 @@ def test_what_is_missing_is_named():
         DPO()(POLICY, None, Batch.of(MASK))
     with pytest.raises(UsageError, match="records of 2 outputs, not of 1"):
         DPO()(POLICY[:, :1], REFERENCE[:, :1], Batch.of(MASK[:, :1]))
-    with pytest.raises(UsageError, match="no link"):
+    with pytest.raises(UsageError, match="no 'round' here"):
         DPO(link="round")
     with pytest.raises(UsageError, match="above 0"):
         DPO(0.0)

@@ -132,6 +132,21 @@ def test_a_policy_gradient_is_that_of_the_expected_score(objective):
         torch.testing.assert_close(gradient, expected, atol=1e-12, rtol=0)
 
 
+def test_the_penalty_of_grpo_pulls_by_the_divergence_of_the_reference():
+    """k3 has the value of KL(policy ‖ reference), and the gradient of KL(reference ‖ policy)."""
+    logits = torch.tensor([0.1, -0.3, 0.5, 0.0, 0.2], dtype=torch.float64, requires_grad=True)
+    policy = logits.log_softmax(0)
+    drawn, law = torch.arange(5)[:, None], policy.detach().exp()
+    batch = Batch.of(torch.ones(5, 1, 1, dtype=torch.bool), score=torch.zeros(5, 1, dtype=torch.float64), weight=law)
+    objective = rloo(penalty=0.7)
+    assert objective.claim == "surrogate"
+    total, _ = objective(policy[drawn][:, :, None], BASE.log()[drawn][:, :, None], batch).total(batch)
+    assert total.item() == pytest.approx(0.7 * (law * (law / BASE).log()).sum().item())
+    (gradient,) = torch.autograd.grad(total, logits, retain_graph=True)
+    (expected,) = torch.autograd.grad(0.7 * (BASE * (BASE.log() - policy)).sum(), logits)
+    torch.testing.assert_close(gradient, expected, atol=1e-12, rtol=0)
+
+
 # Outputs "a", "ba" and "bb": of one token, or of two.
 LENGTHS = torch.tensor([[True, False], [True, True], [True, True]])
 

@@ -51,6 +51,15 @@ def test_unlikelihood_by_hand():
     assert (only(found), float(found.units)) == (pytest.approx(0.5 * unlike[1]), 2.0)
 
 
+def test_a_bad_token_that_is_nearly_sure_is_still_pushed_away():
+    policy = torch.tensor([[[-1e-9, 0.0]]], requires_grad=True)
+    batch = Batch.of(torch.ones(1, 1, 2, dtype=torch.bool), label=torch.tensor([[0.0]]))
+    found = Unlikelihood()(policy, None, batch)
+    assert only(found) == pytest.approx(2 * 13.8155, rel=1e-4)
+    (gradient,) = torch.autograd.grad(found.per_record.sum(), policy)
+    assert gradient[0, 0].tolist() == pytest.approx([1e6, 1e6], rel=1e-2)
+
+
 def test_unlikelihood_is_least_at_the_share_of_good():
     """Of one token called good with probability q: −q log p − (1 − q) log(1 − p) is least at p = q."""
     p = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
@@ -140,8 +149,7 @@ def test_top_tokens_and_their_controls():
 
 
 def test_covariances_by_hand_and_how_they_foretell_entropy():
-    """A step along A · ∇ log p, softmax logits by themselves, changes entropy by −Cov(log p, p (A − E A)) to first
-    order; with an advantage exact in each state, tokens of high covariance are those that take it away."""
+    """A step of logits along advantages changes entropy by −Cov(log p, advantage), to first order."""
     log_prob, advantage = torch.tensor([[[-1.0, -2.0, 5.0]]]), torch.tensor([[[1.0, 0.0, 3.0]]])
     mask = torch.tensor([[[True, True, False]]])
     assert covariances(log_prob, advantage, mask).tolist() == [[[0.25, 0.25, 0.0]]]

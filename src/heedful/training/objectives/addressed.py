@@ -14,7 +14,15 @@ from torch.nn.functional import softplus
 
 from heedful.core import UsageError
 from heedful.training.batches import Batch, log_ratio, summed
-from heedful.training.objectives.base import Claim, Losses, Outputs, Splits, TokenObjective, refuse_not_positive
+from heedful.training.objectives.base import (
+    Claim,
+    Losses,
+    Outputs,
+    Splits,
+    TokenObjective,
+    refuse_not_positive,
+    refuse_other,
+)
 from heedful.training.objectives.pairs import pairwise
 
 
@@ -24,8 +32,8 @@ class Addressed:
     t], and tokens without are none of its own.
 
     With 0 and 1 it is the objective of the tokens chosen, given what stands before them, as where two outputs differ in
-    a step alone (Lai et al. 2024, "Step-DPO"); with more in between, a span counts as much as the feedback says (Zeng
-    et al. 2024 weigh tokens so in "Token-level DPO").
+    a step alone (Lai et al. 2024, "Step-DPO"); with other numbers tokens count as much as the feedback says (Liu et al.
+    2024, "TIS-DPO").
     """
 
     objective: TokenObjective
@@ -78,6 +86,7 @@ def span_values(
 
     Raises UsageError for a span that touches no token, whose feedback would be lost.
     """
+    refuse_other(at, ("each", "last"), "span_values(at=...)")
     made = np.zeros(len(tokens))
     begun, ended = np.array(tokens, dtype=np.int64).reshape(-1, 2).T
     for start, end, value in spans:
@@ -111,6 +120,7 @@ class C3PO(Splits):
 
     def __post_init__(self) -> None:
         refuse_not_positive(self.strength, "C3PO(strength=...)")
+        refuse_other(self.anchor, ("likelihood", "ratio"), "C3PO(anchor=...)")
 
     def __call__(self, policy: Tensor, reference: Tensor | None, batch: Batch) -> Losses:
         batch.refuse_other_than(2, self)

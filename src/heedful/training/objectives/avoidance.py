@@ -16,7 +16,7 @@ from heedful.training.objectives.pairs import log1mexp
 @dataclass(frozen=True, slots=True)
 class Unlikelihood(Splits):
     """−log p of each token of outputs called good, −weight · log(1 − p) of each of those called bad, averaged over all
-    tokens of the step (Welleck et al. 2020, "Neural text generation with unlikelihood training", equation 4).
+    tokens of the step (Welleck et al. 2020, "Neural text generation with unlikelihood training").
 
     Where `Batch.focus` is given only those tokens of a bad output that it marks are made less likely, each by as much.
     """
@@ -33,7 +33,9 @@ class Unlikelihood(Splits):
         batch.refuse_other_than(1, self)
         label = batch.needed("label", self).to(policy)[:, :, None]
         held = torch.where(batch.mask, policy, -1.0)
-        bad = -log1mexp(held) * (1.0 if batch.focus is None else batch.focus)
+        # So near 1 that 1 − p has no digits, p is taken for e^(−1e-6), its gradient for what it is there, not 0.
+        near = held.clamp(max=-1e-6).detach() + (held - held.detach())
+        bad = -log1mexp(near) * (1.0 if batch.focus is None else batch.focus)
         per_token = -label * held + self.weight * (1 - label) * bad
         return Losses(summed(per_token, batch.mask).sum(1), batch.length.sum(1).to(policy))
 

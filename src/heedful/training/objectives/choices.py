@@ -11,7 +11,15 @@ from torch.nn.functional import softplus
 
 from heedful.core import InputError
 from heedful.training.batches import Batch, log_ratio
-from heedful.training.objectives.base import Claim, Losses, Outputs, Splits, refuse_no_share, refuse_not_positive
+from heedful.training.objectives.base import (
+    Claim,
+    Losses,
+    Outputs,
+    Splits,
+    refuse_no_share,
+    refuse_not_positive,
+    refuse_other,
+)
 from heedful.training.objectives.pairs import votes
 
 _NONE = -1e30  # the worth of an output that a record lacks
@@ -40,6 +48,7 @@ class EXO(Splits):
     def __post_init__(self) -> None:
         refuse_not_positive(self.strength, "EXO(strength=...)")
         refuse_no_share(self.smooth, "EXO(smooth=...)", 0.5)
+        refuse_other(self.kl, ("reverse", "forward"), "EXO(kl=...)")
 
     @property
     def claim(self) -> Claim:

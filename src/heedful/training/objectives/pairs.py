@@ -13,7 +13,15 @@ from torch.nn.functional import softplus
 
 from heedful.core import UsageError
 from heedful.training.batches import Batch, averaged, log_ratio, summed
-from heedful.training.objectives.base import Claim, Losses, Outputs, Splits, refuse_no_share, refuse_not_positive
+from heedful.training.objectives.base import (
+    Claim,
+    Losses,
+    Outputs,
+    Splits,
+    refuse_no_share,
+    refuse_not_positive,
+    refuse_other,
+)
 
 Link = Literal["logistic", "squared", "hinge", "exponential"]
 
@@ -59,8 +67,8 @@ class DPO(Splits):
         refuse_not_positive(self.strength, "DPO(strength=...)")
         refuse_no_share(self.flips, "DPO(flips=...)", 0.5)
         refuse_no_share(self.smooth, "DPO(smooth=...)", 0.5)
-        if self.link not in _LINKS:
-            raise UsageError(f"no link {self.link!r}", where="DPO", fix=f"one of {', '.join(_LINKS)}")
+        refuse_other(self.link, _LINKS, "DPO(link=...)")
+        refuse_other(self.each, ("sum", "mean"), "DPO(each=...)")
 
     @property
     def claim(self) -> Claim:

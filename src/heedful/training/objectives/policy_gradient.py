@@ -11,11 +11,14 @@ from torch import Tensor
 
 from heedful.core import UsageError
 from heedful.training.batches import Batch, averaged, summed
-from heedful.training.objectives.base import Claim, Losses, Outputs, Splits, refuse_not_positive
+from heedful.training.objectives.base import Claim, Losses, Outputs, Splits, refuse_not_positive, refuse_other
 
 HELD = 20.0  # log-ratios beyond this are counted as it, and told
 Baseline = Literal["others", "mean", "standardised", "none"]
 Over = Literal["sum", "output", "step"]
+
+# Of each kind of ratio, over what it adds up to the probability of an output.
+_FITS: Mapping[Literal["sum", "mean"] | None, Over | None] = {None: "sum", "sum": "output", "mean": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +34,16 @@ class PolicyGradient(Splits):
               al. 2025, equation 7); None for a ratio of each token
     over      "sum" of tokens, "output": their mean in each output (GRPO), "step": their mean in the step (DAPO)
     penalty   nats of score for each nat of KL(policy ‖ reference), estimated at each token by e^d − d − 1 with d =
-              log reference − log policy (Schulman's k3)
+              log reference − log policy (Schulman's k3). Published GRPO takes its gradient too, which is that of
+              KL(reference ‖ policy); for that of KL(policy ‖ reference) lower scores by log policy − log reference
 
     Log-ratios, and d, beyond 20 are counted as 20; how many tokens those are, diagnostics tell as "cut".
     `Batch.advantage`, where given, is taken for each token in the place of scores and baseline (PPO with
     `generalised_advantages`).
     Without behaviour, outputs were drawn by the policy as it is: ratios are 1, and the gradient is that of REINFORCE.
-    Records hold groups of outputs of one prompt, of any number. With the baseline "others" or "none" and nothing
-    clipped, its gradient's expectation is that of −E[score] where ratios are of whole outputs ("sum") and `over` is
-    "output", whoever drew them, and where ratios are of tokens, `over` is "sum" and the policy as it is drew them.
+    Records hold groups of outputs of one prompt, of any number. With the baseline "others" or "none", nothing clipped
+    and no penalty, its gradient's expectation is that of −E[score] where ratios are of whole outputs ("sum") and `over`
+    is "output", whoever drew them, and where ratios are of tokens, `over` is "sum" and the policy as it is drew them.
     """
 
     baseline: Baseline = "others"
@@ -50,9 +54,9 @@ class PolicyGradient(Splits):
     outputs: Outputs = "some"
 
     def __post_init__(self) -> None:
-        if self.baseline not in _BASELINES:
-            fix = f"one of {', '.join(_BASELINES)}"
-            raise UsageError(f"no baseline {self.baseline!r}", where="PolicyGradient", fix=fix)
+        refuse_other(self.baseline, _BASELINES, "PolicyGradient(baseline=...)")
+        refuse_other(self.whole, _FITS, "PolicyGradient(whole=...)")
+        refuse_other(self.over, ("sum", "output", "step"), "PolicyGradient(over=...)")
         if self.clip is not None and not (0 <= self.clip[0] <= 1 and self.clip[1] >= 0):
             what = f"ratios are clipped by shares below 1 and above, not by {self.clip}"
             raise UsageError(what, where="PolicyGradient(clip=...)")
@@ -65,8 +69,8 @@ class PolicyGradient(Splits):
 
     @property
     def claim(self) -> Claim:
-        fits = {None: "sum", "sum": "output", "mean": None}[self.whole]
-        plain = self.over == fits and self.baseline in ("others", "none") and self.clip is None
+        unbiased = self.baseline in ("others", "none") and self.clip is None and not self.penalty
+        plain = unbiased and self.over == _FITS[self.whole]
         return "policy gradient" if plain else "surrogate"
 
     def __call__(self, policy: Tensor, reference: Tensor | None, batch: Batch) -> Losses:

@@ -37,7 +37,7 @@ def conditioned(example: Example, words: Sequence[Tokens], *, first: bool = Fals
 
 def hindsight(example: Example, words: Sequence[Tokens]) -> list[Example]:
     """Chain of hindsight: each output after the prompt, the earlier outputs with their words, and its own words (Liu,
-    Sferrazza and Abbeel 2023, "Chain of hindsight aligns language models with feedback", section 3).
+    Sferrazza and Abbeel 2023, "Chain of hindsight aligns language models with feedback").
 
     Outputs are taken in their order, the worst first as published. Their log-probabilities add up to that of the
     chain's outputs given all that is said between them.
@@ -54,7 +54,7 @@ def hindsight(example: Example, words: Sequence[Tokens]) -> list[Example]:
 def refined(example: Example, feedback: Tokens, refinement: Tokens) -> tuple[Example, Example]:
     """Imitation learning from language feedback, of an example of one output: the prompt with its refinement, to train
     the policy; and prompt, output and feedback with the refinement, to train what refines (Scheurer et al. 2023,
-    "Training language models with language feedback at scale", algorithm 1)."""
+    "Training language models with language feedback at scale")."""
     if len(example.outputs) != 1:
         raise UsageError(f"one output is refined, not {len(example.outputs)}", where="refined")
     told = _joined(example.prompt, example.outputs[0], feedback)
@@ -63,7 +63,7 @@ def refined(example: Example, feedback: Tokens, refinement: Tokens) -> tuple[Exa
 
 def tried(example: Example, verdicts: Sequence[Tokens], feedback: Sequence[Tokens]) -> list[Example]:
     """LETI: a verdict before the prompt, the output after it, and behind that what was said of it in words, learnt as
-    part of the output (Wang et al. 2024, "LETI: learning to generate from textual interactions", section 2.2). Nothing
+    part of the output (Wang et al. 2024, "LETI: learning to generate from textual interactions"). Nothing
     is said of a right one: its feedback is empty."""
     _refuse_unequal(feedback, example)
     told = [np.concatenate(own) for own in zip(example.outputs, feedback, strict=True)]

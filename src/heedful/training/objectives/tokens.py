@@ -10,7 +10,7 @@ from torch import Tensor
 
 from heedful.core import UsageError
 from heedful.training.batches import Batch, summed
-from heedful.training.objectives.base import Losses
+from heedful.training.objectives.base import Losses, refuse_other
 from heedful.training.objectives.policy_gradient import HELD
 
 
@@ -31,6 +31,7 @@ def top_tokens(
 
     Values are to be those of the whole step, before it is cut into parts.
     """
+    refuse_other(how, ("high", "low", "random"), "top_tokens(how=...)")
     if not 0 <= share <= 1:
         raise UsageError(f"a share lies in [0, 1], not {share}", where="top_tokens(share=...)")
     own = values[mask].detach()
@@ -43,8 +44,8 @@ def top_tokens(
 
 
 def covariances(log_prob: Tensor, advantage: Tensor, mask: Tensor) -> Tensor:
-    """(log p − its mean) · (advantage − its mean) of each token [r, k, t], over those of the step (Cui et al. 2025,
-    equation 10): where it is high, a step takes entropy away."""
+    """(log p − its mean) · (advantage − its mean) of each token [r, k, t], over those of the step (Cui et al.
+    2025): where it is high, a step takes entropy away."""
     n = mask.sum().clamp(min=1)
     both = [torch.where(mask, own, 0.0) for own in (log_prob.detach(), advantage.expand_as(log_prob))]
     first, second = (own - own.sum() / n for own in both)

@@ -16,7 +16,8 @@ from heedful.training.objectives.pairs import votes
 
 # Cells of counts: even in asinh(value / _FINE), some 0.00001 nats wide near 0 and 0.1 % of a value far from it.
 _FINE, _CELLS = 0.01, 32768
-_MOST = math.asinh(1e6 / _FINE)
+_LARGEST = 1e6  # nats; what lies beyond is counted as there, and told
+_MOST = math.asinh(_LARGEST / _FINE)
 _WIDTH = 2 * _MOST / _CELLS
 
 
@@ -64,13 +65,17 @@ class AOT:
         worth, _, share = self._sides(policy, reference, batch)
         if self.paired:
             gap = worth - _matched(worth.detach(), own, other)
-            return Losses.mean((share * softplus(-gap)).sum(1), gap=(share * gap).sum(1))
+            return self._told(share * softplus(-gap), share * gap, worth)
         good = worth[:, 0] - _matched(worth[:, 0].detach(), own, other)
         bad = _matched(worth[:, 1].detach(), other, own) - worth[:, 1]
         gap = torch.stack([good, bad], 1)
         sides = torch.stack([own.sum(), other.sum()])
         part = (sides.sum() / (2 * sides)).nan_to_num(posinf=0.0) * (sides.min() > 0)
-        return Losses.mean((part.to(gap) * share * softplus(-gap)).sum(1), gap=(share * gap).sum(1))
+        return self._told(part.to(gap) * share * softplus(-gap), share * gap, worth)
+
+    @staticmethod
+    def _told(lost: Tensor, gap: Tensor, worth: Tensor) -> Losses:
+        return Losses.mean(lost.sum(1), gap=gap.sum(1), cut=(worth.abs() > _LARGEST).any(1).to(lost))
 
     def _sides(self, policy: Tensor, reference: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """What is compared, with what (of pairs), and how much it counts: [r, 2] each, for and against."""
@@ -88,7 +93,8 @@ class AOT:
 
 def _place(value: Tensor) -> Tensor:
     """Where values stand, in cells from the least."""
-    return ((torch.asinh(value.double() / _FINE) + _MOST) / _WIDTH).clamp(0, _CELLS - 1e-9)
+    place = (torch.asinh(value.double() / _FINE) + _MOST) / _WIDTH
+    return place.nan_to_num(0.0).clamp(0, _CELLS - 1e-9)  # what is no number is told by the loss, and is no place
 
 
 def _counts(value: Tensor, weight: Tensor) -> Tensor:
