@@ -120,6 +120,15 @@ def test_unpaired_aot_is_half_the_gradient_of_sorted_rewards():
     alike(2 * found - found.detach(), exact, policy)
 
 
+def test_outputs_that_are_alike_are_held_against_the_median():
+    policy = torch.tensor([0.0, 0.0, 0.0, -1.0, 0.25, 1.0], dtype=torch.float64)[:, None, None]
+    label = torch.tensor([[1.0], [1.0], [1.0], [0.0], [0.0], [0.0]])
+    batch = Batch.of(torch.ones(6, 1, 1, dtype=torch.bool), label=label)
+    found = AOT(1.0, paired=False)(policy, torch.zeros_like(policy), batch).per_record
+    expected = [softplus(torch.tensor(own)).item() for own in (0.25, 0.25, 0.25, -1.0, 0.25, 1.0)]
+    assert found.tolist() == pytest.approx(expected, abs=1e-3)
+
+
 def test_aot_learns_nothing_where_one_side_is_missing():
     policy = POLICY[:, :1].clone().requires_grad_()
     batch = Batch.of(MASK[:, :1], label=torch.ones(1, 1))

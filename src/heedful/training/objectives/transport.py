@@ -92,8 +92,8 @@ class AOT:
 
 
 def _place(value: Tensor) -> Tensor:
-    """Where values stand, in cells from the least."""
-    place = (torch.asinh(value.double() / _FINE) + _MOST) / _WIDTH
+    """Where values stand, in cells from the least; 0, which many are at first, in the middle of its own."""
+    place = (torch.asinh(value.double() / _FINE) + _MOST) / _WIDTH + 0.5
     return place.nan_to_num(0.0).clamp(0, _CELLS - 1e-9)  # what is no number is told by the loss, and is no place
 
 
@@ -113,4 +113,4 @@ def _matched(value: Tensor, own: Tensor, other: Tensor) -> Tensor:
     wanted = share * upto[-1]
     cell = torch.searchsorted(upto, wanted).clamp(max=_CELLS - 1)
     within = ((wanted - (upto - other)[cell]) / other[cell]).nan_to_num(0.5).clamp(0, 1)
-    return (_FINE * torch.sinh((cell + within) * _WIDTH - _MOST)).to(value)
+    return (_FINE * torch.sinh((cell + within - 0.5) * _WIDTH - _MOST)).to(value)
