@@ -22,8 +22,8 @@ Said = Mapping[str, Any]
 class Example:
     """A prompt's tokens, those of its outputs (each with its end), and what was said of them.
 
-    `said` holds fields of `Batch` for this record: a number (weight, prefer, margin), one for each output (label,
-    score), or one for each token of each output (behaviour, advantage).
+    `said` holds fields of `Batch` for this record: a number (weight, prefer, margin, scope), one for each output
+    (label, score), or one for each token of each output (behaviour, advantage, focus).
     """
 
     prompt: tuple[int, ...]
