@@ -1,4 +1,4 @@
-"""`heedful train`: a model that has learnt from feedback; `heedful export`: the same in another form."""
+"""`heedful train`: a model that has learnt from feedback."""
 
 from __future__ import annotations
 
@@ -31,6 +31,9 @@ def train(
     decay: Annotated[
         Literal["constant", "linear", "cosine"], typer.Option(help="How it falls until the last step.")
     ] = "linear",
+    lora: Annotated[
+        int | None, typer.Option(help="Train an adapter of this rank, and not the whole model.", min=1)
+    ] = None,
     held: Annotated[float, typer.Option(help="Share of contexts held out, to measure by.", min=0, max=0.9)] = 0.1,
     criterion: Annotated[str | None, typer.Option(help="Train on judgements by this criterion alone.")] = None,
     longest: Annotated[
@@ -60,6 +63,7 @@ def train(
         learning_rate=learning_rate,
         warmup=warmup,
         decay=decay,
+        lora=lora,
         held=held,
         criterion=criterion,
         longest=longest,
@@ -92,7 +96,8 @@ def _told(result: Mapping[str, Any]) -> str:
         )
         lines += _lost(held["data"])
     lines += [finding["message"] for finding in result["findings"]]
-    return "\n".join([*lines, f"Model: {result['folder']}"])
+    what = "Model" if Path(result["folder"]).name == "model" else f"Adapter of {result['model']}"
+    return "\n".join([*lines, f"{what}: {result['folder']}"])
 
 
 def _lost(data: Mapping[str, Any]) -> list[str]:

@@ -41,6 +41,7 @@ class Training:
     objective   a name of `heedful.training.named.NAMED`, with `settings` such as "strength=5"
     held        the share of contexts that are not trained on, by which the model is measured before and after
     longest     tokens of a prompt and one output at most; `cut` prompts that are longer, and do not drop their records
+    lora        the rank of an adapter that is trained in the place of the whole network
     """
 
     model: str
@@ -53,6 +54,7 @@ class Training:
     learning_rate: float = 1e-5
     warmup: int = 0
     decay: Literal["constant", "linear", "cosine"] = "linear"
+    lora: int | None = None
     held: float = 0.1
     criterion: str | None = None
     longest: int | None = None
@@ -67,13 +69,16 @@ class Training:
 
 
 def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told: None) -> dict[str, Any]:
-    """Train, write the model to `out`/model, and say as JSON values what came of the feedback and of the model.
+    """Train, write the model to `out`/model, or its adapter to `out`/adapter, and say as JSON values what came of the
+    feedback and of the model.
 
     What the same call began in `out` goes on from its last checkpoint. `out` holds `checkpoints`, `lost.jsonl` (records
     dropped or cut, and why) and `summary.json` beside the model. Raises FitError where no record teaches what the
     objective learns from, UsageError and InputError for options, folders and records that cannot be used.
     """
     from heedful.models.local_folder import check_folder, load
+    from heedful.models.sentence_folder import digest
+    from heedful.training.adapters import adapted
     from heedful.training.named import objective_of
     from heedful.training.saving import save_model
 
@@ -85,22 +90,25 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
     loaded = load(Path(how.model), None, how.device, "float32")
     data, other = _examples(kept, loaded, how), _examples(held, loaded, how)
     _refuse_nothing(data, how)
+    if how.lora is not None:
+        adapted(loaded.network, rank=how.lora, seed=how.seed)
     _write_lost(out, (data, other))
     measure = _Held(loaded.network, other, objective, how.tokens)
     before, begun = measure(), time.process_time()
     trainer = _trained(loaded.network, data, objective, how, out, watch)
     seconds = time.process_time() - begun
-    save_model(trainer.network, loaded.tokenizer, out / "model")
+    made = save_model(trainer.network, loaded.tokenizer, out / ("model" if how.lora is None else "adapter"))
     summary = {
         "objective": how.objective,
         "claim": objective.claim,
         "model": how.model,
+        "model_digest": digest(Path(how.model)),
         "steps": trainer.done,
         "seconds": round(seconds, 3),
         "data": data.account(),
         "held_out": {"data": other.account(), **_compared(before, measure(), other)},
         "findings": [asdict(finding) for finding in findings],
-        "folder": str(out / "model"),
+        "folder": str(made),
     }
     with Replacement(out / "summary.json") as replacement:
         replacement.temporary.write_text(json.dumps(summary, indent=1) + "\n", "utf-8")

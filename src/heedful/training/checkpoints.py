@@ -5,16 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from heedful.core import InputError
-from heedful.feedback.atomic import synced
-from heedful.training.examples import Example
+from heedful.training.digests import digest_of_examples
+from heedful.training.saving import whole_folder
 from heedful.training.trainer import Trainer
 
 _NAME = "checkpoint-{:09d}"
@@ -26,17 +24,10 @@ def save(trainer: Trainer, folder: Path) -> Path:
     from safetensors.torch import save_file
 
     made = folder / _NAME.format(trainer.done)
-    begun = folder / (made.name + ".part")
-    shutil.rmtree(begun, ignore_errors=True)
-    begun.mkdir(parents=True)
-    save_file(_tensors(trainer), begun / "state.safetensors")
-    told = {"done": trainer.done, "digest": digest(trainer)}
-    (begun / "state.json").write_text(json.dumps(told) + "\n", "utf-8")
-    for path in (*begun.iterdir(), begun):
-        synced(path)
-    shutil.rmtree(made, ignore_errors=True)
-    begun.rename(made)
-    synced(folder)
+    with whole_folder(made) as begun:
+        save_file(_tensors(trainer), begun / "state.safetensors")
+        told = {"done": trainer.done, "digest": digest(trainer)}
+        (begun / "state.json").write_text(json.dumps(told) + "\n", "utf-8")
     for other in checkpoints(folder)[:-1]:
         shutil.rmtree(other)
     return made
@@ -72,31 +63,18 @@ def resume(trainer: Trainer, folder: Path) -> bool:
 
 def digest(trainer: Trainer) -> str:
     """What training depends on, but the weights it has come to, as a hash."""
-    said = hashlib.blake2b(digest_size=16)
-    shapes = [(name, tuple(own.shape)) for name, own in trainer.network.named_parameters()]
-    said.update(repr((trainer.objective, trainer.recipe, shapes)).encode())
-    said.update(digest_of_examples(trainer.examples).encode())
-    return said.hexdigest()
+    said = (trainer.objective, trainer.recipe, trainer.origin, digest_of_examples(trainer.examples))
+    return hashlib.blake2b(repr(said).encode(), digest_size=16).hexdigest()
 
 
-def digest_of_examples(examples: Sequence[Example]) -> str:
-    said = hashlib.blake2b(digest_size=16)
-    for one in examples:
-        parts = (one.prompt, *one.outputs, *(part for name in sorted(one.said) for part in _flat(name, one.said[name])))
-        for part in parts:
-            own = np.ascontiguousarray(part, dtype=np.float64).tobytes()
-            said.update(len(own).to_bytes(8) + own)
-    return said.hexdigest()
-
-
-def _flat(name: str, value: Any) -> list[Any]:
-    deep = np.ndim(value) and np.ndim(value[0])
-    return [list(name.encode()), *([*value] if deep else [value])]
+def _trained(trainer: Trainer) -> list[tuple[str, Any]]:
+    """Weights that are trained, by name; what is frozen stays what it was."""
+    return [(name, own) for name, own in trainer.network.named_parameters() if own.requires_grad]
 
 
 def _tensors(trainer: Trainer) -> dict[str, torch.Tensor]:
     state = trainer.optimiser.state
-    made = {f"network.{name}": own.detach() for name, own in trainer.network.named_parameters()}
+    made = {f"network.{name}": own.detach() for name, own in _trained(trainer)}
     for number, parameter in enumerate(trainer.parameters):
         made |= {f"optimiser.{number}.{name}": state[parameter][name] for name in _MOMENTS if parameter in state}
     for place, own in enumerate(trainer.reference or ()):
@@ -107,7 +85,7 @@ def _tensors(trainer: Trainer) -> dict[str, torch.Tensor]:
 
 def _restore(trainer: Trainer, state: dict[str, torch.Tensor]) -> None:
     with torch.no_grad():
-        for name, own in trainer.network.named_parameters():
+        for name, own in _trained(trainer):
             own.copy_(state[f"network.{name}"])
     for number, parameter in enumerate(trainer.parameters):
         if f"optimiser.{number}.step" in state:

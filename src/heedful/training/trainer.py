@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from heedful.core import FitError, UsageError
+from heedful.training.adapters import bare
+from heedful.training.digests import digest_of_weights
 from heedful.training.examples import Example, Part, parts_of
 from heedful.training.forward import Scorer, scorer
 from heedful.training.objectives.base import TokenObjective
@@ -76,7 +78,8 @@ def _order(seed: int, run: int, n: int) -> Any:
 class Trainer:
     """A network on its way: `step` after `step`, each told to `watch`.
 
-    `reference` holds log-probabilities [k, t] of each example under the network as it was, or None.
+    `reference` holds log-probabilities [k, t] of each example under the network as it is given, without the adapter if
+    it has one; `origin` tells those weights. What asks for no gradient stays as it is.
     """
 
     network: Any
@@ -90,7 +93,8 @@ class Trainer:
         if not self.examples:
             raise UsageError("there is nothing to train on", where="Trainer", fix="give examples")
         if self.objective.needs_reference and self.reference is None:
-            self.reference = scored(self.network, self.examples, self.recipe.tokens)
+            self.reference = scored_bare(self.network, self.examples, self.recipe.tokens)
+        self.origin = digest_of_weights(self.network)
         self.scorer: Scorer = scorer(self.network)
         self.processes = Processes()
         self.parameters = [own for own in self.network.parameters() if own.requires_grad]
@@ -194,3 +198,9 @@ def scored(network: Any, examples: Sequence[Example], tokens: int) -> list[Any]:
                 found[place] = own[:, : max(map(len, examples[place].outputs))]
     network.train(training)
     return found
+
+
+def scored_bare(network: Any, examples: Sequence[Example], tokens: int) -> list[Any]:
+    """The same of the network without the adapter that it may have."""
+    with bare(network) as base:
+        return scored(base, examples, tokens)
