@@ -91,6 +91,41 @@ def test_what_was_stopped_goes_on_to_the_same_weights(tmp_path):
         train(votes(), how("ipo"), tmp_path / "stopped")
 
 
+def test_it_stops_by_one_half_of_what_is_held_out_and_claims_by_the_other(tmp_path):
+    """Small data is learnt by heart at once: what was last is worse than what was best."""
+    asked = {"learning_rate": 3e-3, "batch": 10, "steps": 40, "held": 0.5}
+    last = train(demonstrations(80), how(**asked, every=4), tmp_path / "last")
+    best = train(demonstrations(80), how(**asked, every=4, patience=3), tmp_path / "best")
+    assert last["stopped"] is None
+    assert best["stopped"]["over"]
+    assert 0 < best["stopped"]["step"] < best["steps"] < 40
+    rows = [json.loads(line) for line in (tmp_path / "best" / "metrics.jsonl").read_text().splitlines()]
+    losses = {own["step"]: own["held_out"] for own in rows if "held_out" in own}
+    assert list(losses) == list(range(0, best["steps"] + 1, 4))
+    assert min(losses.values()) == losses[best["stopped"]["step"]] == best["stopped"]["loss"]
+    halves = best["held_out"]["data"]["read"], best["stopped"]["data"]["read"]
+    assert sum(halves) == last["held_out"]["data"]["read"]
+    assert min(halves) > 0
+    assert best["held_out"]["after"]["value"] < last["held_out"]["after"]["value"]
+    with pytest.raises(FitError, match="too little is held out"):
+        train(demonstrations(20), how(held=0.2, patience=1), tmp_path / "few")
+    with pytest.raises(UsageError, match="nothing is held out"):
+        how(held=0.0, patience=1)
+
+
+def test_steps_that_are_taken_again_are_written_once(tmp_path):
+    def stop(told):
+        if told["step"] == 8:
+            raise KeyboardInterrupt
+
+    asked = how("dpo", steps=20, every=3)
+    with pytest.raises(KeyboardInterrupt):
+        train(votes(), asked, tmp_path / "out", watch=stop)
+    train(votes(), asked, tmp_path / "out")
+    rows = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()]
+    assert [own["step"] for own in rows] == list(range(21))
+
+
 def test_every_record_that_was_not_used_is_written_down(tmp_path):
     both = Table.concat([votes(20), demonstrations(20)])
     found = train(both, how("dpo", held=0.0, steps=1), tmp_path / "out")

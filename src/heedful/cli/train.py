@@ -34,6 +34,13 @@ def train(
     lora: Annotated[
         int | None, typer.Option(help="Train an adapter of this rank, and not the whole model.", min=1)
     ] = None,
+    every: Annotated[
+        int | None, typer.Option(help="Measure the loss on what is held out after so many steps.", min=1)
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after so many measurements without gain, and keep the best.", min=1)
+    ] = None,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's files too.")] = False,
     held: Annotated[float, typer.Option(help="Share of contexts held out, to measure by.", min=0, max=0.9)] = 0.1,
     criterion: Annotated[str | None, typer.Option(help="Train on judgements by this criterion alone.")] = None,
     longest: Annotated[
@@ -48,6 +55,7 @@ def train(
 ) -> None:
     """Train a model on feedback, measured on contexts it has not seen."""
     from heedful.cli.printing import printed
+    from heedful.cli.progress import stepping
     from heedful.feedback import read
     from heedful.loops.training import Training, refuse_folder
     from heedful.loops.training import train as trained
@@ -64,6 +72,9 @@ def train(
         warmup=warmup,
         decay=decay,
         lora=lora,
+        every=every,
+        patience=patience,
+        board=tensorboard,
         held=held,
         criterion=criterion,
         longest=longest,
@@ -73,7 +84,8 @@ def train(
     )
     refuse_folder(Path(out))
     found = read(feedback, mapping=mapping, format=input_format)
-    result = trained(found.table, how, Path(out), watch=_shown) | {"rejected": len(found.rejects)}
+    with stepping() as show:
+        result = trained(found.table, how, Path(out), watch=show) | {"rejected": len(found.rejects)}
     printed(as_json, result, lambda: _told(result))
 
 
@@ -95,6 +107,11 @@ def _told(result: Mapping[str, Any]) -> str:
             f"{held['after']['value']:.4f} after; change {change['value']:+.4f} ({how})"
         )
         lines += _lost(held["data"])
+    if result["stopped"] is not None:
+        best = result["stopped"]
+        examples = f"{best['data']['examples']:,} other examples held out"
+        lines.append(f"Best at step {best['step']:,}, by {examples}: {best['loss']:.4f}, chosen, so optimistic")
+        lines += _lost(best["data"])
     lines += [finding["message"] for finding in result["findings"]]
     what = "Model" if Path(result["folder"]).name == "model" else f"Adapter of {result['model']}"
     return "\n".join([*lines, f"{what}: {result['folder']}"])
@@ -103,9 +120,3 @@ def _told(result: Mapping[str, Any]) -> str:
 def _lost(data: Mapping[str, Any]) -> list[str]:
     """Records that were dropped or cut, by reason."""
     return [f"  {what}: {n:,} {why}" for what in ("dropped", "cut") for why, n in data[what].items()]
-
-
-def _shown(told: Mapping[str, Any]) -> None:
-    """A step in a line on stderr."""
-    numbers = ", ".join(f"{name} {value:.4g}" for name, value in told.items() if name != "step")
-    typer.echo(f"step {told['step']:.0f}: {numbers}", err=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,16 +16,16 @@ from heedful.core import Finding, FitError, Floats, UsageError
 from heedful.evaluation import hold_out
 from heedful.feedback import Table
 from heedful.feedback.atomic import Replacement
+from heedful.loops.running import TENTHS, Watch, run
 from heedful.stats import mean_estimate, paired_difference
 
 if TYPE_CHECKING:
     from heedful.models.local_folder import LoadedModel
     from heedful.training.data import Data
     from heedful.training.objectives.base import TokenObjective
-    from heedful.training.trainer import Trainer
+    from heedful.training.stopping import Stopping
+    from heedful.training.trainer import Recipe
 
-Watch = Callable[[Mapping[str, Any]], None]
-_SAVES = 10  # checkpoints on the way
 TAKES: Mapping[str, str] = {
     "wanted": "demonstrations, edits, preferred outputs or ones labelled good",
     "called": "labels, ratings, comparisons or demonstrations",
@@ -42,6 +42,10 @@ class Training:
     held        the share of contexts that are not trained on, by which the model is measured before and after
     longest     tokens of a prompt and one output at most; `cut` prompts that are longer, and do not drop their records
     lora        the rank of an adapter that is trained in the place of the whole network
+    every       steps after which the loss on what is held out is measured; a tenth of all where it is not told
+    patience    to stop once so many measurements brought nothing, and to keep the weights that had the least loss. It
+                is measured on half of what is held out, and the model on the other half
+    board       whether to write TensorBoard's files too
     """
 
     model: str
@@ -55,6 +59,9 @@ class Training:
     warmup: int = 0
     decay: Literal["constant", "linear", "cosine"] = "linear"
     lora: int | None = None
+    every: int | None = None
+    patience: int | None = None
+    board: bool = False
     held: float = 0.1
     criterion: str | None = None
     longest: int | None = None
@@ -66,36 +73,50 @@ class Training:
     def __post_init__(self) -> None:
         if not (0 < self.passes < math.inf and 0 <= self.held < 1):
             raise UsageError(f"{self.passes} passes, {self.held} held out", where="Training")
+        if self.held == 0 and (self.patience is not None or self.every is not None):
+            fix = "hold some contexts out"
+            raise UsageError("nothing is held out to measure by on the way", where="Training", fix=fix)
 
 
 def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told: None) -> dict[str, Any]:
     """Train, write the model to `out`/model, or its adapter to `out`/adapter, and say as JSON values what came of the
     feedback and of the model.
 
-    What the same call began in `out` goes on from its last checkpoint. `out` holds `checkpoints`, `lost.jsonl` (records
-    dropped or cut, and why) and `summary.json` beside the model. Raises FitError where no record teaches what the
-    objective learns from, UsageError and InputError for options, folders and records that cannot be used.
+    What the same call began in `out` goes on from its last checkpoint. `out` holds `checkpoints`, `metrics.jsonl` (a
+    step a line), `lost.jsonl` (records dropped or cut, and why) and `summary.json` beside the model. Raises FitError
+    where no record teaches what the objective learns from or nothing tells when to stop, UsageError and InputError for
+    options, folders and records that cannot be used.
     """
     from heedful.models.local_folder import check_folder, load
     from heedful.models.sentence_folder import digest
     from heedful.training.adapters import adapted
     from heedful.training.named import objective_of
     from heedful.training.saving import save_model
+    from heedful.training.trainer import Trainer
+    from heedful.training.watching import refuse_board
 
     objective = objective_of(how.objective, how.settings)
     check_folder(Path(how.model), None)
     refuse_folder(out)
+    if how.board:
+        refuse_board()
     findings: list[Finding] = []
     kept, held = _split(table, how, findings)
+    claimed, stopped = _halves(held, how)
     loaded = load(Path(how.model), None, how.device, "float32")
-    data, other = _examples(kept, loaded, how), _examples(held, loaded, how)
+    data, other, stop = (_examples(own, loaded, how) for own in (kept, claimed, stopped))
     _refuse_nothing(data, how)
+    if how.patience is not None and not stop.examples:
+        raise FitError("too little is held out to stop by", fix="raise --held, or do without --patience")
     if how.lora is not None:
         adapted(loaded.network, rank=how.lora, seed=how.seed)
-    _write_lost(out, (data, other))
+    _write_lost(out, (data, other, stop))
     measure = _Held(loaded.network, other, objective, how.tokens)
     before, begun = measure(), time.process_time()
-    trainer = _trained(loaded.network, data, objective, how, out, watch)
+    trainer = Trainer(loaded.network, data.examples, objective, _recipe(how, len(data.examples)))
+    by = measure if how.patience is None else _Held(loaded.network, stop, objective, how.tokens)
+    stopping = _stopping(by, how, trainer.recipe.steps)
+    run(trainer, stopping, out, watch, how.board)
     seconds = time.process_time() - begun
     made = save_model(trainer.network, loaded.tokenizer, out / ("model" if how.lora is None else "adapter"))
     summary = {
@@ -107,6 +128,7 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
         "seconds": round(seconds, 3),
         "data": data.account(),
         "held_out": {"data": other.account(), **_compared(before, measure(), other)},
+        "stopped": _stopped(stopping, stop),
         "findings": [asdict(finding) for finding in findings],
         "folder": str(made),
     }
@@ -127,6 +149,13 @@ def _split(table: Table, how: Training, findings: list[Finding]) -> tuple[Table,
     if how.held == 0:
         return table, table.take([])
     return hold_out(table, fraction=how.held, seed=how.seed, findings=findings)
+
+
+def _halves(held: Table, how: Training) -> tuple[Table, Table]:
+    """What the model is measured by in the end, and what says when to stop."""
+    if how.patience is None or not len(held):
+        return held, held.take([])
+    return hold_out(held, fraction=0.5, seed=how.seed)
 
 
 def _examples(table: Table, loaded: LoadedModel, how: Training) -> Data:
@@ -165,13 +194,11 @@ def _write_lost(out: Path, found: Sequence[Data]) -> None:
         replacement.temporary.write_text("".join(lines), "utf-8")
 
 
-def _trained(network: Any, data: Data, objective: TokenObjective, how: Training, out: Path, watch: Watch) -> Trainer:
-    from heedful.training.checkpoints import resume, save
-    from heedful.training.trainer import Recipe, Trainer
+def _recipe(how: Training, n: int) -> Recipe:
+    from heedful.training.trainer import Recipe
 
-    steps = how.steps or math.ceil(how.passes * len(data.examples) / how.batch)
-    recipe = Recipe(
-        steps,
+    return Recipe(
+        how.steps or math.ceil(how.passes * n / how.batch),
         batch=how.batch,
         tokens=how.tokens,
         learning_rate=how.learning_rate,
@@ -179,12 +206,24 @@ def _trained(network: Any, data: Data, objective: TokenObjective, how: Training,
         decay=how.decay,
         seed=how.seed,
     )
-    trainer, folder = Trainer(network, data.examples, objective, recipe), out / "checkpoints"
-    resume(trainer, folder)
-    while trainer.done < steps:
-        trainer.run(watch, until=trainer.done + math.ceil(steps / _SAVES))
-        save(trainer, folder)
-    return trainer
+
+
+def _stopping(measure: _Held, how: Training, steps: int) -> Stopping | None:
+    """What measures on the way, where that is asked for and there is something to measure by."""
+    from heedful.training.stopping import Stopping
+
+    if not measure.examples or (how.every is None and how.patience is None):
+        return None
+    return Stopping(lambda: measure.mean(), how.every or math.ceil(steps / TENTHS), how.patience)
+
+
+def _stopped(stopping: Stopping | None, data: Data) -> dict[str, Any] | None:
+    """When training was best, and what says so."""
+    if stopping is None or stopping.patience is None:
+        return None
+    step, loss = stopping.least
+    note = f"the least of {len(stopping.losses)} losses on these examples, so an optimistic one: held_out is of others"
+    return {"step": step, "loss": loss, "note": note, "over": stopping.over, "data": data.account()}
 
 
 class _Held:
@@ -203,6 +242,10 @@ class _Held:
         if not self.examples:
             return None
         return losses(self.network, self.examples, self.objective, self.reference, self.tokens)
+
+    def mean(self) -> float:
+        found = self()
+        return math.nan if found is None else float(found.mean())
 
 
 def _compared(before: Floats | None, after: Floats | None, data: Data) -> dict[str, Any]:

@@ -6,27 +6,30 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from heedful.core import InputError
 from heedful.training.digests import digest_of_examples
 from heedful.training.saving import whole_folder
+from heedful.training.stopping import Stopping
 from heedful.training.trainer import Trainer
 
 _NAME = "checkpoint-{:09d}"
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
-def save(trainer: Trainer, folder: Path) -> Path:
-    """A checkpoint in `folder`, whole or not at all; older ones are then removed. Returns where it is."""
+def save(trainer: Trainer, folder: Path, stopping: Stopping | None = None) -> Path:
+    """A checkpoint in `folder`, whole or not at all; older ones are then removed. Returns where it is.
+
+    It holds the weights that are trained, and what `stopping` knows.
+    """
     from safetensors.torch import save_file
 
     made = folder / _NAME.format(trainer.done)
     with whole_folder(made) as begun:
-        save_file(_tensors(trainer), begun / "state.safetensors")
-        told = {"done": trainer.done, "digest": digest(trainer)}
+        save_file(_tensors(trainer, stopping), begun / "state.safetensors")
+        told = {"done": trainer.done, "digest": digest(trainer, stopping)}
         (begun / "state.json").write_text(json.dumps(told) + "\n", "utf-8")
     for other in checkpoints(folder)[:-1]:
         shutil.rmtree(other)
@@ -38,10 +41,10 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("checkpoint-*") if path.suffix != ".part")
 
 
-def resume(trainer: Trainer, folder: Path) -> bool:
+def resume(trainer: Trainer, folder: Path, stopping: Stopping | None = None) -> bool:
     """Put a trainer where the last checkpoint in `folder` was; False where there is none.
 
-    Raises InputError where that was of other examples, another objective, recipe or network.
+    Raises InputError where that was of other examples, another objective, recipe, network or rule of stopping.
     """
     from safetensors.torch import load_file
 
@@ -49,43 +52,42 @@ def resume(trainer: Trainer, folder: Path) -> bool:
     if not found:
         return False
     told = json.loads((found[-1] / "state.json").read_text("utf-8"))
-    if told["digest"] != digest(trainer):
+    if told["digest"] != digest(trainer, stopping):
         raise InputError(
-            "what is there was begun with other examples, another objective, recipe or network",
+            "what is there was begun with other examples, another objective, recipe, network or rule of stopping",
             where=str(found[-1]),
             fix="train into another folder, or ask for the same",
         )
     state = load_file(found[-1] / "state.safetensors")
     _restore(trainer, state)
+    if stopping is not None:
+        stopping.restore(state)
     trainer.done = told["done"]
     return True
 
 
-def digest(trainer: Trainer) -> str:
+def digest(trainer: Trainer, stopping: Stopping | None = None) -> str:
     """What training depends on, but the weights it has come to, as a hash."""
-    said = (trainer.objective, trainer.recipe, trainer.origin, digest_of_examples(trainer.examples))
+    rule = None if stopping is None else (stopping.every, stopping.patience)
+    said = (trainer.objective, trainer.recipe, trainer.origin, digest_of_examples(trainer.examples), rule)
     return hashlib.blake2b(repr(said).encode(), digest_size=16).hexdigest()
 
 
-def _trained(trainer: Trainer) -> list[tuple[str, Any]]:
-    """Weights that are trained, by name; what is frozen stays what it was."""
-    return [(name, own) for name, own in trainer.network.named_parameters() if own.requires_grad]
-
-
-def _tensors(trainer: Trainer) -> dict[str, torch.Tensor]:
+def _tensors(trainer: Trainer, stopping: Stopping | None) -> dict[str, torch.Tensor]:
     state = trainer.optimiser.state
-    made = {f"network.{name}": own.detach() for name, own in _trained(trainer)}
+    made = {f"network.{name}": own.detach() for name, own in trainer.weights.items()}
     for number, parameter in enumerate(trainer.parameters):
         made |= {f"optimiser.{number}.{name}": state[parameter][name] for name in _MOMENTS if parameter in state}
     for place, own in enumerate(trainer.reference or ()):
         made[f"reference.{place}"] = torch.as_tensor(own)
     made["random"] = torch.get_rng_state()
+    made |= {} if stopping is None else stopping.tensors()
     return {name: own.contiguous() for name, own in made.items()}
 
 
 def _restore(trainer: Trainer, state: dict[str, torch.Tensor]) -> None:
     with torch.no_grad():
-        for name, own in _trained(trainer):
+        for name, own in trainer.weights.items():
             own.copy_(state[f"network.{name}"])
     for number, parameter in enumerate(trainer.parameters):
         if f"optimiser.{number}.step" in state:

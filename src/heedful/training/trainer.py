@@ -79,7 +79,7 @@ class Trainer:
     """A network on its way: `step` after `step`, each told to `watch`.
 
     `reference` holds log-probabilities [k, t] of each example under the network as it is given, without the adapter if
-    it has one; `origin` tells those weights. What asks for no gradient stays as it is.
+    it has one; `origin` tells those weights. `weights` are what is trained: all that asks for a gradient.
     """
 
     network: Any
@@ -97,7 +97,8 @@ class Trainer:
         self.origin = digest_of_weights(self.network)
         self.scorer: Scorer = scorer(self.network)
         self.processes = Processes()
-        self.parameters = [own for own in self.network.parameters() if own.requires_grad]
+        self.weights = {name: own for name, own in self.network.named_parameters() if own.requires_grad}
+        self.parameters = list(self.weights.values())
         self.optimiser = torch.optim.AdamW(
             self.parameters,
             lr=self.recipe.learning_rate,
@@ -108,12 +109,12 @@ class Trainer:
 
     def run(self, watch: Watch = lambda told: None, until: int | None = None) -> None:
         """All steps that are left, or those before `until`."""
-        self.network.train(self.recipe.dropout)
         while self.done < (self.recipe.steps if until is None else min(until, self.recipe.steps)):
             watch(self.step())
 
     def step(self) -> dict[str, float]:
         """One step, and what it was like. Raises FitError where the loss is no number; nothing is then changed."""
+        self.network.train(self.recipe.dropout)
         parts = list(self._parts())
         told: Counter[str] = Counter()
         units = torch.zeros((), device=self.network.device)
