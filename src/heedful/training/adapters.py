@@ -26,7 +26,7 @@ def adapted(
 
     B begins at 0, so that nothing has changed yet; A is drawn by `seed`. `alpha` is 2 · rank by default. `dropout` of
     what A reads counts where the recipe says dropout. `targets` are names of modules; by default all linear ones but
-    those that make logits or scores. A head of scores is trained whole beside the adapter. Raises UsageError for
+    those that make logits or scores. Heads of scores and values are trained whole. Raises UsageError for
     numbers or targets that cannot be, or where there is an adapter already; MissingExtraError without peft.
     """
     try:
@@ -37,13 +37,14 @@ def adapted(
         raise UsageError(f"an adapter of rank {rank}, with dropout {dropout}", where="adapted")
     if hasattr(network, "peft_config"):
         raise UsageError("this network has an adapter already", where="adapted", fix="merge it first")
+    heads = [name for name in ("score", "value_head") if hasattr(network, name)]
     config = LoraConfig(
         base_model_name_or_path=network.name_or_path,
         r=rank,
         lora_alpha=2 * rank if alpha is None else alpha,
         lora_dropout=dropout,
         target_modules="all-linear" if targets is None else list(targets),
-        exclude_modules=["score"] if hasattr(network, "score") else None,
+        exclude_modules=heads or None,
         task_type="CAUSAL_LM",
     )
     with torch.random.fork_rng(), warnings.catch_warnings():
@@ -53,8 +54,8 @@ def adapted(
             inject_adapter_in_model(config, network)
         except ValueError as error:
             raise UsageError(str(error), where="adapted", fix="name modules that the network has") from error
-    if hasattr(network, "score"):
-        network.score.requires_grad_(True)
+    for name in heads:
+        getattr(network, name).requires_grad_(True)
     return network
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from heedful.training.examples import Example
+from heedful.training.examples import Example, depth
 
 
 def digest_of_weights(network: Any) -> str:
@@ -48,5 +48,4 @@ def _said(one: Example) -> list[Any]:
 
 
 def _flat(name: str, value: Any) -> list[Any]:
-    deep = np.ndim(value) and np.ndim(value[0])
-    return [list(name.encode()), *([*value] if deep else [value])]
+    return [list(name.encode()), *(value if depth(value) == 2 else [value])]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ class Example:
     """A prompt's tokens, those of its outputs (each with its end), and what was said of them.
 
     `said` holds fields of `Batch` for this record: a number (weight, prefer, margin), one for each output (label,
-    score), or one for each token of each output (behaviour, advantage).
+    score), or one for each token of each output (behaviour, advantage, value).
     """
 
     prompt: tuple[int, ...]
@@ -34,6 +34,13 @@ class Example:
     def tokens(self) -> int:
         """How many are read."""
         return len(self.prompt) + sum(map(len, self.outputs))
+
+
+def depth(value: Any) -> int:
+    """Of what was said: 0 for a number, 1 for one of each output, 2 for one of each token of each output."""
+    if not isinstance(value, Sized):  # ragged arrays have no number of dimensions
+        return 0
+    return 2 if len(value) and isinstance(value[0], Sized) else 1  # type: ignore[index]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,9 +79,9 @@ def batch_of(examples: Sequence[Example], mask: Tensor) -> Batch:
 
 
 def _field(values: Sequence[Any], mask: Tensor) -> Tensor:
-    if np.ndim(values[0]) == 0:
+    if depth(values[0]) == 0:
         return torch.tensor([float(own) for own in values], device=mask.device)
-    deep = np.ndim(values[0][0]) == 1
+    deep = depth(values[0]) == 2
     made = np.zeros(mask.shape if deep else mask.shape[:2], np.float32)
     for row, own in enumerate(values):
         for output, value in enumerate(own):

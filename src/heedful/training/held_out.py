@@ -11,7 +11,7 @@ import torch
 
 from heedful.core import Floats
 from heedful.training.examples import Example, parts_of
-from heedful.training.forward import scorer
+from heedful.training.heads import reader
 from heedful.training.objectives.base import TokenObjective
 from heedful.training.trainer import reference_of
 
@@ -23,7 +23,7 @@ def losses(
 
     `reference` as `Trainer` has it; at most `tokens` are read at once.
     """
-    score, parts = scorer(network), list(parts_of(examples, range(len(examples)), tokens, network.device))
+    score, parts = reader(network), list(parts_of(examples, range(len(examples)), tokens, network.device))
     training = network.training
     network.eval()
     lost, units = np.zeros(len(examples)), np.zeros(len(examples))

@@ -16,7 +16,8 @@ from heedful.core import FitError, UsageError
 from heedful.training.adapters import bare
 from heedful.training.digests import digest_of_weights
 from heedful.training.examples import Example, Part, parts_of
-from heedful.training.forward import Scorer, scorer
+from heedful.training.forward import scorer
+from heedful.training.heads import Reader, reader
 from heedful.training.objectives.base import TokenObjective
 from heedful.training.processes import Processes
 
@@ -95,7 +96,7 @@ class Trainer:
         if self.objective.needs_reference and self.reference is None:
             self.reference = scored_bare(self.network, self.examples, self.recipe.tokens)
         self.origin = digest_of_weights(self.network)
-        self.scorer: Scorer = scorer(self.network)
+        self.read: Reader = reader(self.network)
         self.processes = Processes()
         self.weights = {name: own for name, own in self.network.named_parameters() if own.requires_grad}
         self.parameters = list(self.weights.values())
@@ -138,17 +139,17 @@ class Trainer:
         Where records are entangled, several parts are read twice.
         """
         if len(parts) == 1 and self.processes.alone:
-            policy = self.scorer(parts[0].rows)
+            policy = self.read(parts[0].rows)
             yield parts[0], policy, self._statistics(parts[0], policy.detach()) if self.objective.entangled else {}
             return
         totals: dict[str, Tensor] = {}
         if self.objective.entangled:
             with torch.no_grad():
-                told = [self._statistics(part, self.scorer(part.rows)) for part in parts]
+                told = [self._statistics(part, self.read(part.rows)) for part in parts]
             totals = {name: torch.stack([own[name] for own in told]).sum(0) for name in told[0]}
         totals = self.processes.summed(totals)
         for part in parts:
-            yield part, self.scorer(part.rows), totals
+            yield part, self.read(part.rows), totals
 
     def _statistics(self, part: Part, policy: Tensor) -> Mapping[str, Tensor]:
         return self.objective.statistics(policy, reference_of(part, self.reference), part.batch)
