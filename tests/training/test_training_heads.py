@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -12,9 +13,12 @@ torch = pytest.importorskip("torch", reason="the extra `lm` is not installed")
 pytest.importorskip("transformers", reason="the extra `lm` is not installed")
 
 from heedful.core import InputError, UsageError  # noqa: E402
+from heedful.feedback import Table  # noqa: E402
+from heedful.feedback.record import Record  # noqa: E402
 from heedful.models import LocalModel, SequenceClassifier  # noqa: E402
 from heedful.training.adapters import adapted, merged  # noqa: E402
 from heedful.training.checkpoints import resume, save  # noqa: E402
+from heedful.training.data import data_of  # noqa: E402
 from heedful.training.experience import experienced  # noqa: E402
 from heedful.training.head_objectives import Rewarded, RewardedSteps, Valued, reward  # noqa: E402
 from heedful.training.heads import columns, load_head, new_head, reader, with_values  # noqa: E402
@@ -240,3 +244,36 @@ def test_heads_that_do_not_fit_are_refused(folder, tmp_path):
         load_head(tmp_path / "two", "cpu")
     with pytest.raises(UsageError, match="does not say its score"):
         experienced(valuing(folder), examples(), 100)
+
+
+@pytest.mark.parametrize("chat", [False, True])
+def test_a_head_is_trained_on_what_its_folder_will_be_read_with(folder, tmp_path, chat):
+    base = shutil.copytree(folder, tmp_path / "base")
+    tiny.tokenizer(base, chat=chat)
+    loaded = load_head(base, "cpu")
+    seeded(loaded.network, "score")
+    outputs = ["rain", "the rain and the sun"], ["sun", "snow"], ["wind", "wind."]
+    table = Table.of(
+        [
+            Record(
+                kind="comparison",
+                context="the",
+                candidates=[{"output": own} for own in pair],
+                value={"choice": "first"},
+            )
+            for pair in outputs
+        ]
+    )
+    data = data_of(table, loaded, "paired")
+    assert data.account()["used"] == 3
+    save_model(loaded.network, loaded.tokenizer, tmp_path / "reward")
+    made = SequenceClassifier(str(tmp_path / "reward"), device="cpu")
+    for record, one in zip(table.records(), data.examples, strict=True):
+        told = reader(loaded.network)(Rows.of([one.prompt], [one.outputs]))[0, :, :, 0]
+        ends = [told[number, len(output) - 1].item() for number, output in enumerate(one.outputs)]
+        assert ends == pytest.approx(made.encode(list(record.items()))[:, 0].tolist(), abs=1e-5)
+    longest = [max(len(made._tokens(own)["input_ids"]) for own in record.items()) for record in table.records()]
+    most = sorted(longest)[1]
+    dropped = data_of(table, loaded, "paired", longest=most).account()["dropped"]
+    assert dropped == {f"longer than {most} tokens": sum(own > most for own in longest)}
+    assert dropped

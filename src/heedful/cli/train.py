@@ -47,6 +47,13 @@ def train(
         int | None, typer.Option(help="Tokens of prompt and output at most; longer ones are dropped, and told.", min=2)
     ] = None,
     cut: Annotated[bool, typer.Option("--cut", help="Cut the beginning of prompts instead.")] = False,
+    precision: Annotated[
+        Literal["float32", "bfloat16"] | None,
+        typer.Option(help="Multiply matrices in bfloat16, by default on a GPU that has it; weights stay in float32."),
+    ] = None,
+    cache: Annotated[
+        str | None, typer.Option(help="Folder that keeps what the model says as it is, for other runs.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; a GPU where there is one.")] = None,
     mapping: Annotated[str | None, typer.Option(help="A TOML file that says where each field stands.")] = None,
     input_format: Annotated[str | None, typer.Option("--format", help="Read as this format.")] = None,
@@ -80,6 +87,8 @@ def train(
         longest=longest,
         cut=cut,
         device=device,
+        precision=precision,
+        cache=cache,
         seed=seed,
     )
     refuse_folder(Path(out))

@@ -22,6 +22,7 @@ from heedful.stats import mean_estimate, paired_difference
 if TYPE_CHECKING:
     from heedful.models.local_folder import LoadedModel
     from heedful.training.data import Data
+    from heedful.training.heads import LoadedHead
     from heedful.training.objectives.base import TokenObjective
     from heedful.training.stopping import Stopping
     from heedful.training.trainer import Recipe
@@ -45,6 +46,8 @@ class Training:
     every       steps after which the loss on what is held out is measured; a tenth of all where it is not told
     patience    to stop once so many measurements brought nothing, and to keep the weights that had the least loss. It
                 is measured on half of what is held out, and the model on the other half
+    precision   of the network's products, as `heedful.training.trainer.Recipe` has it
+    cache       a folder that keeps log-probabilities under the model as it was, for other runs on the same examples
     board       whether to write TensorBoard's files too
     """
 
@@ -61,6 +64,8 @@ class Training:
     lora: int | None = None
     every: int | None = None
     patience: int | None = None
+    precision: Literal["float32", "bfloat16"] | None = None
+    cache: str | None = None
     board: bool = False
     held: float = 0.1
     criterion: str | None = None
@@ -87,11 +92,10 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
     where no record teaches what the objective learns from or nothing tells when to stop, UsageError and InputError for
     options, folders and records that cannot be used.
     """
-    from heedful.models.local_folder import check_folder, load
+    from heedful.models.local_folder import check_folder
     from heedful.models.sentence_folder import digest
     from heedful.training.adapters import adapted
     from heedful.training.named import objective_of
-    from heedful.training.saving import save_model
     from heedful.training.trainer import Trainer
     from heedful.training.watching import refuse_board
 
@@ -103,7 +107,7 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
     findings: list[Finding] = []
     kept, held = _split(table, how, findings)
     claimed, stopped = _halves(held, how)
-    loaded = load(Path(how.model), None, how.device, "float32")
+    loaded = _loaded(how)
     data, other, stop = (_examples(own, loaded, how) for own in (kept, claimed, stopped))
     _refuse_nothing(data, how)
     if how.patience is not None and not stop.examples:
@@ -111,14 +115,15 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
     if how.lora is not None:
         adapted(loaded.network, rank=how.lora, seed=how.seed)
     _write_lost(out, (data, other, stop))
-    measure = _Held(loaded.network, other, objective, how.tokens)
+    measure = _Held(loaded.network, other, objective, how)
     before, begun = measure(), time.process_time()
-    trainer = Trainer(loaded.network, data.examples, objective, _recipe(how, len(data.examples)))
-    by = measure if how.patience is None else _Held(loaded.network, stop, objective, how.tokens)
+    reference = _reference(loaded.network, data, objective, how)
+    trainer = Trainer(loaded.network, data.examples, objective, _recipe(how, len(data.examples)), reference)
+    by = measure if how.patience is None else _Held(loaded.network, stop, objective, how)
     stopping = _stopping(by, how, trainer.recipe.steps)
     run(trainer, stopping, out, watch, how.board)
-    seconds = time.process_time() - begun
-    made = save_model(trainer.network, loaded.tokenizer, out / ("model" if how.lora is None else "adapter"))
+    seconds, after = time.process_time() - begun, measure()
+    made = _saved(loaded, how, out)
     summary = {
         "objective": how.objective,
         "claim": objective.claim,
@@ -127,7 +132,7 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
         "steps": trainer.done,
         "seconds": round(seconds, 3),
         "data": data.account(),
-        "held_out": {"data": other.account(), **_compared(before, measure(), other)},
+        "held_out": {"data": other.account(), **_compared(before, after, other)},
         "stopped": _stopped(stopping, stop),
         "findings": [asdict(finding) for finding in findings],
         "folder": str(made),
@@ -135,6 +140,29 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
     with Replacement(out / "summary.json") as replacement:
         replacement.temporary.write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
     return summary
+
+
+def _loaded(how: Training) -> LoadedModel | LoadedHead:
+    """A model that writes, or, for an objective of rewards, one with a head of scores."""
+    from heedful.models.local_folder import load
+    from heedful.training.heads import load_head
+    from heedful.training.named import NAMED
+
+    if NAMED[how.objective].head:
+        return load_head(Path(how.model), how.device)
+    return load(Path(how.model), None, how.device, "float32")
+
+
+def _saved(loaded: LoadedModel | LoadedHead, how: Training, out: Path) -> Path:
+    """The folder of the model, or of its adapter; a head with an adapter is one model, which is read whole."""
+    from heedful.training.adapters import merged
+    from heedful.training.named import NAMED
+    from heedful.training.saving import save_model
+
+    if how.lora is None or NAMED[how.objective].head:
+        network = loaded.network if how.lora is None else merged(loaded.network)
+        return save_model(network, loaded.tokenizer, out / "model")
+    return save_model(loaded.network, loaded.tokenizer, out / "adapter")
 
 
 def refuse_folder(out: Path) -> None:
@@ -158,7 +186,7 @@ def _halves(held: Table, how: Training) -> tuple[Table, Table]:
     return hold_out(held, fraction=0.5, seed=how.seed)
 
 
-def _examples(table: Table, loaded: LoadedModel, how: Training) -> Data:
+def _examples(table: Table, loaded: LoadedModel | LoadedHead, how: Training) -> Data:
     from heedful.training.data import data_of
     from heedful.training.named import NAMED
 
@@ -204,6 +232,7 @@ def _recipe(how: Training, n: int) -> Recipe:
         learning_rate=how.learning_rate,
         warmup=how.warmup,
         decay=how.decay,
+        precision=how.precision,
         seed=how.seed,
     )
 
@@ -226,22 +255,32 @@ def _stopped(stopping: Stopping | None, data: Data) -> dict[str, Any] | None:
     return {"step": step, "loss": loss, "note": note, "over": stopping.over, "data": data.account()}
 
 
+def _reference(network: Any, data: Data, objective: TokenObjective, how: Training) -> list[Any] | None:
+    """Log-probabilities of examples under the model as it is before it is trained, where they are asked for."""
+    from heedful.training.cached import reference_in
+    from heedful.training.trainer import scored_bare
+
+    if not (objective.needs_reference and data.examples):
+        return None
+    if how.cache is None:
+        return scored_bare(network, data.examples, how.tokens, how.precision)
+    return reference_in(Path(how.cache), network, data.examples, how.tokens, how.precision)
+
+
 class _Held:
     """The losses [n] of a network on examples it is not trained on, against itself as it was at first."""
 
-    def __init__(self, network: Any, data: Data, objective: TokenObjective, tokens: int) -> None:
-        from heedful.training.trainer import scored
-
-        self.network, self.examples, self.objective, self.tokens = network, data.examples, objective, tokens
-        asked = objective.needs_reference and len(data.examples)
-        self.reference = scored(network, data.examples, tokens) if asked else None
+    def __init__(self, network: Any, data: Data, objective: TokenObjective, how: Training) -> None:
+        self.network, self.examples, self.objective, self.how = network, data.examples, objective, how
+        self.reference = _reference(network, data, objective, how)
 
     def __call__(self) -> Floats | None:
         from heedful.training.held_out import losses
 
         if not self.examples:
             return None
-        return losses(self.network, self.examples, self.objective, self.reference, self.tokens)
+        how = self.how
+        return losses(self.network, self.examples, self.objective, self.reference, how.tokens, how.precision)
 
     def mean(self) -> float:
         found = self()

@@ -12,10 +12,14 @@ import torch
 from heedful.training.examples import Example, depth
 
 
-def digest_of_weights(network: Any) -> str:
-    """Of names, shapes and bits of all weights and buffers, wherever they lie."""
+def digest_of_weights(network: Any, *, bare: bool = False) -> str:
+    """Of names, shapes and bits of all weights and buffers, wherever they lie; `bare` of those of the network without
+    the adapter that it may have."""
     said = hashlib.blake2b(digest_size=16)
-    for name, own in sorted(network.state_dict().items()):
+    held = network.state_dict()
+    if bare:
+        held = {name.replace(".base_layer.", "."): own for name, own in held.items() if ".lora_" not in name}
+    for name, own in sorted(held.items()):
         said.update(repr((name, tuple(own.shape), str(own.dtype))).encode())
         said.update(own.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return said.hexdigest()

@@ -137,6 +137,7 @@ def _placed(rows: Rows, values: Tensor) -> Tensor:
 
 
 def _zeros(size: int, columns: int, network: Any) -> Any:
-    made = torch.nn.utils.skip_init(torch.nn.Linear, size, columns, bias=False, dtype=network.dtype)
+    made = torch.nn.Linear(size, columns, bias=False, device="meta", dtype=network.dtype)  # which draws nothing
+    made = made.to_empty(device=network.device)
     torch.nn.init.zeros_(made.weight)
-    return made.to(network.device)
+    return made

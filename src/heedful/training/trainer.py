@@ -17,8 +17,9 @@ from heedful.training.adapters import bare
 from heedful.training.digests import digest_of_weights
 from heedful.training.examples import Example, Part, parts_of
 from heedful.training.forward import scorer
-from heedful.training.heads import Reader, reader
+from heedful.training.heads import reader
 from heedful.training.objectives.base import TokenObjective
+from heedful.training.precision import Precision, in_precision
 from heedful.training.processes import Processes
 
 Watch = Callable[[Mapping[str, float]], None]
@@ -32,6 +33,8 @@ class Recipe:
                    nothing of what it gives
     learning_rate  of AdamW, risen over the first `warmup` steps, then as `decay` says: constant, or falling to 0
     clip           the norm of a gradient at most; None for no limit
+    precision      "bfloat16": matrices are multiplied in it, and weights and sums stay in single precision; "float32":
+                   all is as the network's weights are; None for bfloat16 on a GPU that has it
     dropout        whether what the network drops in training is dropped. Without, a policy that has not moved is its
                    reference
     """
@@ -45,6 +48,7 @@ class Recipe:
     weight_decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
     clip: float | None = 1.0
+    precision: Precision | None = None
     dropout: bool = False
     seed: int = 0
 
@@ -94,9 +98,9 @@ class Trainer:
         if not self.examples:
             raise UsageError("there is nothing to train on", where="Trainer", fix="give examples")
         if self.objective.needs_reference and self.reference is None:
-            self.reference = scored_bare(self.network, self.examples, self.recipe.tokens)
+            self.reference = scored_bare(self.network, self.examples, self.recipe.tokens, self.recipe.precision)
         self.origin = digest_of_weights(self.network)
-        self.read: Reader = reader(self.network)
+        self.read = in_precision(reader(self.network), self.network, self.recipe.precision)
         self.processes = Processes()
         self.weights = {name: own for name, own in self.network.named_parameters() if own.requires_grad}
         self.parameters = list(self.weights.values())
@@ -189,20 +193,24 @@ def reference_of(part: Part, reference: Sequence[Any] | None) -> Tensor | None:
     return made
 
 
-def scored(network: Any, examples: Sequence[Example], tokens: int) -> list[Any]:
+def scored(
+    network: Any, examples: Sequence[Example], tokens: int, precision: Precision | None = "float32"
+) -> list[Any]:
     """Log-probabilities [k, t] of each example's tokens under the network as it is, 0 where there are none."""
-    score, found = scorer(network), [np.zeros((0, 0), np.float32)] * len(examples)
+    read, found = in_precision(scorer(network), network, precision), [np.zeros((0, 0), np.float32)] * len(examples)
     training = network.training
     network.eval()
     with torch.no_grad():
         for part in parts_of(examples, range(len(examples)), tokens, network.device):
-            for place, own in zip(part.places, score(part.rows).float().cpu().numpy(), strict=True):
+            for place, own in zip(part.places, read(part.rows).float().cpu().numpy(), strict=True):
                 found[place] = own[:, : max(map(len, examples[place].outputs))]
     network.train(training)
     return found
 
 
-def scored_bare(network: Any, examples: Sequence[Example], tokens: int) -> list[Any]:
+def scored_bare(
+    network: Any, examples: Sequence[Example], tokens: int, precision: Precision | None = "float32"
+) -> list[Any]:
     """The same of the network without the adapter that it may have."""
     with bare(network) as base:
-        return scored(base, examples, tokens)
+        return scored(base, examples, tokens, precision)
