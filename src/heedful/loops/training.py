@@ -10,21 +10,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
-from heedful.core import Finding, FitError, Floats, UsageError
+from heedful.core import Finding, FitError, UsageError
 from heedful.evaluation import hold_out
 from heedful.feedback import Table
 from heedful.feedback.atomic import Replacement
-from heedful.loops.running import TENTHS, Watch, run
-from heedful.stats import mean_estimate, paired_difference
+from heedful.loops.measuring import Held, compared, reference_of, stopped, stopping_by
+from heedful.loops.running import Watch, run
 
 if TYPE_CHECKING:
     from heedful.models.local_folder import LoadedModel
     from heedful.training.data import Data
     from heedful.training.heads import LoadedHead
-    from heedful.training.objectives.base import TokenObjective
-    from heedful.training.stopping import Stopping
     from heedful.training.trainer import Recipe
 
 TAKES: Mapping[str, str] = {
@@ -106,21 +102,21 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
         refuse_board()
     findings: list[Finding] = []
     kept, held = _split(table, how, findings)
-    claimed, stopped = _halves(held, how)
+    claimed, halting = _halves(held, how)
     loaded = _loaded(how)
-    data, other, stop = (_examples(own, loaded, how) for own in (kept, claimed, stopped))
+    data, other, stop = (_examples(own, loaded, how) for own in (kept, claimed, halting))
     _refuse_nothing(data, how)
     if how.patience is not None and not stop.examples:
         raise FitError("too little is held out to stop by", fix="raise --held, or do without --patience")
     if how.lora is not None:
         adapted(loaded.network, rank=how.lora, seed=how.seed)
     _write_lost(out, (data, other, stop))
-    measure = _Held(loaded.network, other, objective, how)
+    measure = Held(loaded.network, other, objective, how)
     before, begun = measure(), time.process_time()
-    reference = _reference(loaded.network, data, objective, how)
+    reference = reference_of(loaded.network, data, objective, how)
     trainer = Trainer(loaded.network, data.examples, objective, _recipe(how, len(data.examples)), reference)
-    by = measure if how.patience is None else _Held(loaded.network, stop, objective, how)
-    stopping = _stopping(by, how, trainer.recipe.steps)
+    by = measure if how.patience is None else Held(loaded.network, stop, objective, how)
+    stopping = stopping_by(by, how, trainer.recipe.steps)
     run(trainer, stopping, out, watch, how.board)
     seconds, after = time.process_time() - begun, measure()
     made = _saved(loaded, how, out)
@@ -132,8 +128,8 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
         "steps": trainer.done,
         "seconds": round(seconds, 3),
         "data": data.account(),
-        "held_out": {"data": other.account(), **_compared(before, after, other)},
-        "stopped": _stopped(stopping, stop),
+        "held_out": {"data": other.account(), **compared(before, after, other)},
+        "stopped": stopped(stopping, stop),
         "findings": [asdict(finding) for finding in findings],
         "folder": str(made),
     }
@@ -235,67 +231,3 @@ def _recipe(how: Training, n: int) -> Recipe:
         precision=how.precision,
         seed=how.seed,
     )
-
-
-def _stopping(measure: _Held, how: Training, steps: int) -> Stopping | None:
-    """What measures on the way, where that is asked for and there is something to measure by."""
-    from heedful.training.stopping import Stopping
-
-    if not measure.examples or (how.every is None and how.patience is None):
-        return None
-    return Stopping(lambda: measure.mean(), how.every or math.ceil(steps / TENTHS), how.patience)
-
-
-def _stopped(stopping: Stopping | None, data: Data) -> dict[str, Any] | None:
-    """When training was best, and what says so."""
-    if stopping is None or stopping.patience is None:
-        return None
-    step, loss = stopping.least
-    note = f"the least of {len(stopping.losses)} losses on these examples, so an optimistic one: held_out is of others"
-    return {"step": step, "loss": loss, "note": note, "over": stopping.over, "data": data.account()}
-
-
-def _reference(network: Any, data: Data, objective: TokenObjective, how: Training) -> list[Any] | None:
-    """Log-probabilities of examples under the model as it is before it is trained, where they are asked for."""
-    from heedful.training.cached import reference_in
-    from heedful.training.trainer import scored_bare
-
-    if not (objective.needs_reference and data.examples):
-        return None
-    if how.cache is None:
-        return scored_bare(network, data.examples, how.tokens, how.precision)
-    return reference_in(Path(how.cache), network, data.examples, how.tokens, how.precision)
-
-
-class _Held:
-    """The losses [n] of a network on examples it is not trained on, against itself as it was at first."""
-
-    def __init__(self, network: Any, data: Data, objective: TokenObjective, how: Training) -> None:
-        self.network, self.examples, self.objective, self.how = network, data.examples, objective, how
-        self.reference = _reference(network, data, objective, how)
-
-    def __call__(self) -> Floats | None:
-        from heedful.training.held_out import losses
-
-        if not self.examples:
-            return None
-        how = self.how
-        return losses(self.network, self.examples, self.objective, self.reference, how.tokens, how.precision)
-
-    def mean(self) -> float:
-        found = self()
-        return math.nan if found is None else float(found.mean())
-
-
-def _compared(before: Floats | None, after: Floats | None, data: Data) -> dict[str, Any]:
-    """The loss on held-out examples, and what it changed by, clustered by context."""
-    if before is None or after is None:
-        return {}
-    contexts = [np.unique(data.contexts, return_inverse=True)[1]]
-    change, p_value = paired_difference(after, before, clusters=contexts)
-    return {
-        "before": float(before.mean()),
-        "after": asdict(mean_estimate(after, clusters=contexts)),
-        "change": asdict(change),
-        "p_value": None if math.isnan(p_value) else p_value,
-    }
