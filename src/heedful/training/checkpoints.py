@@ -14,7 +14,7 @@ import torch
 
 from heedful.core import InputError
 from heedful.feedback.atomic import synced
-from heedful.training.examples import Example
+from heedful.training.examples import Example, depth
 from heedful.training.trainer import Trainer
 
 _NAME = "checkpoint-{:09d}"
@@ -90,8 +90,7 @@ def digest_of_examples(examples: Sequence[Example]) -> str:
 
 
 def _flat(name: str, value: Any) -> list[Any]:
-    deep = np.ndim(value) and np.ndim(value[0])
-    return [list(name.encode()), *([*value] if deep else [value])]
+    return [list(name.encode()), *(value if depth(value) == 2 else [value])]
 
 
 def _tensors(trainer: Trainer) -> dict[str, torch.Tensor]:
