@@ -5,14 +5,14 @@
     listed         a language whose outputs are all listed, policies that are tables: every objective from feedback on
                    4,800 outputs, clean and with each fault, and from all feedback there is. One that claims the target
                    must reach it there, to a total variation of 0.005
-    small          the small model of exercises, the scales of its norms trained on feedback on 3,072 of its outputs by
+    small          the small model of exercises, the scales of its norms trained on feedback on 2,048 of its outputs by
                    raters who want the true reward, beside null controls; answers to exercises never trained on
     small faults   the same of objectives of pairs, from bad feedback
     whole          the same with all weights trained
 
 Each objective has, by one rule, that of three learning rates which did best on seeds of its own: nearest to
 the target (KL of policy to target) in worlds 100 to 102; of greatest true reward on exercises that may be trained on.
-Intervals are t intervals over seeds: ten worlds, three models with exercises of their own.
+Intervals are t intervals over seeds: ten worlds (five with faults), three models with exercises of their own.
 """
 
 from __future__ import annotations
@@ -32,13 +32,21 @@ from objectives_.settings import Setting, settings
 from objectives_.tables import tables
 
 REACHED = 0.005
-WORLDS, LIMIT_WORLDS, RATE_WORLDS = range(10), range(3), range(100, 103)
+WORLDS, FAULT_WORLDS, LIMIT_WORLDS, RATE_WORLDS = range(10), range(5), range(3), range(100, 103)
 MODELS, RATE_MODEL = range(3), 90
-PAIRS = ("DPO", "DPO, robust", "IPO", "SimPO")
-QUICK = ("DPO", "KTO", "RLOO")
+PAIRS = ("DPO", "DPO, robust")
+WHOLE = ("RAFT", "DPO", "RLOO")
+QUICK = ("DPO", "RLOO")
+Rows = Iterator[tuple[str, dict[str, Any]]]
+PARTS = ("listed", "small", "small faults", "whole")
+NAMED = {
+    "clean": {"DPO": (6, 4)},
+    "limit": {"DPO": (6, 4)},
+}
+"""Where the names of some stand in the figure."""
 
 
-def listed(names: Sequence[str], quick: bool) -> dict[str, Any]:
+def listed(names: Sequence[str], quick: bool) -> Rows:
     from objectives_ import listed as world
 
     def laws(setting: Setting, rate: float, seeds: Sequence[int], fault: Fault = CLEAN) -> Iterator[Any]:
@@ -47,8 +55,8 @@ def listed(names: Sequence[str], quick: bool) -> dict[str, Any]:
             own, steps = world.Listed.of(seed), 40 if quick else world.STEPS
             yield own, world.trained(own, setting, rate, np.random.default_rng((seed, 11)), fault=fault, steps=steps)
 
-    worlds, limits, rate_worlds = (own[: 1 if quick else None] for own in (WORLDS, LIMIT_WORLDS, RATE_WORLDS))
-    told: dict[str, Any] = {}
+    ranges = (WORLDS, FAULT_WORLDS, LIMIT_WORLDS, RATE_WORLDS)
+    worlds, fault_worlds, limits, rate_worlds = (own[: 1 if quick else None] for own in ranges)
     for name in names:
         setting = settings()[name]
         tried = {rate: laws(setting, rate, rate_worlds) for rate in world.RATES[2 if quick else 0 :]}
@@ -56,22 +64,20 @@ def listed(names: Sequence[str], quick: bool) -> dict[str, Any]:
         rate = min(away, key=lambda one: away[one])
         row = {"claim": setting.claim(world.STRENGTH), "rate": rate}
         row["clean"] = _columns(own.told(law) for own, law in laws(setting, rate, worlds))
-        row["limit"] = _columns(_limit(world, name, setting, seed) for seed in limits)
+        row["limit"] = _columns(_limit(world, name, setting, seed, quick) for seed in limits)
         row["faults"] = {}
         for fault, wrong in FAULTS.items():
             try:
-                row["faults"][fault] = [own.gain(law) for own, law in laws(setting, rate, worlds, wrong)]
+                row["faults"][fault] = [own.gain(law) for own, law in laws(setting, rate, fault_worlds, wrong)]
             except HeedfulError as error:
                 row["faults"][fault] = str(error)
-        told[name] = row
-        print(f"{name:26}{rate:6g}", *(f"{key} {np.mean(own):.3f}" for key, own in row["clean"].items()), flush=True)
-    return told
+        yield name, row
 
 
-def _limit(world: Any, name: str, setting: Setting, seed: int) -> dict[str, float]:
+def _limit(world: Any, name: str, setting: Setting, seed: int, quick: bool) -> dict[str, float]:
     """What all feedback gives; raises AssertionError where a claim is broken."""
     own = world.Listed.of(seed)
-    law = world.limit(own, setting)
+    law = world.limit(own, setting, steps=200 if quick else world.LIMIT_STEPS)
     told = own.told(law)
     if setting.aim:
         told["from aim"] = world.distance(law, getattr(own, setting.aim))
@@ -79,40 +85,35 @@ def _limit(world: Any, name: str, setting: Setting, seed: int) -> dict[str, floa
     return dict(told)
 
 
-def small(names: Sequence[str], quick: bool, whole: bool = False) -> dict[str, Any]:
+def small(names: Sequence[str], quick: bool, whole: bool = False) -> Rows:
     from objectives_ import small as model
 
     size = model.QUICK if quick else model.WHOLE if whole else model.FULL
     base = model.small_model()
     chosen = model.Base(base, RATE_MODEL, size, separate=True)
     bases = [model.Base(base, seed, size) for seed in (MODELS[:1] if quick else MODELS)]
-    found = {}
-    for name in [*names, *model.CONTROLS]:
+    for name in [*names, *list(model.CONTROLS)[: 1 if quick else None]]:
         objective, kind = model.CONTROLS.get(name, (name, "reward"))
         setting = settings()[objective]
-        gains = {rate: model.told(chosen, setting, rate, kind=kind)["gain"] for rate in size.rates}
+        gains = {rate: 0.0 if quick else model.told(chosen, setting, rate, kind=kind)["gain"] for rate in size.rates}
         rate = max(gains, key=lambda one: gains[one])
         row = _columns(model.told(own, setting, rate, kind=kind) for own in bases)
-        found[name] = {"rate": rate, **row}
-        print(f"{name:26}{rate:6g}", *(f"{key} {own}" for key, own in row.items()), flush=True)
-    return found
+        yield name, {"rate": rate, **row}
 
 
-def small_faults(rates: Mapping[str, Any]) -> dict[str, Any]:
+def small_faults(rates: Mapping[str, Any]) -> Rows:
     """At the learning rates of clean feedback."""
     from objectives_ import small as model
 
     base = model.small_model()
     bases = [model.Base(base, seed) for seed in MODELS]
-    found: dict[str, Any] = {}
     for name in PAIRS:
-        found[name] = {}
+        row = {}
         for fault, own in FAULTS.items():
             if not own.alone:
                 told = (model.told(each, settings()[name], rates[name]["rate"], fault=own)["gain"] for each in bases)
-                found[name][fault] = list(told)
-        print(name, found[name], flush=True)
-    return found
+                row[fault] = list(told)
+        yield name, row
 
 
 def _columns(rows: Iterator[Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -134,31 +135,40 @@ def _rounded(value: Any) -> Any:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few objectives and seeds, to see that it runs")
-    parser.add_argument("--part", nargs="+", choices=("listed", "small", "small faults", "whole"))
+    parser.add_argument("--quick", action="store_true", help="few objectives, one seed, to see that it runs")
+    parser.add_argument("--part", nargs="+", choices=PARTS)
     parser.add_argument("--names", nargs="+", help="these objectives alone")
     parser.add_argument("--out", type=Path, help="parts that are not run stay as they are in it")
+    parser.add_argument("--figure", type=Path, help="draw utility against divergence as SVG")
     options = parser.parse_args()
     import torch
 
     torch.set_num_threads(1)
-    parts = options.part or (["listed", "small"] if options.quick else ["listed", "small", "small faults", "whole"])
-    names = options.names or (QUICK if options.quick else tuple(settings()))
     result = json.loads(options.out.read_text("utf-8")) if options.out and options.out.exists() else {}
-    for part in parts:
+    for part in options.part or PARTS[: 2 if options.quick else None]:
         begun = time.process_time()
-        if part == "listed":
-            result[part] = listed(names, options.quick)
-        elif part == "small faults":
-            result[part] = small_faults(result["small"])
-        else:
-            result[part] = small(names if part == "small" else PAIRS, options.quick, part == "whole")
-        result.setdefault("seconds", {})[part] = time.process_time() - begun
-        if options.out:
-            options.out.write_text(json.dumps(_rounded(result), indent=1) + "\n", "utf-8")
+        for name, row in run(part, options.names, options.quick, result):
+            result.setdefault(part, {})[name] = _rounded(row)
+            result.setdefault("seconds", {})[f"{part}, {name}"] = round(time.process_time() - begun, 1)
+            print(part, name, json.dumps(result[part][name]), flush=True)
+            if options.out:
+                options.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+            begun = time.process_time()
     for part, table in tables(result).items():
         print(f"\n{part}\n{table}")
-    print({part: f"{seconds:.0f} s" for part, seconds in result["seconds"].items()})
+    if options.figure:
+        from objectives_.figure import draw
+
+        draw(result["listed"], NAMED, options.figure)
+
+
+def run(part: str, names: Sequence[str] | None, quick: bool, before: Mapping[str, Any]) -> Rows:
+    every = names or (QUICK if quick else tuple(settings()))
+    if part == "listed":
+        return listed(every, quick)
+    if part == "small faults":
+        return small_faults(before["small"])
+    return small(every[:1] if quick else every if part == "small" else WHOLE, quick, part == "whole")
 
 
 if __name__ == "__main__":

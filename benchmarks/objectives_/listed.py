@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,14 +15,15 @@ from heedful.core import Floats
 from heedful.training.batches import Batch
 from heedful.worlds import LanguageWorld
 from heedful.worlds.language import CRITERIA, WORDS
-from objectives_.records import CLEAN, DEGREE, GROUP, READ, Fault, Form, Records, judged
+from objectives_.everything import everything
+from objectives_.records import CLEAN, GROUP, READ, Fault, Records, judged
 from objectives_.settings import Setting
 
 STRENGTH = 1.0
 RATES = (0.01, 0.03, 0.1)
 JUDGED_IN_ALL, READ_AT_ONCE, STEPS, ROUNDS = 4800, 240, 200, 10
 LIMIT_STEPS, LIMIT_RATE = 300, 0.1
-LIMIT_GROUPS, LIMIT_SETS = 20_000, 600
+LIMIT_GROUPS = 600
 W = len(WORDS)
 
 
@@ -122,9 +122,9 @@ def tokens(first: Tensor, second: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """Records of groups of outputs, `place` [4p] telling which, under the law that drew them, as a batch.
+    """Records as a batch: `place` [r, k] of each output in the list, `question` [r] of each record.
 
-    `beside` outputs belong to another question: they are looked up under that of the record.
+    An output to another question stands beside, under the record's own.
     """
 
     place: Tensor
@@ -135,7 +135,7 @@ class Pool:
     def of(cls, listed: Listed, flat: Floats, records: Records, behaviour: Tensor) -> Pool:
         size = listed.base.shape[1]
         chosen = flat.ravel()[records.outputs]
-        place, question = torch.from_numpy(chosen % size), torch.from_numpy(flat[records.group, 0] // size)
+        place, question = torch.from_numpy(chosen % size), torch.from_numpy(flat.ravel()[records.first] // size)
         mask = listed.mask[place] & torch.from_numpy(records.outputs >= 0)[:, :, None]
         said = {name: torch.from_numpy(np.asarray(value, np.float64)) for name, value in records.said.items()}
         drawn = behaviour[question[:, None], place]
@@ -202,16 +202,16 @@ def best_of(base: Floats, reward: Floats, n: int = GROUP) -> Floats:
 
 
 def limit(listed: Listed, setting: Setting, *, steps: int = LIMIT_STEPS, seed: int = 0) -> Floats:
-    """The law that an objective comes to from all feedback there is, in its proportions: Adam, its rate falling to 0.
-
-    Groups of four are 20,000 draws, scored without noise, or, where policies draw, 600 anew each step; rankings are all
-    orders of 600 sets.
-    """
+    """The law that an objective comes to from `everything`, or, where policies draw, from 600 groups anew each step,
+    scored without noise: Adam, its rate falling to 0."""
     rng = np.random.default_rng((seed, 7))
     objective, base, tables = setting.objective(STRENGTH), tokens(*listed.tables), _begun(listed, setting)
     optimiser = torch.optim.Adam(tables, LIMIT_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    pool = None if setting.own else _everything(listed, setting, base, rng)
+    pool = None
+    if not setting.own:
+        each = np.arange(listed.base.size).reshape(listed.base.shape)
+        pool = Pool.of(listed, each, Records(*everything(listed, setting.form, setting.flips, rng)), base)
     for _ in range(steps):
         now = pool or _fresh(listed, setting, tokens(*tables).detach(), base, rng)
         optimiser.zero_grad()
@@ -222,92 +222,9 @@ def limit(listed: Listed, setting: Setting, *, steps: int = LIMIT_STEPS, seed: i
 
 
 def _fresh(listed: Listed, setting: Setting, law: Tensor, base: Tensor, rng: np.random.Generator) -> Pool:
-    flat = listed.drawn(law.sum(2).exp().numpy(), 600, rng)
+    flat = listed.drawn(law.sum(2).exp().numpy(), LIMIT_GROUPS, rng)
     score = listed.utility.ravel()[flat]
     if setting.own == "held":
         score = score - (law - base).sum(2).flatten()[flat].numpy() / STRENGTH
     said = {"score": score, "label": (rng.random(score.shape) < expit(listed.utility.ravel()[flat])).astype(float)}
     return Pool.of(listed, flat, Records(np.arange(flat.size).reshape(-1, GROUP), said), law)
-
-
-def _everything(listed: Listed, setting: Setting, base: Tensor, rng: np.random.Generator) -> Pool:
-    """All records of a form, weighted by how often they come."""
-    questions, size = listed.base.shape
-    flat = np.arange(questions * size).reshape(questions, size)
-    utility, share = listed.utility.ravel(), listed.base.ravel()
-    pairs = np.concatenate([flat[q][list(itertools.combinations(range(size), 2))] for q in range(questions)])
-    both = share[pairs].prod(1)
-    win = expit(utility[pairs[:, 0]] - utility[pairs[:, 1]])
-    win = (1 - setting.flips) * win + setting.flips * (1 - win)
-    return _weighted(listed, base, *_expected(listed, setting.form, pairs, both, win, rng))
-
-
-def _expected(
-    listed: Listed, form: Form, pairs: Any, both: Floats, win: Floats, rng: np.random.Generator
-) -> tuple[Any, dict[str, Floats]]:
-    """Outputs [r, k] in the flat [6 · 72], and what is said of them."""
-    utility, share = listed.utility.ravel(), listed.base.ravel()
-    each = np.arange(len(utility))[:, None]
-    if form in ("pair", "soft"):
-        return pairs, {"prefer": win, "weight": both}
-    if form == "margin":
-        gap = utility[pairs[:, 0]] - utility[pairs[:, 1]]
-        return _degrees(pairs, both, gap)
-    if form == "chosen":
-        return pairs.T.reshape(-1, 1), {"weight": np.concatenate([both * win, both * (1 - win)])}
-    if form == "thumb":
-        return each, {"label": expit(utility)[each], "weight": share}
-    if form == "beside":
-        return _beside(listed, share, utility)
-    if form == "ranking":
-        return _orders(listed, utility, rng)
-    flat = listed.drawn(listed.base, LIMIT_GROUPS, rng)
-    score = utility[flat]
-    if form == "advantages":
-        score = score - score.mean(axis=1, keepdims=True)
-    label = (rng.random(score.shape) < expit(score)).astype(float)
-    return flat, {"score": label if form == "marks" else score, "label": label}
-
-
-def _degrees(pairs: Any, both: Floats, gap: Floats) -> tuple[Any, dict[str, Floats]]:
-    """Each pair with each vote and degree."""
-    found = []
-    for prefer in (1.0, 0.0):
-        beyond = expit((2 * prefer - 1) * gap[:, None] - DEGREE * np.arange(4))
-        beyond[:, 3] = 0.0
-        for degree in (1, 2, 3):
-            weight = both * (beyond[:, degree - 1] - beyond[:, degree])
-            found.append((weight, np.full(len(gap), prefer), np.full(len(gap), (2 * prefer - 1) * degree / 3)))
-    weight, prefer, margin = (np.concatenate(own) for own in zip(*found, strict=True))
-    return np.tile(pairs, (6, 1)), {"weight": weight, "prefer": prefer, "margin": margin}
-
-
-def _beside(listed: Listed, share: Floats, utility: Floats) -> tuple[Any, dict[str, Floats]]:
-    """Each output with each of another question's."""
-    size = listed.base.shape[1]
-    others = (listed.base.sum(0) - listed.base) / (len(listed.base) - 1)
-    outputs = np.stack(np.meshgrid(np.arange(len(share)), np.arange(size), indexing="ij"), -1).reshape(-1, 2)
-    question = outputs[:, 0] // size
-    weight = share[outputs[:, 0]] * others[question, outputs[:, 1]]
-    label = np.repeat(expit(utility[outputs[:, :1]]), 2, axis=1)
-    return outputs + np.stack([0 * question, question * size], 1), {"label": label, "weight": weight}
-
-
-def _orders(listed: Listed, utility: Floats, rng: np.random.Generator) -> tuple[Any, dict[str, Floats]]:
-    """All orders of sets of four different outputs, by how likely each is."""
-    questions, size = listed.base.shape
-    sets = np.stack([rng.choice(size, GROUP, replace=False) for _ in range(LIMIT_SETS)])
-    sets += (np.arange(LIMIT_SETS) % questions)[:, None] * size
-    outputs = sets[:, list(itertools.permutations(range(GROUP)))].reshape(-1, GROUP)
-    worth = np.exp(utility[outputs])
-    left = worth[:, ::-1].cumsum(1)[:, ::-1]
-    score = np.broadcast_to(-np.arange(GROUP, dtype=float), outputs.shape)
-    return outputs, {"score": score.copy(), "weight": (worth / left).prod(1)}
-
-
-def _weighted(listed: Listed, base: Tensor, outputs: Any, said: dict[str, Floats]) -> Pool:
-    size = listed.base.shape[1]
-    place, question = torch.from_numpy(outputs % size), torch.from_numpy(outputs[:, 0] // size)
-    given = {name: torch.from_numpy(np.asarray(value)) for name, value in said.items()}
-    batch = Batch.of(listed.mask[place], **given, behaviour=base[question[:, None], place])
-    return Pool(place, question, batch)

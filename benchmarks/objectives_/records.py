@@ -59,9 +59,9 @@ class Records:
     said: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def group(self) -> Whole:
-        """Which group of four a record is of [r], and so which prompt."""
-        return self.outputs.max(axis=1) // GROUP if self.outputs.shape[1] == GROUP else self.outputs[:, 0] // GROUP
+    def first(self) -> Whole:
+        """The output [r] whose prompt is the record's: the first, or another where that is absent."""
+        return np.where(self.outputs[:, 0] >= 0, self.outputs[:, 0], self.outputs.max(axis=1))
 
     def __len__(self) -> int:
         return len(self.outputs)

@@ -37,8 +37,8 @@ class Size:
     whole    whether all weights are trained, or the scales of norms alone
     """
 
-    groups: int = 768
-    asked: int = 240
+    groups: int = 512
+    asked: int = 200
     whole: bool = False
     rates: tuple[float, ...] = (3e-3, 1e-2, 3e-2)
 
@@ -85,6 +85,11 @@ class Answers:
     @cached_property
     def length(self) -> Floats:
         return np.array([[len(tokens) for tokens in own] for own in self.tokens], float)
+
+    @property
+    def first(self) -> Answers:
+        """One to each prompt."""
+        return Answers(self.prompts, [own[:1] for own in self.tokens], self.reward[:, :1], self.right[:, :1])
 
     def examples(self) -> list[Example]:
         """Each prompt with all its outputs."""
@@ -157,8 +162,8 @@ def told(
         model = trained(base, setting, rate, kind=kind, fault=fault)
         answers = Answers.drawn(model, base.asked, ANSWERS, np.random.default_rng((base.seed, 4)))
         found = _numbers(answers)
-        away = zip(*(logprobs(answers, own.loaded.network) for own in (model, base.model)), strict=True)
-        kl = float(np.mean([(own - before).sum() / ANSWERS for own, before in away]))
+        away = zip(*(logprobs(answers.first, own.loaded.network) for own in (model, base.model)), strict=True)
+        kl = float(np.mean([(own - before).sum() for own, before in away]))
     gains = [
         float((own.mean(1) - before.mean(1)).mean()) for own, before in zip(found, _numbers(base.answers), strict=True)
     ]
@@ -214,7 +219,7 @@ def _examples(
         away = zip(behaviour, logprobs(drawn, base.model.loaded.network), strict=True)
         held = np.array([(own - before).sum(1) for own, before in away]).ravel() / STRENGTH
         records.said["score"] = records.said["score"] - held[records.outputs]
-    none = np.zeros(0, np.intp)
+    prompts, none = (records.first // GROUP).tolist(), np.zeros(0, np.intp)
     flat = [*(own for group in drawn.tokens for own in group), none]
     drew = [*(own for group in behaviour for own in group), none]
     return [
@@ -224,7 +229,7 @@ def _examples(
             {name: value[row] for name, value in records.said.items()}
             | {"behaviour": [drew[output][: len(flat[output])] for output in outputs]},
         )
-        for row, (group, outputs) in enumerate(zip(records.group.tolist(), records.outputs.tolist(), strict=True))
+        for row, (group, outputs) in enumerate(zip(prompts, records.outputs.tolist(), strict=True))
     ]
 
 

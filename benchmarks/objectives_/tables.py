@@ -54,11 +54,11 @@ def faults(result: dict[str, Any]) -> Iterator[str]:
 def _lost(told: Any, clean: Sequence[float]) -> str:
     if isinstance(told, str):
         return "—" if "both signs" in told else "refused"
-    return shown(np.asarray(told) - np.asarray(clean))
+    return shown(np.asarray(told) - np.asarray(clean)[: len(told)])
 
 
 def small(result: dict[str, Any]) -> Iterator[str]:
-    pick = result["the model's own pick"]["gain"]
+    pick = result.get("the model's own pick", {"gain": [np.nan]})["gain"]
     yield row("trained by", "rate", "true reward", "right answers", "tokens", "KL", "better", "less the own pick's")
     yield row(*["---"] * 8)
     for name, own in sorted(result.items(), key=lambda one: -np.mean(one[1]["gain"])):
