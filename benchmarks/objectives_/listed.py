@@ -82,10 +82,12 @@ class Listed:
         return float(np.where(law > 0, law * np.log(np.maximum(law, 1e-300) / other), 0.0).sum(1).mean())
 
     def told(self, law: Floats) -> dict[str, float]:
-        """Utility gained, KL to the base, how far below the frontier, and distances to the target."""
+        """Utility gained, KL to the base, how far below the frontier, and how far from the target:
+        total variation, and KL to it."""
         kl, gain = self.kl(law, self.base), self.gain(law)
         below = float(np.interp(kl, *self.frontier)) - gain
-        return {"gain": gain, "kl": kl, "below": below, "tv": distance(law, self.target)}
+        away = self.kl(law, self.target)
+        return {"gain": gain, "kl": kl, "below": below, "tv": distance(law, self.target), "away": away}
 
     @cached_property
     def tables(self) -> tuple[Tensor, Tensor]:

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from objectives_.records import FAULTS
-
 
 def interval(values: Sequence[float]) -> tuple[float, float, float]:
     """Mean of independent values, one a seed, and its 95 % t interval; of one value, NaN."""
@@ -42,19 +40,19 @@ def listed(result: dict[str, Any]) -> Iterator[str]:
         yield row(name, own["claim"], f"{own['rate']:g}", shown(clean["gain"]), *several, *whole)
 
 
-def faults(result: dict[str, Any]) -> Iterator[str]:
+def faults(result: dict[str, Any], clean: dict[str, Any]) -> Iterator[str]:
     """Utility lost to each fault, on the same seeds."""
-    yield row("objective", *FAULTS)
-    yield row(*["---"] * (1 + len(FAULTS)))
-    for name, own in result.items():
-        told = own["faults"]
-        yield row(name, *(_lost(told[fault], own["clean"]["gain"]) for fault in FAULTS))
+    names = list(next(iter(result.values())))
+    yield row("objective", *names)
+    yield row(*["---"] * (1 + len(names)))
+    for name, told in result.items():
+        yield row(name, *(_lost(told[fault], clean[name]) for fault in names))
 
 
-def _lost(told: Any, clean: Sequence[float]) -> str:
+def _lost(told: Any, clean: Any) -> str:
     if isinstance(told, str):
         return "—" if "both signs" in told else "refused"
-    return shown(np.asarray(told) - np.asarray(clean)[: len(told)])
+    return shown(np.asarray(told["gain"]) - np.asarray(clean["gain"])[: len(told["gain"])])
 
 
 def small(result: dict[str, Any]) -> Iterator[str]:
@@ -68,17 +66,9 @@ def small(result: dict[str, Any]) -> Iterator[str]:
         yield row(name, f"{own['rate']:g}", *numbers, better, against)
 
 
-def small_faults(result: dict[str, Any], clean: dict[str, Any]) -> Iterator[str]:
-    names = list(next(iter(result.values())))
-    yield row("objective", *names)
-    yield row(*["---"] * (1 + len(names)))
-    for name, told in result.items():
-        yield row(name, *(_lost(told[fault], clean[name]["gain"]) for fault in names))
-
-
 def tables(result: dict[str, Any]) -> dict[str, str]:
     """By part of the results."""
-    made = {"listed": listed, "faults": lambda _: faults(result["listed"]), "small": small, "whole": small}
-    made["small faults"] = lambda own: small_faults(own, result["small"])
-    held = {**result, **({"faults": True} if "listed" in result else {})}
-    return {part: "\n".join(make(held[part])) for part, make in made.items() if part in held}
+    made = {"listed": listed, "small": small, "whole": small}
+    made["faults"] = lambda own: faults(own, {name: row["clean"] for name, row in result["listed"].items()})
+    made["small faults"] = lambda own: faults(own, result["small"])
+    return {part: "\n".join(make(result[part])) for part, make in made.items() if part in result}
