@@ -29,7 +29,7 @@ import numpy as np
 
 from heedful.core import HeedfulError
 from objectives_.records import CLEAN, FAULTS, Fault
-from objectives_.settings import Setting, settings
+from objectives_.settings import CONTROLS, Setting, settings
 from objectives_.tables import tables
 
 REACHED = 0.005
@@ -37,12 +37,28 @@ WORLDS, FAULT_WORLDS, LIMIT_WORLDS, RATE_WORLDS = range(10), range(5), range(3),
 MODELS, RATE_MODEL = range(3), 90
 PAIRS = ("DPO", "DPO, robust")
 WHOLE = ("RAFT", "DPO", "RLOO")
-QUICK = ("DPO", "RLOO")
+QUICK, QUICK_SMALL = ("DPO", "RLOO"), ("DPO", "random labels")
 Rows = Iterator[tuple[str, dict[str, Any]]]
 PARTS = ("listed", "faults", "small", "whole", "small faults")
 NAMED = {
-    "clean": {"DPO": (6, 4)},
-    "limit": {"DPO": (6, 4)},
+    "clean": {
+        "INPO": (7, 4),
+        "GRPO": (7, 4),
+        "SimPO": (7, 12),
+        "RLOO": (-7, -3),
+        "NFT": (7, 4),
+        "Dr. GRPO": (-7, -5),
+    },
+    "limit": {
+        "INPO": (7, 4),
+        "GRPO": (7, 4),
+        "AWR": (-7, -3),
+        "RAFT": (7, 12),
+        "DPO": (-7, -4),
+        "KTO": (7, 4),
+        "BCO": (7, 4),
+        "DPO, margins": (7, 12),
+    },
 }
 """Where the names of some stand in the figure."""
 
@@ -103,8 +119,8 @@ def small(names: Sequence[str], quick: bool, whole: bool = False) -> Rows:
     base = model.small_model()
     chosen = model.Base(base, RATE_MODEL, size, separate=True)
     bases = [model.Base(base, seed, size) for seed in (MODELS[:1] if quick else MODELS)]
-    for name in [*names, *list(model.CONTROLS)[: 1 if quick else None]]:
-        objective, kind = model.CONTROLS.get(name, (name, "reward"))
+    for name in names:
+        objective, kind = CONTROLS.get(name, (name, "reward"))
         setting = settings()[objective]
         gains = {rate: 0.0 if quick else model.told(chosen, setting, rate, kind=kind)["gain"] for rate in size.rates}
         rate = max(gains, key=lambda one: gains[one])
@@ -112,13 +128,13 @@ def small(names: Sequence[str], quick: bool, whole: bool = False) -> Rows:
         yield name, {"rate": rate, **row}
 
 
-def small_faults(rates: Mapping[str, Any]) -> Rows:
+def small_faults(names: Sequence[str], rates: Mapping[str, Any]) -> Rows:
     """At the learning rates of clean feedback."""
     from objectives_ import small as model
 
     base = model.small_model()
     bases = [model.Base(base, seed) for seed in MODELS]
-    for name in PAIRS:
+    for name in names:
         row = {}
         for fault, own in FAULTS.items():
             if not own.alone:
@@ -144,7 +160,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="few objectives, one seed, to see that it runs")
     parser.add_argument("--part", nargs="+", choices=PARTS)
-    parser.add_argument("--names", nargs="+", help="these objectives alone")
+    parser.add_argument("--names", nargs="+", default=(), help="these objectives alone")
     parser.add_argument("--out", type=Path, help="parts that are not run stay as they are in it")
     parser.add_argument("--figure", type=Path, help="draw utility against divergence as SVG")
     options = parser.parse_args()
@@ -169,15 +185,16 @@ def main() -> None:
         draw(result["listed"], NAMED, options.figure)
 
 
-def run(part: str, names: Sequence[str] | None, quick: bool, before: Mapping[str, Any]) -> Rows:
-    every = names or (QUICK if quick else tuple(settings()))
+def run(part: str, names: Sequence[str], quick: bool, before: Mapping[str, Any]) -> Rows:
+    """Rows of a part, of these names or of all that it has."""
     if part == "listed":
-        return listed(every, quick)
+        return listed(names or (QUICK if quick else tuple(settings())), quick)
     if part == "faults":
-        return faults(every, quick, before["listed"])
+        return faults(names or tuple(before["listed"]), quick, before["listed"])
     if part == "small faults":
-        return small_faults(before["small"])
-    return small(every[:1] if quick else every if part == "small" else WHOLE, quick, part == "whole")
+        return small_faults(names or PAIRS, before["small"])
+    every = QUICK_SMALL if quick else (*(WHOLE if part == "whole" else settings()), *CONTROLS)
+    return small(names or every, quick, part == "whole")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def draw(result: Mapping[str, Any], named: Mapping[str, Mapping[str, tuple[int, 
         most = float(np.interp(MOST, kl, gain))
         frame = Frame(spanning([0.0, MOST], margin=0.02), spanning([0.0, most], margin=0.05))
         edge = [Point(x, y, size=0) for x, y in zip(kl, gain, strict=True) if x < MOST]
-        dots = [Point(float(np.mean(own["kl"])), *interval(own["gain"]), size=3) for own in told.values()]
+        dots = [_dot(own, interval(own["gain"]) if kind == "clean" else ()) for own in told.values()]
         layers = (
             points(frame, edge, joined=True),
             points(frame, dots, joined=False),
@@ -40,6 +40,10 @@ def draw(result: Mapping[str, Any], named: Mapping[str, Mapping[str, tuple[int, 
         axes = {"x_title": "KL to the base, nats", "y_title": "Utility gained, nats"}
         charts.append(chart(f"objectives-{kind}", frame, *layers, title=title, description=words, **axes))
     to_file(charts, path)
+
+
+def _dot(told: Mapping[str, Any], within: tuple[float, ...]) -> Point:
+    return Point(float(np.mean(told["kl"])), float(np.mean(told["gain"])), *within[1:], size=3)
 
 
 def _name(frame: Frame, name: str, told: Mapping[str, Any], x: int, y: int) -> Markup:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +10,15 @@ from objectives_.records import Form
 
 FLIPS = 0.2
 """The share of votes that robust DPO takes for turned around, and that are in the trial of it."""
+
+
+CONTROLS: Mapping[str, tuple[str, str]] = {
+    "random labels": ("DPO", "nothing"),
+    "length alone": ("DPO", "length"),
+    "the model's own pick": ("SFT, chosen", "likeliest"),
+}
+"""Null controls: an objective of the table, and what raters want. "likeliest": of four outputs the one that the base
+finds likeliest, no rater asked."""
 
 
 @dataclass(frozen=True)

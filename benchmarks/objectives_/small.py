@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -139,15 +138,6 @@ class Base:
 def logprobs(drawn: Answers, network: Any) -> list[Floats]:
     """Of each token [k, t] of each prompt's outputs."""
     return scored(network, drawn.examples(), AT_ONCE)
-
-
-CONTROLS: Mapping[str, tuple[str, str]] = {
-    "random labels": ("DPO", "nothing"),
-    "length alone": ("DPO", "length"),
-    "the model's own pick": ("SFT, chosen", "likeliest"),
-}
-"""Null controls: an objective of the table, and what raters want. "likeliest": of four outputs the one that the base
-finds likeliest, no rater asked."""
 
 
 def told(
