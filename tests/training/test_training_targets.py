@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the extra `lm` is not installed")
 
-from heedful.training import DPO, Batch, General, PlackettLuce, PolicyGradient, Weighted, rloo  # noqa: E402
+from heedful.training import DPO, PMPO, Batch, General, PlackettLuce, PolicyGradient, Weighted, rloo  # noqa: E402
 
 BASE = torch.tensor([0.3, 0.25, 0.2, 0.15, 0.1], dtype=torch.float64)
 UTILITY = torch.tensor([0.0, 1.0, -0.5, 2.0, 0.3], dtype=torch.float64)
@@ -97,6 +97,18 @@ def test_weights_of_draws_of_the_base_reach_the_target():
     drawn = torch.repeat_interleave(torch.arange(5), (20 * BASE).round().long())[None]
     found = minimum(Weighted("tilt", 1.2), drawn, score=UTILITY[drawn])
     torch.testing.assert_close(found, tilted(BASE, 1.2 * UTILITY), atol=1e-6, rtol=0)
+
+
+def test_pmpo_is_the_base_weighed_by_what_is_good_and_imitates_bad_outputs_that_are_alone():
+    """The minimum is base · (share · good − (1 − share) · bad + hold) of all draws, and the records' law of bad ones."""
+    every, good = torch.arange(5)[:, None], UTILITY.sigmoid()
+    for share, hold in ((0.5, 0.8), (1.0, 0.0), (0.0, 1.2)):
+        law = BASE * (share * good - (1 - share) * (1 - good) + hold)
+        found = minimum(PMPO(share, hold), every, label=good[:, None], weight=BASE)
+        torch.testing.assert_close(found, law / law.sum(), atol=1e-6, rtol=0)
+    bad = BASE * (1 - good)
+    found = minimum(PMPO(0.0, 1.2), every, label=torch.zeros(5, 1).double(), weight=bad)
+    torch.testing.assert_close(found, bad / bad.sum(), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("objective", [rloo(), PolicyGradient("none")])

@@ -111,8 +111,10 @@ class PMPO(Splits):
     all: either sign alone suffices (Abdolmaleki et al. 2025, "Learning from negative feedback, or positive feedback or
     both", equation 10).
 
-    The last term estimates KL(reference ‖ policy) where outputs were drawn from the reference, and is what keeps bad
-    outputs alone from driving the policy anywhere. Raises UsageError where bad ones count and nothing holds.
+    The last term estimates KL(reference ‖ policy) where the records of a step are all draws of the reference, good and
+    bad, and is what keeps bad outputs from driving the policy anywhere. Where bad ones alone are left as records, what
+    holds is more than what pushes away, and they are imitated: give the good ones too, and share = 0. Raises UsageError
+    where bad ones count and nothing holds.
     """
 
     share: float = 0.5
