@@ -100,7 +100,7 @@ def test_weights_of_draws_of_the_base_reach_the_target():
 
 
 def test_pmpo_is_the_base_weighed_by_what_is_good_and_imitates_bad_outputs_that_are_alone():
-    """The minimum is base · (share · good − (1 − share) · bad + hold) of all draws, and the records' law of bad ones."""
+    """Of all draws it comes to base · (share · good − (1 − share) · bad + hold), of bad ones to their own law."""
     every, good = torch.arange(5)[:, None], UTILITY.sigmoid()
     for share, hold in ((0.5, 0.8), (1.0, 0.0), (0.0, 1.2)):
         law = BASE * (share * good - (1 - share) * (1 - good) + hold)
