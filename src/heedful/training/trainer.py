@@ -115,7 +115,7 @@ class Trainer:
         units = torch.zeros((), device=self.network.device)
         for part, policy, totals in self._forward(parts):
             batch = replace(part.batch, totals=totals)
-            found = self.objective(policy, self._reference_of(part), batch)
+            found = self.objective(policy, reference_of(part, self.reference), batch)
             lost, own = found.total(batch)
             torch.autograd.backward(lost)
             units = units + own.detach()
@@ -146,16 +146,7 @@ class Trainer:
             yield part, self.scorer(part.rows), totals
 
     def _statistics(self, part: Part, policy: Tensor) -> Mapping[str, Tensor]:
-        return self.objective.statistics(policy, self._reference_of(part), part.batch)
-
-    def _reference_of(self, part: Part) -> Tensor | None:
-        if self.reference is None:
-            return None
-        made = torch.zeros(part.rows.mask.shape, device=self.network.device)
-        for row, place in enumerate(part.places):
-            own = torch.as_tensor(self.reference[place], device=made.device)
-            made[row, : own.shape[0], : own.shape[1]] = own
-        return made
+        return self.objective.statistics(policy, reference_of(part, self.reference), part.batch)
 
     def _applied(self, told: Counter[str], units: Tensor) -> dict[str, float]:
         """The gradient, divided by what the step holds, clipped and followed."""
@@ -179,6 +170,17 @@ class Trainer:
         report = {name: float(value) / records for name, value in sums.items() if name not in ("loss", "tokens")}
         lost = float(sums["loss"]) / max(float(units), 1e-300)
         return {"step": self.done, "loss": lost, "gradient": float(norm), "tokens": float(sums["tokens"]), **report}
+
+
+def reference_of(part: Part, reference: Sequence[Any] | None) -> Tensor | None:
+    """Log-probabilities [r, k, t] of a part, of those of all examples by their place."""
+    if reference is None:
+        return None
+    made = torch.zeros(part.rows.mask.shape, device=part.rows.mask.device)
+    for row, place in enumerate(part.places):
+        own = torch.as_tensor(reference[place], device=made.device)
+        made[row, : own.shape[0], : own.shape[1]] = own
+    return made
 
 
 def scored(network: Any, examples: Sequence[Example], tokens: int) -> list[Any]:
