@@ -8,8 +8,7 @@
     faults         the same from 4,800 outputs and bad feedback
     small          the small model of exercises, the scales of its norms trained on feedback on 2,048 of its outputs by
                    raters who want the true reward, beside null controls; answers to exercises never trained on
-    whole          the same with all weights trained, of a few
-    small faults   the same of two objectives of pairs, from bad feedback
+    whole          the same with all weights trained, of a few; only where asked for
 
 Each objective has, by one rule, that of three learning rates which did best on seeds of its own: nearest to
 the target (KL of policy to target) in worlds 100 to 102; of greatest true reward on exercises that may be trained on.
@@ -22,6 +21,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +35,10 @@ from objectives_.tables import tables
 REACHED = 0.005
 WORLDS, FAULT_WORLDS, LIMIT_WORLDS, RATE_WORLDS = range(10), range(5), range(3), range(100, 103)
 MODELS, RATE_MODEL = range(3), 90
-PAIRS = ("DPO", "DPO, robust")
 WHOLE = ("RAFT", "DPO", "RLOO")
 QUICK, QUICK_SMALL = ("DPO", "RLOO"), ("DPO", "random labels")
 Rows = Iterator[tuple[str, dict[str, Any]]]
-PARTS = ("listed", "faults", "small", "whole", "small faults")
+PARTS = ("listed", "faults", "small", "whole")
 NAMED = {
     "clean": {
         "INPO": (7, 4),
@@ -115,7 +114,7 @@ def _limit(world: Any, name: str, setting: Setting, seed: int, quick: bool) -> d
 def small(names: Sequence[str], quick: bool, whole: bool = False) -> Rows:
     from objectives_ import small as model
 
-    size = model.QUICK if quick else model.WHOLE if whole else model.FULL
+    size = replace(model.QUICK, whole=whole) if quick else model.WHOLE if whole else model.FULL
     base = model.small_model()
     chosen = model.Base(base, RATE_MODEL, size, separate=True)
     bases = [model.Base(base, seed, size) for seed in (MODELS[:1] if quick else MODELS)]
@@ -126,21 +125,6 @@ def small(names: Sequence[str], quick: bool, whole: bool = False) -> Rows:
         rate = max(gains, key=lambda one: gains[one])
         row = _columns(model.told(own, setting, rate, kind=kind) for own in bases)
         yield name, {"rate": rate, **row}
-
-
-def small_faults(names: Sequence[str], rates: Mapping[str, Any]) -> Rows:
-    """At the learning rates of clean feedback."""
-    from objectives_ import small as model
-
-    base = model.small_model()
-    bases = [model.Base(base, seed) for seed in MODELS]
-    for name in names:
-        row = {}
-        for fault, own in FAULTS.items():
-            if not own.alone:
-                told = (model.told(each, settings()[name], rates[name]["rate"], fault=own) for each in bases)
-                row[fault] = _columns(told)
-        yield name, row
 
 
 def _columns(rows: Iterator[Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -168,7 +152,7 @@ def main() -> None:
 
     torch.set_num_threads(1)
     result = json.loads(options.out.read_text("utf-8")) if options.out and options.out.exists() else {}
-    for part in options.part or PARTS[: 3 if options.quick else None]:
+    for part in options.part or PARTS[:3]:
         begun = time.process_time()
         for name, row in run(part, options.names, options.quick, result):
             result.setdefault(part, {})[name] = _rounded(row)
@@ -191,8 +175,6 @@ def run(part: str, names: Sequence[str], quick: bool, before: Mapping[str, Any])
         return listed(names or (QUICK if quick else tuple(settings())), quick)
     if part == "faults":
         return faults(names or tuple(before["listed"]), quick, before["listed"])
-    if part == "small faults":
-        return small_faults(names or PAIRS, before["small"])
     every = QUICK_SMALL if quick else (*(WHOLE if part == "whole" else settings()), *CONTROLS)
     return small(names or every, quick, part == "whole")
 

@@ -18,7 +18,7 @@ from heedful.training.rows import Rows
 from heedful.training.trainer import Recipe, Trainer, scored
 from heedful.worlds import Exercise, exercises
 from heedful.worlds.small_model import small_model
-from objectives_.records import CLEAN, GROUP, READ, Fault, Records, judged
+from objectives_.records import CLEAN, GROUP, READ, Records, judged
 from objectives_.settings import Setting
 
 STRENGTH = 2.0
@@ -140,16 +140,14 @@ def logprobs(drawn: Answers, network: Any) -> list[Floats]:
     return scored(network, drawn.examples(), AT_ONCE)
 
 
-def told(
-    base: Base, setting: Setting, rate: float, *, kind: str = "reward", fault: Fault = CLEAN
-) -> dict[str, float | None]:
+def told(base: Base, setting: Setting, rate: float, *, kind: str = "reward") -> dict[str, float | None]:
     """True reward, share of right answers and tokens, less the base's on the same exercises, and KL to it in nats."""
     if setting.reward:
-        reward = (_rewards if setting.reward == "table" else _implied)(base, setting, rate, fault)
+        reward = (_rewards if setting.reward == "table" else _implied)(base, setting, rate)
         rows, best = np.arange(base.size.asked)[:, None], _best(reward)
         found, kl = [own[rows, best] for own in _numbers(base.answers)], None
     else:
-        model = trained(base, setting, rate, kind=kind, fault=fault)
+        model = trained(base, setting, rate, kind=kind)
         answers = Answers.drawn(model, base.asked, ANSWERS, np.random.default_rng((base.seed, 4)))
         found = _numbers(answers)
         away = zip(*(logprobs(answers.first, own.loaded.network) for own in (model, base.model)), strict=True)
@@ -170,7 +168,7 @@ def _best(reward: Floats) -> Any:
     return fours.argmax(2) + GROUP * np.arange(fours.shape[1])
 
 
-def trained(base: Base, setting: Setting, rate: float, *, kind: str = "reward", fault: Fault = CLEAN) -> Any:
+def trained(base: Base, setting: Setting, rate: float, *, kind: str = "reward") -> Any:
     """A model trained by an objective on so many outputs of the base, or of its own."""
     model, rng = small_model(), np.random.default_rng((base.seed, 3))
     network, objective = model.loaded.network, setting.objective(STRENGTH)
@@ -180,7 +178,7 @@ def trained(base: Base, setting: Setting, rate: float, *, kind: str = "reward", 
     for number in range(rounds):
         drawn = base.drawn(model, number, base.size.groups // rounds) if setting.own else base.draws
         behaviour = logprobs(drawn, network) if setting.own else base.logprobs
-        examples = _examples(base, drawn, behaviour, setting, kind, fault, rng)
+        examples = _examples(base, drawn, behaviour, setting, kind, rng)
         reference = scored(base.model.loaded.network, examples, AT_ONCE) if objective.needs_reference else None
         if trainer is None:
             trainer = Trainer(network, examples, objective, Recipe(steps, each, AT_ONCE, rate, warmup=4), reference)
@@ -197,14 +195,14 @@ def _learnt(network: Any, size: Size) -> list[Any]:
 
 
 def _examples(
-    base: Base, drawn: Answers, behaviour: Any, setting: Setting, kind: str, fault: Fault, rng: np.random.Generator
+    base: Base, drawn: Answers, behaviour: Any, setting: Setting, kind: str, rng: np.random.Generator
 ) -> list[Example]:
     """Records of feedback as tokens."""
     if kind == "likeliest":
         best = [own.sum(1).argmax() for own in behaviour]
         records = Records((np.array(best) + GROUP * np.arange(len(best)))[:, None])
     else:
-        records = judged(setting.form, base.worth(drawn, "length" if fault.wrong else kind), fault, rng)
+        records = judged(setting.form, base.worth(drawn, kind), CLEAN, rng)
     if setting.own == "held":
         away = zip(behaviour, logprobs(drawn, base.model.loaded.network), strict=True)
         held = np.array([(own - before).sum(1) for own, before in away]).ravel() / STRENGTH
@@ -223,18 +221,18 @@ def _examples(
     ]
 
 
-def _implied(base: Base, setting: Setting, rate: float, fault: Fault) -> Floats:
+def _implied(base: Base, setting: Setting, rate: float) -> Floats:
     """log policy − log base [p, 16] of the base's answers."""
-    model = trained(base, setting, rate, fault=fault)
+    model = trained(base, setting, rate)
     both = zip(*(logprobs(base.answers, own.loaded.network) for own in (model, base.model)), strict=True)
     return np.array([(own - before).sum(1) for own, before in both])
 
 
-def _rewards(base: Base, setting: Setting, rate: float, fault: Fault) -> Floats:
+def _rewards(base: Base, setting: Setting, rate: float) -> Floats:
     """Rewards [p, 16] of the base's answers: linear in the last hidden state of a network trained as a whole."""
     network, rng = small_model().loaded.network, np.random.default_rng((base.seed, 3))
     head = torch.zeros(network.config.hidden_size, requires_grad=True)
-    examples = _examples(base, base.draws, base.logprobs, setting, "reward", fault, rng)
+    examples = _examples(base, base.draws, base.logprobs, setting, "reward", rng)
     recipe = Recipe(base.size.steps, READ_AT_ONCE // READ[setting.form], learning_rate=rate, warmup=4)
     parameters = _learnt(network, base.size)
     optimiser = torch.optim.AdamW([*parameters, head], rate, weight_decay=0.0)

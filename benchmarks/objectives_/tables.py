@@ -70,5 +70,4 @@ def tables(result: dict[str, Any]) -> dict[str, str]:
     """By part of the results."""
     made = {"listed": listed, "small": small, "whole": small}
     made["faults"] = lambda own: faults(own, {name: row["clean"] for name, row in result["listed"].items()})
-    made["small faults"] = lambda own: faults(own, result["small"])
     return {part: "\n".join(make(result[part])) for part, make in made.items() if part in result}
