@@ -4,16 +4,26 @@
 
 The base is the small model of exercises; what is wanted is a right answer whose steps are right too. Rewards:
 
-    true     the share of right lines, and 2 more for a right answer
-    fitted   a linear utility of style and n-grams, fitted to 400 noisy comparisons of the model's own outputs by the
-             true reward, on other exercises
-    wrong    the length of the output
+    true             the share of right lines, and 2 more for a right answer
+    fitted           a linear utility of style and n-grams, fitted to 400 noisy comparisons of the model's own outputs by
+                     the true reward, on other exercises
+    fitted, lowered  the same less 2 posterior standard deviations
+    wrong            the length of the output
 
-Each engine draws one answer to each held-out exercise: best-of-N, of the fitted reward with and without pessimism, soft
-best-of-N and particles at several strengths (of the true reward, particles are weighed by the lines they hold so far).
-Told: the mean true reward and the share of right answers less those of the base on the same exercises (t intervals over
-exercises), KL(answers ‖ base) in nats (best-of-N: its upper bound; particles: of the target, estimated from the
-weights), and model tokens an answer.
+Twelve rewards are fitted, each to feedback of its own; each is tried on 25 held-out exercises of its own. So the means of
+these twelve sets are independent, and intervals are t intervals over them: they speak for other feedback and other
+exercises alike. Every engine answers the same exercises. Engines of whole outputs and of lines answer 16 times, dealt
+from 256 draws of the base in each exercise; engines of tokens write an answer each with the model.
+
+Told are the true reward and the share of right answers less the base's, the fitted and the wrong reward likewise, tokens
+an answer (what the base's cache would not spare: each context and each token written once), and KL(answers ‖ base) in
+nats, by the way that the engine allows:
+
+    law      the exact law of best-of-N, over the outputs drawn
+    answers  the shares of different answers, corrected for their number, and the model's log-probabilities
+    own      the engine's own unbiased estimate (guided decoding)
+    sure     −log base(answer), of an engine in which nothing is left to chance (token beams)
+    target   that of the target, by weights of the outputs drawn: what the engine's own tends to
 """
 
 from __future__ import annotations
@@ -21,187 +31,164 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from optimising.dealing import Drawn
+from optimising.engines import Rung, answered, rungs, setting, votes
+from optimising.figure import HEIGHT, drawn_charts
+from optimising.rewards import NAMES, length, rewards, true_reward
 
-from heedful.core import Budget, Floats, Item, Potential, Scores
-from heedful.core.algebra import Expressible
-from heedful.evidence import Rule, term
-from heedful.feedback import Candidate, Record, Table, Value
-from heedful.models import NgramFeatures, Stacked, StyleFeatures
-from heedful.models.texts import joined
-from heedful.preference import fit
-from heedful.report.charts import Frame, Point, chart, points, straight, to_file
-from heedful.report.scales import spanning
-from heedful.sampling import BestOfN, Particles, one_each
-from heedful.target import Target
-from heedful.worlds.exercises import Exercise, exercises
+from heedful.core import Floats, Item
+from heedful.models import Decoding
+from heedful.report.charts import to_file
+from heedful.sampling import BestOfN
+from heedful.stats import mean_estimate
+from heedful.worlds.exercises import exercises, right_answer
 from heedful.worlds.small_model import small_model
 
+SETS, EXERCISES, DRAWS, COMPARISONS = 12, 25, 256, 400
+DOUBTS = (0.0, 1.0, 2.0, 4.0)
 SIZES = (2, 4, 8, 16, 32, 64)
-STRENGTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
-PARTICLES = 32
-PESSIMISM = 1.0
+Measures = dict[str, float]
+Found = dict[tuple[str, str, float], Measures]
 
 
-def true_reward(item: Item) -> float:
-    """Right lines as a share of all, and 2 for a right answer."""
-    exercise, output = Exercise.read(item.context), joined(item.output)
-    steps = exercise.steps(output)
-    return sum(steps) / len(steps) + 2.0 * exercise.right(output)
+def measured(number: int, contexts: Sequence[Any], comparisons: int, draws: int, quick: bool) -> tuple[Found, Found]:
+    """What each engine comes to by each reward in one set, and what best-of-N does with other doubts and feedback."""
+    rng = np.random.default_rng([number, 0])
+    model, sharper = small_model(batch_size=256), small_model(batch_size=256, decoding=Decoding(temperature=0.5))
+    base, dear = Drawn(model, contexts, draws, rng), Drawn(sharper, contexts, draws // 4, rng)
+    made = rewards(comparisons, seed=number)
+    drawn = [item for own in base.outputs.values() for item in own]
+    level = means(drawn, made["fitted"])
+    found: Found = {("base", "", 1.0): level | {"agreement": agreement(drawn, made["fitted"], draws)}}
+
+    def told(rung: Rung, reward: Any, seed: Sequence[int]) -> Measures:
+        answers = answered(rung, setting(model, base, dear, reward), contexts, np.random.default_rng(seed))
+        gains = {key: value - level[key] for key, value in means(answers.items, made["fitted"]).items()}
+        return gains | {"kl": answers.kl, "tokens": answers.tokens, "missing": answers.missing}
+
+    for rung in votes():
+        found[rung.engine, "", rung.at] = told(rung, made["true"], [number, 1])
+    for name in NAMES:
+        for place, rung in enumerate(rungs(quick)):
+            found[rung.engine, name, rung.at] = told(rung, made[name], [number, 2, place])
+    doubted: Found = {}
+    for feedback, fitted in (("all", made["fitted"]), ("fewer", rewards(comparisons // 4, seed=number)["fitted"])):
+        for doubt, n in product(DOUBTS, SIZES):
+            rung = Rung("", n, lambda own, n=n, doubt=doubt: BestOfN(n, doubt), "law", pessimism=doubt)
+            doubted[feedback, str(doubt), n] = told(rung, fitted, [number, 3, n])
+    return found, doubted
 
 
-class TrueReward(Expressible):
-    """The same as a potential that also scores what is not finished: by its whole lines, as if it ended right if they
-    are right."""
-
-    scale, under, kind = "utility", None, "twist"
-
-    def __call__(self, items: Sequence[Item]) -> Scores:
-        return Scores(np.array([true_reward(item) for item in items]))
-
-    def prefix(self, items: Sequence[Item]) -> Scores:
-        return Scores(np.array([self._of_lines(item) for item in items]))
-
-    def _of_lines(self, item: Item) -> float:
-        whole, line_end, _ = joined(item.output).rpartition("\n")
-        steps = Exercise.read(item.context).steps(whole) if line_end else ()
-        return 3.0 * sum(steps) / len(steps) if steps else 3.0
-
-
-def fitted_reward(comparisons: int, seed: int) -> Potential:
-    """From comparisons of two outputs of the model to each exercise, decided by the true reward and noise."""
-    rng = np.random.default_rng(seed)
-    model, records = small_model(), []
-    for row, exercise in enumerate(exercises(comparisons, seed=seed, held_out=False)):
-        first, second = model.sample(exercise.context, 2, rng=rng)
-        gap = true_reward(first) - true_reward(second)
-        records.append(
-            Record(
-                kind="comparison",
-                context=f"{exercise.kind} {exercise.given}=",
-                candidates=[Candidate(output=joined(first.output)), Candidate(output=joined(second.output))],
-                value=Value(choice="first" if rng.random() < 1 / (1 + np.exp(-1.5 * gap)) else "second"),
-                id=str(row),
-            )
-        )
-    encoder = Stacked.of(style=StyleFeatures(), words=NgramFeatures())
-    return fit(Table.of(records), utility="features", features=encoder, seed=seed).potential()
-
-
-def told(found: Any, base: Floats, right: Floats, tokens: float) -> dict[str, Any]:
-    """How the answers compare with the base's, on the same exercises."""
-    gain = np.array([true_reward(item) for item in found.items]) - base
-    more = np.array([float(Exercise.read(i.context).right(joined(i.output))) for i in found.items]) - right
+def means(items: Sequence[Item], fitted: Any) -> Measures:
+    """What answers score on average."""
     return {
-        "gain": _interval(gain),
-        "right": _interval(more),
-        "kl": float(np.mean([each.value for each in found.kl])),
-        "tokens": tokens / len(found.items),
+        "true": float(np.mean([true_reward(item) for item in items])),
+        "right": float(np.mean([right_answer(item) for item in items])),
+        "fitted": float(fitted(items).mean.mean()),
+        "wrong": float(np.mean([length(item) for item in items])),
     }
 
 
-def _interval(values: Floats) -> list[float]:
-    half = float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
-    return [float(values.mean()), float(values.mean() - half), float(values.mean() + half)]
+def agreement(items: Sequence[Item], fitted: Any, draws: int) -> float:
+    """How often a fitted reward orders two draws as the true one does, where that tells them apart; ties count half."""
+    true = np.array([true_reward(item) for item in items]).reshape(-1, draws)
+    score = fitted(items).mean.reshape(true.shape)
+    signs = [np.sign(own[:, 0::2] - own[:, 1::2]) for own in (true, score)]
+    return float((1 + signs[0] * signs[1])[signs[0] != 0].mean() / 2)
 
 
-def measured(contexts: Sequence[Any], rewards: dict[str, Potential], sizes: Sequence[int], seed: int) -> list[Any]:
-    """A row an engine, size or strength, and reward."""
-    model, rows = small_model(batch_size=256), []
-    answers = [model.sample(context, 16, rng=_rng(seed, row)) for row, context in enumerate(contexts)]
-    base = np.array([np.mean([true_reward(item) for item in own]) for own in answers])
-    right = np.array([np.mean([Exercise.read(i.context).right(joined(i.output)) for i in own]) for own in answers])
-    each = float(np.mean([len(tokens) for own in answers for tokens in model.encode(own)]))
-    rows.append(
-        {"engine": "base", "reward": "", "at": 1, "level": [float(base.mean()), float(right.mean())], "tokens": each}
-    )
-    for name, reward in rewards.items():
-        for engine, at, made, potential in engines(reward, name == "fitted", sizes):
-            rng = _rng(seed, 1)
-            found = made(Target(model, potential), contexts, budget=Budget(), rng=rng)
-            found = one_each(found, rng=rng) if isinstance(made, Particles) else found
-            rows.append({"engine": engine, "reward": name, "at": at, **told(found, base, right, found.cost["tokens"])})
-            print(_line(rows[-1]), flush=True)
-    return rows
+def summed(sets: Sequence[Found]) -> Iterator[dict[str, Any]]:
+    """Each row's means over the sets, with t intervals where these are of rewards."""
+    for engine, reward, at in sets[0]:
+        own = {key: np.array([one[engine, reward, at][key] for one in sets]) for key in sets[0][engine, reward, at]}
+        plain = {key: float(own[key].mean()) for key in ("kl", "tokens", "missing") if key in own}
+        told = {key: interval(values) for key, values in own.items() if key not in plain}
+        yield {"engine": engine, "reward": reward, "at": at, **told, **plain}
 
 
-def engines(reward: Potential, uncertain: bool, sizes: Sequence[int]) -> Any:
-    """Name, size or strength, engine and expression."""
-    for n in sizes:
-        yield "best-of-N", n, BestOfN(n), term(reward)
-        if uncertain:
-            yield "best-of-N, pessimistic", n, BestOfN(n, pessimism=PESSIMISM), term(reward)
-    for strength in STRENGTHS[:: 1 if len(sizes) > 2 else 3]:
-        yield "soft best-of-N", strength, BestOfN(max(sizes), soft=True), term(reward, strength)
-        yield "particles", strength, Particles(min(PARTICLES, max(sizes))), term(reward, strength)
+def interval(values: Floats) -> list[float]:
+    """Mean and 95 % t interval of independent values."""
+    found = mean_estimate(values)
+    ends = (found.interval.low, found.interval.high) if found.interval else (np.nan, np.nan)
+    return [float(own) for own in (found.value, *ends)]
 
 
-def _rng(*seed: int) -> np.random.Generator:
-    return np.random.default_rng(seed)
+def contrasts(sets: Sequence[Found], doubted: Sequence[Found]) -> dict[str, dict[str, list[float]]]:
+    """True reward gained: by each doubling of best-of-N, and by lowered scores beside plain ones, both by set."""
+
+    def of(found: Sequence[Found], key: tuple[str, str, float]) -> Floats:
+        return np.array([one[key]["true"] for one in found])
+
+    doubling = {
+        f"{name}, {n}": interval(of(sets, ("best-of-N", name, n)) - of(sets, ("best-of-N", name, n // 2)))
+        for name, n in product(NAMES, SIZES)
+    }
+    saved = {
+        f"{feedback}, {doubt}, {n}": interval(of(doubted, (feedback, doubt, n)) - of(doubted, (feedback, "0.0", n)))
+        for feedback, doubt, n in product(("all", "fewer"), map(str, DOUBTS[1:]), SIZES)
+    }
+    engines = {
+        f"{engine}, {at:g}": interval(of(sets, (engine, NAMES[2], at)) - of(sets, (engine, NAMES[1], at)))
+        for engine, name, at in sets[0]
+        if name == NAMES[1]
+    }
+    return {"doubling": doubling, "saved": saved, "lowered": engines}
 
 
-def _line(row: dict[str, Any]) -> str:
-    gain, right = ("{:+.3f} [{:+.3f}, {:+.3f}]".format(*row[key]) for key in ("gain", "right"))
-    return f"{row['reward']:8}{row['engine']:26}{row['at']:>6}  {gain}  {right}{row['kl']:8.2f}{row['tokens']:9.0f}"
-
-
-def drawn(rows: Sequence[dict[str, Any]]) -> list[Any]:
-    """A chart of best-of-N for each reward, and one of the fitted reward with pessimism."""
-    shown = [
-        ("best-of-N", "true"),
-        ("best-of-N", "fitted"),
-        ("best-of-N, pessimistic", "fitted"),
-        ("best-of-N", "wrong"),
-    ]
-    found = [[row for row in rows if (row["engine"], row["reward"]) == one] for one in shown]
-    every = [row for own in found for row in own]
-    x = spanning([0.0, *(row["kl"] for row in every)], margin=0.02)
-    y = spanning([0.0, *(value for row in every for value in row["gain"])], margin=0.05)
-    charts = []
-    for number, (own, (engine, reward)) in enumerate(zip(found, shown, strict=True)):
-        title = f"{engine}, {reward} reward"
-        told = f"{title}: true reward less the base's, from {own[0]['gain'][0]:+.2f} to {own[-1]['gain'][0]:+.2f}."
-        frame, even = Frame(x, y), (x.ticks[0], x.ticks[-1])
-        layers = (
-            straight(frame, (even[0], 0.0), (even[1], 0.0), "the base"),
-            points(frame, [Point(row["kl"], *row["gain"]) for row in own], joined=True),
-        )
-        y_title = " ".join(["Gained by the", *engine.split(", ")[1:], reward, "reward"])
-        words = {"title": title, "description": told, "x_title": "KL to the base, nats at most", "y_title": y_title}
-        charts.append(chart(f"reward-{number}", frame, *layers, **words))
-    return charts
+def shown(row: dict[str, Any]) -> str:
+    told = "  ".join("{:+.2f} [{:+.2f}, {:+.2f}]".format(*row[key]) for key in ("true", "right", "fitted"))
+    return f"{row['reward']:16}{row['engine']:18}{row['at']:>5g}  {told}{row['kl']:7.2f}{row['tokens']:8.0f}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few exercises and sizes, to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="two small sets and each engine once, to see that it runs")
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--figure", type=Path, help="draw best-of-N as SVG")
+    parser.add_argument("--figure", type=Path, help="draw the true reward against divergence as SVG")
     options = parser.parse_args()
-    number, comparisons, sizes = (6, 40, (2, 4)) if options.quick else (120, 400, SIZES)
+    sets, each, draws, comparisons = (2, 2, 64, 80) if options.quick else (SETS, EXERCISES, DRAWS, COMPARISONS)
     begun = time.process_time()
-    contexts = [exercise.context for exercise in exercises(number, seed=1)]
-    rewards = {
-        "true": TrueReward(),
-        "fitted": fitted_reward(comparisons, seed=0),
-        "wrong": Rule(lambda item: len(joined(item.output)) / 4, "length"),
+    contexts = list(dict.fromkeys(own.context for own in exercises(2 * sets * each, seed=1)))[: sets * each]
+    found: list[Found] = []
+    doubted: list[Found] = []
+    for number in range(sets):
+        own, other = measured(number, contexts[each * number : each * (number + 1)], comparisons, draws, options.quick)
+        found.append(own)
+        doubted.append(other)
+        print(f"set {number}: {time.process_time() - begun:.0f} s of the processor", flush=True)
+    base, *rows = summed(found)
+    result = {
+        "sets": sets,
+        "exercises": each,
+        "draws": draws,
+        "comparisons": comparisons,
+        "seconds": time.process_time() - begun,
+        "base": base,
+        "contrasts": contrasts(found, doubted) if not options.quick else {},
+        "rows": rows,
+        "doubted": list(summed(doubted)),
     }
-    head = f"{'reward':8}{'engine':26}{'at':>6}  {'true reward, less base':26}{'right, less base':23}"
-    print(f"{head}{'KL':>8}{'tokens':>9}")
-    rows = measured(contexts, rewards, sizes, seed=0)
-    seconds = time.process_time() - begun
-    print("base: true reward {:.3f}, right {:.3f}".format(*rows[0]["level"]), f"({seconds:.0f} s of the processor)")
+    print(f"base: {base}", *map(shown, rows), sep="\n")
     if options.figure:
-        to_file(drawn(rows), options.figure)
+        to_file(drawn_charts(result), options.figure, height=HEIGHT)
     if options.out:
-        options.out.write_text(
-            json.dumps({"exercises": number, "seconds": seconds, "rows": rows}, indent=1) + "\n", "utf-8"
-        )
+        options.out.write_text(compact(result), "utf-8")
+
+
+def compact(result: dict[str, Any]) -> str:
+    """A row a line."""
+    rows = {key: value for key, value in result.items() if key in ("rows", "doubted")}
+    marks = json.dumps({**result, **dict.fromkeys(rows, [])}, indent=1, ensure_ascii=False)
+    for key, own in rows.items():
+        lines = ",\n".join("  " + json.dumps(row, ensure_ascii=False) for row in own)
+        marks = marks.replace(f'"{key}": []', f'"{key}": [\n{lines}\n ]')
+    return marks + "\n"
 
 
 if __name__ == "__main__":

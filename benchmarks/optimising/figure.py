@@ -1,0 +1,2 @@
+HEIGHT=300
+def drawn_charts(result): return []
