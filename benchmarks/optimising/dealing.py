@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.special import digamma
 
-from heedful.core import Budget, Floats, Item, Part, Parts
+from heedful.core import Budget, Floats, Item, Part, Parts, text_parts
 from heedful.models import LineSteps, TableModel
-from heedful.models.token_models import whole
 from heedful.sampling import best_of_n_law
 from heedful.sampling.writing import base_draws
 from heedful.target import Target
@@ -29,11 +29,12 @@ class Drawn:
     def __init__(self, model: Any, contexts: Sequence[Parts], n: int, rng: np.random.Generator) -> None:
         self.lines, self.rng = LineSteps(model), rng
         items, cost = base_draws(model, contexts, n, Budget(), rng)
-        self.prompt = (cost["tokens"] - sum(len(_text(item)) for item in items)) / len(contexts)  # tokens of a context
+        items = [plain(item) for item in items]
+        self.prompt = (cost["tokens"] - sum(len(text(item)) for item in items)) / len(contexts)  # tokens of a context
         self.outputs = {context: items[n * row : n * (row + 1)] for row, context in enumerate(contexts)}
         self._longer: dict[Begun, list[Item]] = defaultdict(list)
         for item in items:
-            steps = lines_of(item.output[0].text)
+            steps = lines_of(text(item))
             for size in range(len(steps)):
                 self._longer[item.context, steps[:size]].append(Item(item.context, steps[: size + 1]))
         self._log_prob: dict[Item, float] = {}
@@ -43,38 +44,39 @@ class Drawn:
         rare = [own for own in dict.fromkeys(items) if len(self._longer[own.context, own.output]) < LEAST]
         grown = self.lines.continued([own for own in rare for _ in range(LEAST)], rng=self.rng)
         for item in grown:
-            self._longer[item.context, item.output[:-1]].append(item)
+            self._longer[item.context, item.output[:-1]].append(Item(item.context, item.output))
         return [self._longer[own.context, own.output] for own in items]
 
     def log_prob(self, items: Sequence[Item]) -> Floats:
         """Log-probability [n] of each whole output under the model; each different one is asked for once."""
-        texts = [whole(item) for item in items]
-        fresh = [item for item in dict.fromkeys(texts) if item not in self._log_prob]
+        fresh = [item for item in dict.fromkeys(items) if item not in self._log_prob]
         self._log_prob.update(zip(fresh, self.lines.model.log_prob(fresh).tolist() if fresh else (), strict=True))
-        return np.array([self._log_prob[item] for item in texts])
+        return np.array([self._log_prob[item] for item in items])
 
-    def best_of(self, n: int, reward: Any, pessimism: float) -> float:
+    def best_of(self, n: int, reward: Any) -> float:
         """KL(best of n ‖ base) in nats, mean over contexts, by its exact law over the outputs drawn."""
         counts = {context: Counter(items) for context, items in self.outputs.items()}
         table = {c: (tuple(own), np.log([*own.values()]) - np.log(own.total())) for c, own in counts.items()}
         target = Target(TableModel(table), reward)
-        return float(np.mean([best_of_n_law(target, context, n, pessimism=pessimism).kl for context in table]))
+        return float(np.mean([best_of_n_law(target, context, n).kl for context in table]))
 
     def divergence(self, items: Sequence[Item]) -> float:
-        """KL(result ‖ base) in nats, mean over contexts, from many outputs of each.
+        """KL(result ‖ base) in nats, mean over contexts, from many outputs of each: by the shares of different outputs
+        and the model's own log-probabilities.
 
-        By the shares of different outputs, and the model's own log-probabilities; less (different outputs − 1) / 2
-        outputs, by which entropies from shares fall short (Miller 1955, "Note on the bias of information estimates").
+        The entropy of k outputs among n is log n − Σ k G(k) / n, with Grassberger's G (2003, "Entropy estimates from
+        insufficient samplings", equation 28), which falls short by much less than that of shares.
         """
         found: dict[Parts, Counter[Item]] = defaultdict(Counter)
         for item in items:
-            found[item.context][whole(item)] += 1
-        return float(np.mean([self._divergence(own) for own in found.values()]))
+            found[item.context][item] += 1
+        return float(np.mean([divergence(np.array([*own.values()]), self.log_prob([*own])) for own in found.values()]))
 
-    def _divergence(self, counts: Counter[Item]) -> float:
-        share = np.array([*counts.values()]) / counts.total()
-        plain = share @ (np.log(share) - self.log_prob([*counts]))
-        return float(plain - (len(counts) - 1) / (2 * counts.total()))
+
+def divergence(counts: Floats, log_prob: Floats) -> float:
+    """KL(law ‖ base) in nats, from how often outputs came [m] and the base's log-probabilities of them [m]."""
+    grown = digamma(counts) + (-1.0) ** counts / 2 * (digamma((counts + 1) / 2) - digamma(counts / 2))
+    return float(counts @ (grown - np.log(counts.sum()) - log_prob) / counts.sum())
 
 
 class Dealt:
@@ -87,7 +89,7 @@ class Dealt:
 
     def sample(self, context: Parts, n: int, *, rng: np.random.Generator) -> tuple[Item, ...]:
         items = tuple(self._card(context, self.drawn.outputs[context], rng) for _ in range(n))
-        self.tokens += sum(len(item.output[0].text) for item in items)
+        self.tokens += sum(len(text(item)) for item in items)
         return items
 
     def ended(self, item: Item) -> bool:
@@ -105,12 +107,10 @@ class Dealt:
         return self.drawn.log_prob(items)
 
     def prefix_log_prob(self, items: Sequence[Item]) -> Floats:
-        """−inf where something follows an output's end; else what the model says of its tokens, the end left out."""
-        model = self.drawn.lines.model
-        told = model.token_logprobs([whole(item) for item in items])
-        total = [float(own[: len(_text(item))].sum()) for own, item in zip(told, items, strict=True)]
+        """log P(begins so) [n] as far as `HillClimb` asks: −inf where something follows an end, else 0, since the model
+        gives every text some probability."""
         broken = [not all(part.text.endswith("\n") for part in item.output[:-1]) for item in items]
-        return np.where(broken, -np.inf, total)
+        return np.where(broken, -np.inf, 0.0)
 
     def _card(self, key: Any, cards: Sequence[Item], rng: np.random.Generator) -> Item:
         if key not in self._decks:
@@ -124,7 +124,13 @@ def lines_of(text: str) -> Parts:
     return (*(Part(f"{line}\n") for line in ended), Part(last))
 
 
-def _text(item: Item) -> str:
+def plain(item: Item) -> Item:
+    """The output in one text, whoever wrote it."""
+    return Item(item.context, text_parts(text(item), "system"))
+
+
+def text(item: Item) -> str:
+    """An output as it was written, in steps or at once."""
     return "".join(part.text for part in item.output)
 
 

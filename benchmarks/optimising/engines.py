@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import rel_entr, softmax
 
 from heedful.core import Budget, Floats, Item, Parts, Samples
 from heedful.evidence import InOneText, term
@@ -39,9 +39,9 @@ from heedful.sampling import (
 from heedful.sampling.batches import by_context
 from heedful.target import Target
 
-from .dealing import Dealt, Drawn, lines_of
+from .dealing import Dealt, Drawn, lines_of, plain, text
 
-REPEATS, STRENGTH, WIDTH, TRIES = 16, 2.0, 4, 1000
+REPEATS, STRENGTH, WIDTH, TRIES = 32, 2.0, 4, 1000
 Made = Callable[["Setting"], Any]
 
 
@@ -71,7 +71,6 @@ class Rung:
     kl: str = "answers"
     strength: float = 1.0
     deal: bool = True
-    pessimism: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +112,11 @@ def _stepwise() -> Iterator[Rung]:
         made = StepBeam(width, branches)
         yield Rung("step beam", width * branches, lambda own, made=made: made)
     for size in (4, 16, 64):
-        yield Rung("step search", size, lambda own, size=size: StepSearch(_bar(own), 4, size))
+        yield Rung("step search", size, lambda own, size=size: StepSearch(_bar(own), size // 2, size))
         yield Rung("hill climb", size, lambda own, size=size: HillClimb(size))
-        yield Rung("step tree", size, lambda own, size=size: StepTree(size))
-        yield Rung("refining", size // 4, lambda own, size=size: _refining(own, size // 4))
-        yield Rung("tree search", size // 2, lambda own, size=size: TreeSearch(size // 2, 4))
+        yield Rung("step tree", size, lambda own, size=size: StepTree(size, widening=0.5))
+        yield Rung("refining", size, lambda own, size=size: _refining(own, size))
+        yield Rung("tree search", size, lambda own, size=size: TreeSearch(size, size // 2))
 
 
 def _by_tokens() -> Iterator[Rung]:
@@ -127,14 +126,14 @@ def _by_tokens() -> Iterator[Rung]:
         yield Rung("particles", strength, lambda own: Particles(16), "target", strength, deal=False)
         yield Rung("guided", strength, _guided(strength), "own", strength, deal=False)
         yield Rung("tempered", strength, lambda own: Tempered(8), "target", strength, deal=False)
-    for moves in (4, 16, 64):
+    for moves in (4, 12, 36):
         edits = Metropolis(burn_in=moves, proposal="edit")
         yield Rung("Metropolis, edits", moves, lambda own, made=edits: made, "target", STRENGTH, deal=False)
         sets = ParticleGibbs(by_sets, burn_in=moves // 4)
         yield Rung("particle Gibbs", moves // 4, lambda own, made=sets: made, "target", STRENGTH, deal=False)
-    for width in (1, 2, 4):
+    for width in (2, 4, 8):
         beam = TokenBeam(width, branches=WIDTH)
-        yield Rung("token beam", width, lambda own, made=beam: made, "sure", deal=False)
+        yield Rung("token beam", width, lambda own, made=beam: made, "sure", STRENGTH, deal=False)
 
 
 def votes() -> Iterator[Rung]:
@@ -153,7 +152,7 @@ def answered(rung: Rung, own: Setting, contexts: Sequence[Parts], rng: np.random
     found = one_each(found, rng=rng) if len(found.items) > len(rows) else found
     items = dict(zip(found.context_index.tolist(), found.items, strict=True))
     missing = 1 - len(items) / len(rows)
-    every = [own.drawn.lines.whole(items.get(row) or base.sample(context, 1, rng=rng)[0]) for row, context in enumerate(rows)]
+    every = [plain(items.get(row) or base.sample(context, 1, rng=rng)[0]) for row, context in enumerate(rows)]
     tokens = (own.base.tokens + own.dear_base.tokens) / len(rows) + own.drawn.prompt
     tokens = tokens if rung.deal else found.cost["tokens"] / len(rows)
     return Answers(every, _divergence(rung, own, found, every), tokens, missing)
@@ -161,7 +160,7 @@ def answered(rung: Rung, own: Setting, contexts: Sequence[Parts], rng: np.random
 
 def _divergence(rung: Rung, own: Setting, found: Samples, items: Sequence[Item]) -> float:
     if rung.kl == "law":
-        return own.drawn.best_of(int(rung.at), own.reward, rung.pessimism)
+        return own.drawn.best_of(int(rung.at), own.reward)
     if rung.kl == "answers":
         return own.drawn.divergence(items)
     if rung.kl == "sure":
@@ -169,7 +168,7 @@ def _divergence(rung: Rung, own: Setting, found: Samples, items: Sequence[Item])
     if rung.kl == "own":
         return float(np.mean([each.value for each in found.kl]))
     weight = softmax(rung.strength * own.scores, axis=1)  # of the target, by all that was drawn
-    return float(np.mean(np.sum(weight * np.log(weight * weight.shape[1]), axis=1)))
+    return float(rel_entr(weight, 1 / weight.shape[1]).sum(axis=1).mean())
 
 
 @dataclass(frozen=True)
@@ -179,19 +178,23 @@ class Votes:
     n: int
     weighted: bool = False
 
-    def __call__(self, target: Target, contexts: Sequence[Parts], *, budget: Budget, rng: np.random.Generator) -> Samples:
-        groups = [target.base.sample(context, self.n, rng=rng) for context in contexts]
-        items = tuple(self._chosen(group, target) for group in groups)
+    def __call__(
+        self, target: Target, contexts: Sequence[Parts], *, budget: Budget, rng: np.random.Generator
+    ) -> Samples:
+        drawn = [item for context in contexts for item in target.base.sample(context, self.n, rng=rng)]
+        score = target.scores(drawn).mean.reshape(-1, self.n) * self.weighted
+        groups = [drawn[start : start + self.n] for start in range(0, len(drawn), self.n)]
+        items = tuple(_agreed(*own) for own in zip(groups, softmax(score, axis=1), strict=True))
         size = len(items)
         return Samples(items, np.arange(size), np.zeros(size), target.scores(items), {})
 
-    def _chosen(self, group: Sequence[Item], target: Target) -> Item:
-        """The first of those that agree: draws come in random order."""
-        worth = softmax(target.scores(group).mean) if self.weighted else np.ones(self.n)
-        votes: Counter[str] = Counter()
-        for item, own in zip(group, worth.tolist(), strict=True):
-            votes[_last_line(item)] += own
-        return max(group, key=lambda item: votes[_last_line(item)])
+
+def _agreed(group: Sequence[Item], worth: Floats) -> Item:
+    """The first of those that agree: draws come in random order."""
+    votes: Counter[str] = Counter()
+    for item, own in zip(group, worth.tolist(), strict=True):
+        votes[_last_line(item)] += own
+    return max(group, key=lambda item: votes[_last_line(item)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +203,9 @@ class Rejecting:
 
     own: Setting
 
-    def __call__(self, target: Target, contexts: Sequence[Parts], *, budget: Budget, rng: np.random.Generator) -> Samples:
+    def __call__(
+        self, target: Target, contexts: Sequence[Parts], *, budget: Budget, rng: np.random.Generator
+    ) -> Samples:
         items: list[Item] = []
         index: list[int] = []
         for context, rows in by_context(contexts).items():
@@ -212,7 +217,7 @@ class Rejecting:
 
 
 def _last_line(item: Item) -> str:
-    return item.output[-1].text.rpartition("\n")[2]
+    return text(item).rpartition("\n")[2]
 
 
 def _bar(own: Setting) -> float:
@@ -238,14 +243,14 @@ def _refining(own: Setting, rounds: int) -> Refining:
     """A critic who says how many lines to keep, at random, and an editor who writes the others anew."""
 
     def critic(task: Task, rng: np.random.Generator) -> str:
-        return str(rng.integers(len(lines_of(own.drawn.lines.whole(task.item).output[0].text))))
+        return str(rng.integers(len(lines_of(text(task.item)))))
 
     def editor(task: Task, rng: np.random.Generator) -> str:
-        steps = lines_of(own.drawn.lines.whole(task.item).output[0].text)
+        steps = lines_of(text(task.item))
         item = Item(task.item.context, steps[: int(task.critique)])
         while not own.base.ended(item):
             (item,) = own.base.continued([item], rng=rng)
-        return own.drawn.lines.whole(item).output[0].text
+        return text(item)
 
     return Refining(Played(critic), Played(editor), rounds=rounds)
 

@@ -1,2 +1,5 @@
-HEIGHT=300
-def drawn_charts(result): return []
+HEIGHT = 300
+
+
+def drawn_charts(result):
+    return []

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from heedful.core import Item, Potential, Scores
-from heedful.core.algebra import Expressible
-from heedful.evidence import PrefixValue, Rule, pessimistic, term
+from heedful.core import Budget, Floats, Item, Parts, Potential, Scores
+from heedful.core.algebra import Expressible, Expression
+from heedful.evidence import Rule, pessimistic, term
 from heedful.feedback import Candidate, Record, Table, Value
 from heedful.models import NgramFeatures, Stacked, StyleFeatures
 from heedful.models.texts import joined
 from heedful.preference import fit
+from heedful.sampling.writing import base_draws
 from heedful.worlds.exercises import Exercise, exercises
-from heedful.worlds.small_model import small_model
 
 PESSIMISM = 2.0
 NAMES = ("true", "fitted", "fitted, lowered", "wrong")
@@ -41,7 +42,8 @@ class TrueReward(Expressible):
     scale, under, kind = "utility", None, "twist"
 
     def __call__(self, items: Sequence[Item]) -> Scores:
-        return Scores(np.array([true_reward(item) for item in items]) / self.unit)
+        known = {item: true_reward(item) for item in dict.fromkeys(items)}
+        return Scores(np.array([known[item] for item in items]) / self.unit)
 
     def prefix(self, items: Sequence[Item]) -> Scores:
         return Scores(np.array([self._of_lines(item) for item in items]) / self.unit)
@@ -52,28 +54,69 @@ class TrueReward(Expressible):
         return 3.0 * sum(steps) / len(steps) if steps else 3.0
 
 
-def rewards(comparisons: int, seed: int) -> dict[str, Potential]:
-    """All by name, each in standard deviations of its own within exercises, as pairs of outputs of the model show.
+@dataclass(frozen=True, slots=True)
+class Once(Expressible):
+    """The means of a potential of whole outputs, asked about unfinished ones as it is; each item is scored once."""
 
-    `comparisons` of two outputs to each of as many exercises are decided by the true reward and logistic noise. What is
-    fitted or wrong is asked about unfinished outputs as it is.
+    potential: Potential
+    scale, under, kind = "utility", None, "terminal"
+    _known: dict[Item, float] = field(default_factory=dict)
+
+    def __call__(self, items: Sequence[Item]) -> Scores:
+        fresh = [item for item in dict.fromkeys(items) if item not in self._known]
+        self._known.update(zip(fresh, self.potential(fresh).mean.tolist() if fresh else (), strict=True))
+        return Scores(np.array([self._known[item] for item in items]))
+
+    def prefix(self, items: Sequence[Item]) -> Scores:
+        return self(items)
+
+
+@dataclass(frozen=True, slots=True)
+class Beside(Expressible):
+    """A potential less its mean over known outputs of the same context, draw by draw: how little is known of it is then
+    told of that difference."""
+
+    potential: Potential
+    outputs: Mapping[Parts, Sequence[Item]]
+    scale, under = "utility", None
+    _known: dict[Parts, tuple[float, Floats]] = field(default_factory=dict)
+
+    def __call__(self, items: Sequence[Item]) -> Scores:
+        own = self.potential(items)
+        mean, draws = zip(*(self._of(item.context) for item in items), strict=True)
+        return Scores(own.mean - np.array(mean), own.draws - np.array(draws).T)
+
+    def _of(self, context: Parts) -> tuple[float, Floats]:
+        if context not in self._known:
+            scores = self.potential(self.outputs[context])
+            self._known[context] = float(scores.mean.mean()), scores.draws.mean(axis=1)
+        return self._known[context]
+
+
+def rewards(model: Any, comparisons: int, seed: int) -> dict[str, Expression]:
+    """The true, the fitted and the wrong one, each in standard deviations of its own within exercises, as pairs of
+    outputs of the model show.
+
+    `comparisons` of two outputs to each of as many exercises are decided by the true reward and logistic noise.
     """
-    rng, model = np.random.default_rng(seed), small_model()
-    pairs = [model.sample(own.context, 2, rng=rng) for own in exercises(comparisons, seed=seed, held_out=False)]
+    rng, asked = np.random.default_rng(seed), exercises(comparisons, seed=seed, held_out=False)
+    drawn, _ = base_draws(model, [own.context for own in asked], 2, Budget(), rng)
+    pairs = [*zip(drawn[0::2], drawn[1::2], strict=True)]
     gaps = np.array([true_reward(first) - true_reward(second) for first, second in pairs])
     fitted = _fitted(pairs, rng.random(comparisons) < 1 / (1 + np.exp(-1.5 * gaps)), seed)
+    found = {"true": term(TrueReward()), "fitted": term(fitted), "wrong": term(Rule(length, "length"))}
+    for name, reward in found.items():
+        score = reward(drawn).mean
+        found[name] = reward / _unit(score[0::2] - score[1::2])
+    return found
 
-    def in_units(reward: Potential) -> Potential:
-        score = reward([item for pair in pairs for item in pair]).mean.reshape(-1, 2)
-        return term(reward, 1 / _unit(score[:, 0] - score[:, 1]))
 
-    known = in_units(fitted)
-    return {
-        "true": TrueReward(_unit(gaps)),
-        "fitted": PrefixValue(known, "terminal"),
-        "fitted, lowered": PrefixValue(pessimistic(known, PESSIMISM), "terminal"),
-        "wrong": PrefixValue(in_units(Rule(length, "length")), "terminal"),
-    }
+def by_name(made: Mapping[str, Expression], outputs: Mapping[Parts, Sequence[Item]]) -> dict[str, Potential]:
+    """What engines are given: of `NAMES`, where the lowered one is less sure the farther from known outputs."""
+    lowered = pessimistic(Beside(made["fitted"], outputs), PESSIMISM)
+    unit = made["true"].terms[0].strength
+    given = {"fitted": made["fitted"], "fitted, lowered": lowered, "wrong": made["wrong"]}
+    return {"true": TrueReward(1 / unit), **{name: Once(own) for name, own in given.items()}}
 
 
 def _unit(gaps: np.ndarray) -> float:
