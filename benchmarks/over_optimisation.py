@@ -39,13 +39,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from heedful.core import Floats, Item
 from heedful.evidence import pessimistic
 from heedful.models import Decoding
 from heedful.report.charts import to_file
 from heedful.sampling import BestOfN
-from heedful.stats import mean_estimate
 from heedful.worlds.exercises import exercises, right_answer
 from heedful.worlds.small_model import small_model
 from optimising.dealing import Drawn
@@ -125,10 +125,12 @@ def summed(sets: Sequence[Found]) -> Iterator[dict[str, Any]]:
 
 
 def interval(values: Floats) -> list[float]:
-    """Mean and 95 % t interval of independent values."""
-    found = mean_estimate(values)
-    ends = (found.interval.low, found.interval.high) if found.interval else (np.nan, np.nan)
-    return [float(own) for own in (found.value, *ends)]
+    """Mean and 95 % t interval of independent values, each itself the mean of many; no ends for a single one."""
+    n, mean = len(values), float(values.mean())
+    if n < 2:
+        return [mean]
+    half = float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n))
+    return [mean, mean - half, mean + half]
 
 
 def contrasts(sets: Sequence[Found], doubted: Sequence[Found]) -> dict[str, dict[str, list[float]]]:
@@ -155,8 +157,12 @@ def contrasts(sets: Sequence[Found], doubted: Sequence[Found]) -> dict[str, dict
 
 
 def shown(row: dict[str, Any]) -> str:
-    told = "  ".join("{:+.2f} [{:+.2f}, {:+.2f}]".format(*row[key]) for key in ("true", "right", "fitted"))
+    told = "  ".join(f"{row[key][0]:+.2f} {_ends(row[key])}" for key in ("true", "right", "fitted"))
     return f"{row['reward']:16}{row['engine']:18}{row['at']:>5g}  {told}{row['kl']:7.2f}{row['tokens']:8.0f}"
+
+
+def _ends(told: Sequence[float]) -> str:
+    return "[{:+.2f}, {:+.2f}]".format(*told[1:]) if told[1:] else ""
 
 
 def main() -> None:
