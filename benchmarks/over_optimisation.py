@@ -11,7 +11,7 @@ The base is the small model of exercises; what is wanted is a right answer whose
                      answers in the exercise
     wrong            the length of the output
 
-Ten rewards are fitted, each to feedback of its own; each is tried on 25 held-out exercises of its own. So the means of
+Ten rewards are fitted, each to feedback of its own; each is tried on 20 held-out exercises of its own. So the means of
 these ten sets are independent, and intervals are t intervals over them: they speak for other feedback and other
 exercises alike. Every engine answers the same exercises. Engines of whole outputs and of lines answer 32 times, dealt
 from 256 draws of the base in each exercise; engines of tokens write an answer each with the model.
@@ -53,7 +53,7 @@ from optimising.engines import Rung, answered, rungs, setting, votes
 from optimising.figure import HEIGHT, drawn_charts
 from optimising.rewards import NAMES, Beside, Once, TrueReward, by_name, length, rewards, true_reward
 
-SETS, EXERCISES, DRAWS, COMPARISONS = 10, 25, 256, 400
+SETS, EXERCISES, DRAWS, COMPARISONS = 10, 20, 256, 400
 DOUBTS = (("none", 0.0), *((about, doubt) for about in ("training", "draws") for doubt in (1.0, 2.0, 4.0)))
 PLAIN = "0 none"
 SIZES, FEW = (2, 4, 8, 16, 32, 64), (4, 16, 64)

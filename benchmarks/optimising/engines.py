@@ -115,7 +115,7 @@ def _stepwise() -> Iterator[Rung]:
         yield Rung("step search", size, lambda own, size=size: StepSearch(_bar(own), size // 2, size))
         yield Rung("hill climb", size, lambda own, size=size: HillClimb(size))
         yield Rung("step tree", size, lambda own, size=size: StepTree(size, widening=0.5))
-        yield Rung("refining", size, lambda own, size=size: _refining(own, size))
+        yield Rung("refining", size // 2, lambda own, size=size: _refining(own, size // 2))
         yield Rung("tree search", size, lambda own, size=size: TreeSearch(size, size // 2))
 
 
