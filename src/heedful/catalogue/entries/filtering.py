@@ -189,6 +189,7 @@ ENTRY = Entry(
         Check("gained on beams, noisy", "gained on beams, good", above=0.0),
     ),
     miniature=miniature,
+    seeds=tuple(range(30)),
     beyond=(
         "The work's rewards are read from a language model and weigh the whole prefix; here each step has its own, so "
         "that weights multiply to the odds that all are right. Its variants with particle Gibbs and islands are not "
