@@ -11,9 +11,9 @@ The base is the small model of exercises; what is wanted is a right answer whose
                      answers in the exercise
     wrong            the length of the output
 
-Ten rewards are fitted, each to feedback of its own; each is tried on 20 held-out exercises of its own. So the means of
+Ten rewards are fitted, each to feedback of its own; each is tried on 12 held-out exercises of its own. So the means of
 these ten sets are independent, and intervals are t intervals over them: they speak for other feedback and other
-exercises alike. Every engine answers the same exercises. Engines of whole outputs and of lines answer 32 times, dealt
+exercises alike. Every engine answers the same exercises. Engines of whole outputs and of lines answer 24 times, dealt
 from 256 draws of the base in each exercise; engines of tokens write an answer each with the model.
 
 Told are the true reward and the share of right answers less the base's, the fitted and the wrong reward likewise,
@@ -32,8 +32,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from heedful.core import Floats, Item
+from heedful.core import Floats, Item, Parts
 from heedful.evidence import pessimistic
 from heedful.models import Decoding
 from heedful.report.charts import to_file
@@ -51,77 +52,115 @@ from heedful.worlds.small_model import small_model
 from optimising.dealing import Drawn
 from optimising.engines import Rung, answered, rungs, setting, votes
 from optimising.figure import HEIGHT, drawn_charts
-from optimising.rewards import NAMES, Beside, Once, TrueReward, by_name, length, rewards, true_reward
+from optimising.rewards import NAMES, Beside, ByContext, Once, by_name, length, rewards, true_reward
 
-SETS, EXERCISES, DRAWS, COMPARISONS = 10, 20, 256, 400
-DOUBTS = (("none", 0.0), *((about, doubt) for about in ("training", "draws") for doubt in (1.0, 2.0, 4.0)))
-PLAIN = "0 none"
+SETS, EXERCISES, DRAWS, COMPARISONS = 10, 12, 256, 400
+PLAIN, FEWER = "0 none", 4
+DOUBTS = (("none", 0.0), ("draws", 1.0), ("draws", 2.0), ("draws", 4.0), ("training", 2.0))
 SIZES, FEW = (2, 4, 8, 16, 32, 64), (4, 16, 64)
-Measures = dict[str, float]
+Measures = dict[str, Any]  # of rewards an array [sets], else numbers
 Found = dict[tuple[str, str, float], Measures]
 
 
-def measured(
-    models: tuple[Any, Any], number: int, contexts: Sequence[Any], comparisons: int, draws: int, quick: bool
-) -> tuple[Found, Found]:
-    """What each engine comes to by each reward in one set, and what best-of-N does with other doubts and feedback."""
-    rng, model = np.random.default_rng([number, 0]), models[0]
-    base, dear = Drawn(model, contexts, draws, rng), Drawn(models[1], contexts, draws // 4, rng)
-    known = {context: items[: draws // 4] for context, items in base.outputs.items()}
-    made = rewards(model, comparisons, number)
-    drawn = [item for own in base.outputs.values() for item in own]
-    fitted = Once(made["fitted"])
-    level = means(drawn, fitted)
-    found: Found = {("base", "", 1.0): level | {"agreement": agreement(drawn, fitted, draws)}}
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Sets of exercises with what was drawn in them, and the rewards of each set."""
 
-    def told(rung: Rung, reward: Any, seed: Sequence[int]) -> Measures:
-        answers = answered(rung, setting(model, base, dear, reward), contexts, np.random.default_rng(seed))
-        gains = {key: value - level[key] for key, value in means(answers.items, fitted).items()}
+    model: Any
+    base: Drawn
+    dear: Drawn
+    sets: Sequence[Sequence[Parts]]
+    made: Sequence[Mapping[str, Any]]
+    fewer: Sequence[Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, sets: Sequence[Sequence[Parts]], draws: int, comparisons: int) -> Study:
+        model, rng = small_model(batch_size=256), np.random.default_rng(0)
+        sharper = small_model(batch_size=256, decoding=Decoding(temperature=0.5))
+        contexts = [context for own in sets for context in own]
+        made, fewer = (
+            [rewards(model, count, number) for number in range(len(sets))]
+            for count in (comparisons, comparisons // FEWER)
+        )
+        return cls(
+            model, Drawn(model, contexts, draws, rng), Drawn(sharper, contexts, draws // 4, rng), sets, made, fewer
+        )
+
+    @cached_property
+    def contexts(self) -> Sequence[Parts]:
+        return [context for own in self.sets for context in own]
+
+    @cached_property
+    def known(self) -> Mapping[Parts, Sequence[Item]]:
+        """Some of the base's own outputs in each context."""
+        return {context: items[: len(items) // 4] for context, items in self.base.outputs.items()}
+
+    @cached_property
+    def fitted(self) -> ByContext:
+        return self.joined([Once(own["fitted"]) for own in self.made])
+
+    @cached_property
+    def level(self) -> dict[str, Floats]:
+        """What the base's outputs score."""
+        return self.means([item for items in self.base.outputs.values() for item in items])
+
+    def joined(self, rewards_of: Sequence[Any]) -> ByContext:
+        """The reward of each set, in its exercises."""
+        pairs = zip(self.sets, rewards_of, strict=True)
+        return ByContext({context: reward for contexts, reward in pairs for context in contexts})
+
+    def means(self, items: Sequence[Item]) -> dict[str, Floats]:
+        """What answers score on average, by set [sets]; as many in each exercise, in their order."""
+        place = {item: row for row, item in enumerate(dict.fromkeys(items))}
+        rows = np.array([place[item] for item in items]).reshape(len(self.sets), -1)
+        scores = {
+            "true": [true_reward(item) for item in place],
+            "right": [right_answer(item) for item in place],
+            "fitted": self.fitted([*place]).mean,
+            "wrong": [length(item) for item in place],
+        }
+        return {key: np.asarray(own, float)[rows].mean(axis=1) for key, own in scores.items()}
+
+    def told(self, rung: Rung, reward: Any, seed: Sequence[int]) -> Measures:
+        own = setting(self.model, self.base, self.dear, reward)
+        answers = answered(rung, own, self.contexts, np.random.default_rng(seed))
+        gains = {key: value - self.level[key] for key, value in self.means(answers.items).items()}
         return gains | {"kl": answers.kl, "tokens": answers.tokens, "missing": answers.missing}
 
-    for rung in votes():
-        found[rung.engine, "", rung.at] = told(rung, TrueReward(), [number, 1])
-    for name, reward in by_name(made, known).items():
-        for place, rung in enumerate(rungs(quick)):
-            found[rung.engine, name, rung.at] = told(rung, reward, [number, 2, place])
-    doubted: Found = {}
-    for feedback, own in (("all", made["fitted"]), ("fewer", rewards(model, comparisons // 4, number)["fitted"])):
-        for about, doubt in DOUBTS:
-            reward = Once(pessimistic(Beside(own, known) if about == "draws" else own, doubt))
+    def agreement(self) -> Floats:
+        """How often a fitted reward orders two draws as the true one does, where that tells them apart; ties count
+        half. By set."""
+        drawn = [item for items in self.base.outputs.values() for item in items]
+        true = np.array([true_reward(item) for item in drawn]).reshape(len(self.sets), -1)
+        score = self.fitted(drawn).mean.reshape(true.shape)
+        signs = [np.sign(own[:, 0::2] - own[:, 1::2]) for own in (true, score)]
+        agreed = np.where(signs[0] != 0, (1 + signs[0] * signs[1]) / 2, np.nan)
+        return np.asarray(np.nanmean(agreed, axis=1))
+
+    def engines(self, quick: bool) -> Iterator[tuple[tuple[str, str, float], Measures]]:
+        """What each comes to by each reward."""
+        yield ("base", "", 1.0), self.level | {"agreement": self.agreement()}
+        by_set = [by_name(own, self.known) for own in self.made]
+        named = {name: self.joined([own[name] for own in by_set]) for name in NAMES}
+        for rung in votes():
+            yield (rung.engine, "", rung.at), self.told(rung, named["true"], [1])
+        for (name, reward), (place, rung) in product(named.items(), enumerate(rungs(quick))):
+            yield (rung.engine, name, rung.at), self.told(rung, reward, [2, place])
+
+    def doubted(self) -> Iterator[tuple[tuple[str, str, float], Measures]]:
+        """Best-of-N with other doubts and with less feedback."""
+        for (feedback, made), (about, doubt) in product({"all": self.made, "fewer": self.fewer}.items(), DOUBTS):
+            beside = [Beside(own["fitted"], self.known) if about == "draws" else own["fitted"] for own in made]
+            reward = self.joined([Once(pessimistic(own, doubt)) for own in beside])
             for n in FEW:
                 rung = Rung("", n, lambda own, n=n: BestOfN(n), "law")
-                doubted[feedback, f"{doubt:g} {about}", n] = told(rung, reward, [number, 3, n])
-    return found, doubted
+                yield (feedback, f"{doubt:g} {about}", n), self.told(rung, reward, [3, n])
 
 
-def means(items: Sequence[Item], fitted: Any) -> Measures:
-    """What answers score on average; each different one is scored once."""
-    counts = Counter(items)
-    share = np.array([*counts.values()]) / counts.total()
-    scores = {
-        "true": [true_reward(item) for item in counts],
-        "right": [right_answer(item) for item in counts],
-        "fitted": fitted([*counts]).mean,
-        "wrong": [length(item) for item in counts],
-    }
-    return {key: float(share @ np.asarray(own, float)) for key, own in scores.items()}
-
-
-def agreement(items: Sequence[Item], fitted: Any, draws: int) -> float:
-    """How often a fitted reward orders two draws as the true one does, where that tells them apart; ties count half."""
-    true = np.array([true_reward(item) for item in items]).reshape(-1, draws)
-    score = fitted(items).mean.reshape(true.shape)
-    signs = [np.sign(own[:, 0::2] - own[:, 1::2]) for own in (true, score)]
-    return float((1 + signs[0] * signs[1])[signs[0] != 0].mean() / 2)
-
-
-def summed(sets: Sequence[Found]) -> Iterator[dict[str, Any]]:
-    """Each row's means over the sets, with t intervals where these are of rewards."""
-    for engine, reward, at in sets[0]:
-        own = {key: np.array([one[engine, reward, at][key] for one in sets]) for key in sets[0][engine, reward, at]}
-        plain = {key: float(own[key].mean()) for key in ("kl", "tokens", "missing") if key in own}
-        told = {key: interval(values) for key, values in own.items() if key not in plain}
-        yield {"engine": engine, "reward": reward, "at": at, **told, **plain}
+def row_of(key: tuple[str, str, float], found: Measures) -> dict[str, Any]:
+    """Means over the sets, with t intervals where these are of rewards."""
+    told = {name: interval(own) if isinstance(own, np.ndarray) else own for name, own in found.items()}
+    return {"engine": key[0], "reward": key[1], "at": key[2], **told}
 
 
 def interval(values: Floats) -> list[float]:
@@ -133,32 +172,32 @@ def interval(values: Floats) -> list[float]:
     return [mean, mean - half, mean + half]
 
 
-def contrasts(sets: Sequence[Found], doubted: Sequence[Found]) -> dict[str, dict[str, list[float]]]:
+def contrasts(found: Found, doubted: Found) -> dict[str, dict[str, list[float]]]:
     """True reward gained: by each doubling of best-of-N, and by lowered scores beside plain ones, both by set."""
-
-    def of(found: Sequence[Found], key: tuple[str, str, float]) -> Floats:
-        return np.array([one[key]["true"] for one in found])
-
-    doubling = {
-        f"{name}, {n}": interval(of(sets, ("best-of-N", name, n)) - of(sets, ("best-of-N", name, n // 2)))
-        for name, n in product(NAMES, SIZES)
+    true = {key: own["true"] for key, own in found.items()}
+    less = {key: own["true"] for key, own in doubted.items()}
+    return {
+        "doubling": {
+            f"{name}, {n}": interval(true["best-of-N", name, n] - true["best-of-N", name, n // 2])
+            for name, n in product(NAMES, SIZES[1:])
+        },
+        "saved": {
+            f"{feedback}, {how}, {n:g}": interval(own - less[feedback, PLAIN, n])
+            for (feedback, how, n), own in less.items()
+            if how != PLAIN
+        },
+        "lowered": {
+            f"{engine}, {at:g}": interval(true[engine, "fitted, lowered", at] - own)
+            for (engine, name, at), own in true.items()
+            if name == "fitted"
+        },
     }
-    saved = {
-        f"{feedback}, {how}, {n:g}": interval(of(doubted, (feedback, how, n)) - of(doubted, (feedback, PLAIN, n)))
-        for feedback, how, n in doubted[0]
-        if how != PLAIN
-    }
-    engines = {
-        f"{engine}, {at:g}": interval(of(sets, (engine, NAMES[2], at)) - of(sets, (engine, NAMES[1], at)))
-        for engine, name, at in sets[0]
-        if name == NAMES[1]
-    }
-    return {"doubling": doubling, "saved": saved, "lowered": engines}
 
 
 def shown(row: dict[str, Any]) -> str:
     told = "  ".join(f"{row[key][0]:+.2f} {_ends(row[key])}" for key in ("true", "right", "fitted"))
-    return f"{row['reward']:16}{row['engine']:18}{row['at']:>5g}  {told}{row['kl']:7.2f}{row['tokens']:8.0f}"
+    paid = f"{row.get('kl', 0.0):7.2f}{row.get('tokens', 0.0):8.0f}"
+    return f"{row['reward']:16}{row['engine']:18}{row['at']:>5g}  {told}{paid}"
 
 
 def _ends(told: Sequence[float]) -> str:
@@ -173,34 +212,25 @@ def main() -> None:
     options = parser.parse_args()
     sets, each, draws, comparisons = (1, 2, 64, 80) if options.quick else (SETS, EXERCISES, DRAWS, COMPARISONS)
     begun = time.process_time()
-    contexts = list(dict.fromkeys(own.context for own in exercises(2 * sets * each, seed=1)))[: sets * each]
-    models = small_model(batch_size=256), small_model(batch_size=256, decoding=Decoding(temperature=0.5))
-    found: list[Found] = []
-    doubted: list[Found] = []
-    for number in range(sets):
-        asked = contexts[each * number : each * (number + 1)]
-        own, other = measured(models, number, asked, comparisons, draws, options.quick)
-        found.append(own)
-        doubted.append(other)
-        size = {"sets": number + 1, "exercises": each, "draws": draws, "comparisons": comparisons}
-        result = size | {"seconds": round(time.process_time() - begun)} | tables(found, doubted)
-        print(f"set {number}: {result['seconds']} s of the processor", flush=True)
-        if options.out:
-            options.out.write_text(compact(result), "utf-8")
-    print("base: {}".format(result["base"]), *map(shown, result["rows"]), sep="\n")
+    asked = list(dict.fromkeys(own.context for own in exercises(2 * sets * each, seed=1)))[: sets * each]
+    study = Study.of([asked[start : start + each] for start in range(0, len(asked), each)], draws, comparisons)
+    found: Found = {}
+    doubted: Found = {}
+    result: dict[str, Any] = {"sets": sets, "exercises": each, "draws": draws, "comparisons": comparisons}
+    for key, own in study.engines(options.quick):
+        found[key] = own
+        print(shown(row_of(key, own)), flush=True)
+    for key, own in () if options.quick else study.doubted():
+        doubted[key] = own
+    base, *rows = (row_of(key, own) for key, own in found.items())
+    result |= {"seconds": round(time.process_time() - begun), "base": base}
+    result |= {} if options.quick else {"contrasts": contrasts(found, doubted)}
+    result |= {"rows": rows, "doubted": [row_of(key, own) for key, own in doubted.items()]}
+    print(f"base: {base}, {result['seconds']} s of the processor")
     if options.figure:
         to_file(drawn_charts(result), options.figure, height=HEIGHT)
-
-
-def tables(found: Sequence[Found], doubted: Sequence[Found]) -> dict[str, Any]:
-    base, *rows = summed(found)
-    full = ("best-of-N", NAMES[0], SIZES[-1]) in found[0]
-    return {
-        "base": base,
-        "contrasts": contrasts(found, doubted) if full else {},
-        "rows": rows,
-        "doubted": list(summed(doubted)),
-    }
+    if options.out:
+        options.out.write_text(compact(result), "utf-8")
 
 
 def compact(result: dict[str, Any]) -> str:

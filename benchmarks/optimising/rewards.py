@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,6 +70,30 @@ class Once(Expressible):
 
     def prefix(self, items: Sequence[Item]) -> Scores:
         return self(items)
+
+
+@dataclass(frozen=True, slots=True)
+class ByContext(Expressible):
+    """Each item by the potential of its context, so that sets with rewards of their own are answered at once."""
+
+    potentials: Mapping[Parts, Any]
+    scale, under, kind = "utility", None, "twist"
+
+    def __call__(self, items: Sequence[Item]) -> Scores:
+        return self._told(items, lambda own: own)
+
+    def prefix(self, items: Sequence[Item]) -> Scores:
+        return self._told(items, lambda own: own.prefix)
+
+    def _told(self, items: Sequence[Item], asked: Callable[[Any], Callable[..., Scores]]) -> Scores:
+        rows: dict[int, list[int]] = defaultdict(list)
+        for row, item in enumerate(items):
+            rows[id(self.potentials[item.context])].append(row)
+        found = np.zeros(len(items))
+        for own in rows.values():
+            potential = self.potentials[items[own[0]].context]
+            found[own] = asked(potential)([items[row] for row in own]).mean
+        return Scores(found)
 
 
 @dataclass(frozen=True, slots=True)
