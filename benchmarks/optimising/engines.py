@@ -103,7 +103,7 @@ def _whole() -> Iterator[Rung]:
         yield Rung("stopped early", price, lambda own, price=price: EarlyBestOfN(64, price))
         yield Rung("cascade", price, lambda own, price=price: _cascade(own, price))
     for strength in (0.5, 1.0, 2.0):
-        yield Rung("rejection", strength, lambda own: Rejecting(own), "target", strength)
+        yield Rung("rejection", strength, lambda own, strength=strength: _rejection(own, strength), "target", strength)
 
 
 def _stepwise() -> Iterator[Rung]:
@@ -112,7 +112,7 @@ def _stepwise() -> Iterator[Rung]:
         made = StepBeam(width, branches)
         yield Rung("step beam", width * branches, lambda own, made=made: made)
     for size in (4, 16, 64):
-        yield Rung("step search", size, lambda own, size=size: StepSearch(_bar(own), size // 2, size))
+        yield Rung("step search", size, lambda own, size=size: _step_search(own, size))
         yield Rung("hill climb", size, lambda own, size=size: HillClimb(size))
         yield Rung("step tree", size, lambda own, size=size: StepTree(size, widening=0.5))
         yield Rung("refining", size // 2, lambda own, size=size: _refining(own, size // 2))
@@ -197,11 +197,11 @@ def _agreed(group: Sequence[Item], worth: Floats) -> Item:
     return max(group, key=lambda item: votes[_last_line(item)])
 
 
-@dataclass(frozen=True, eq=False)
-class Rejecting:
-    """Rejection with a bound for each context: the greatest score of what was drawn in it."""
+@dataclass(frozen=True)
+class EachContext:
+    """An engine of its own for each context."""
 
-    own: Setting
+    made: Callable[[Parts], Any]
 
     def __call__(
         self, target: Target, contexts: Sequence[Parts], *, budget: Budget, rng: np.random.Generator
@@ -209,8 +209,7 @@ class Rejecting:
         items: list[Item] = []
         index: list[int] = []
         for context, rows in by_context(contexts).items():
-            bound = float(target.scores(self.own.drawn.outputs[context]).mean.max())
-            found = Rejection(bound, TRIES)(target, [context] * len(rows), budget=budget, rng=rng)
+            found = self.made(context)(target, [context] * len(rows), budget=budget, rng=rng)
             items += found.items
             index += [rows[place] for place in found.context_index.tolist()]
         return Samples(tuple(items), np.array(index), np.zeros(len(items)), target.scores(items), {})
@@ -220,23 +219,38 @@ def _last_line(item: Item) -> str:
     return text(item).rpartition("\n")[2]
 
 
-def _bar(own: Setting) -> float:
-    """A score that one in four draws reaches."""
-    return float(np.quantile(own.scores, 0.75)) - 1e-9
+def _scores(own: Setting, drawn: Drawn, context: Parts) -> Floats:
+    """What the reward says of what was drawn."""
+    return np.asarray(own.reward(drawn.outputs[context]).mean)
+
+
+def _rejection(own: Setting, strength: float) -> EachContext:
+    """By the greatest score drawn in a context."""
+    return EachContext(lambda context: Rejection(strength * float(_scores(own, own.drawn, context).max()), TRIES))
+
+
+def _step_search(own: Setting, size: int) -> EachContext:
+    """For a score that one in four outputs of a context reaches."""
+
+    def made(context: Parts) -> StepSearch:
+        return StepSearch(float(np.quantile(_scores(own, own.drawn, context), 0.75)) - 1e-9, size // 2, size)
+
+    return EachContext(made)
 
 
 def _guided(strength: float) -> Made:
     return lambda own: Guided((ValueGuide(term(own.reward, strength), WIDTH),))
 
 
-def _cascade(own: Setting, price: float) -> Cascade:
-    """A dearer model behind the base; what it adds is learnt from eight draws of both in each context."""
-    before, after = (
-        own.reward([item for items in drawn.outputs.values() for item in items[:8]]).mean
-        for drawn in (own.drawn, own.dear)
-    )
-    law = PairedScores(before, after)
-    return Cascade((Stage(own.dear_base, price, law),) * 2)
+def _cascade(own: Setting, price: float) -> EachContext:
+    """A dearer model behind the base, asked up to twice; what it adds is learnt from as many draws of both."""
+
+    def made(context: Parts) -> Cascade:
+        after = _scores(own, own.dear, context)
+        law = PairedScores(_scores(own, own.drawn, context)[: len(after)], after)
+        return Cascade((Stage(own.dear_base, price, law),) * 2)
+
+    return EachContext(made)
 
 
 def _refining(own: Setting, rounds: int) -> Refining:
