@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import sys
 from collections import Counter
@@ -12,7 +13,7 @@ import pytest
 
 from heedful.core import Item, Scores
 from heedful.core.algebra import Expressible
-from heedful.evidence import pessimistic
+from heedful.evidence import Rule, pessimistic
 
 pytest.importorskip("torch")
 from heedful.worlds.small_model import small_model
@@ -21,7 +22,9 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 try:
     from optimising.dealing import Dealt, Drawn, divergence, text
-    from optimising.rewards import Beside
+    from optimising.engines import rungs
+    from optimising.page import tables
+    from optimising.rewards import NAMES, Beside, ByContext
 
     SCRIPT = runpy.run_path(str(BENCHMARKS / "over_optimisation.py"))
 finally:
@@ -104,3 +107,24 @@ def test_intervals_over_sets_cover():
     told = np.array([SCRIPT["interval"](own) for own in means])
     covered = (told[:, 1] <= chance.mean()) & (chance.mean() <= told[:, 2])
     assert covered.mean() == pytest.approx(0.95, abs=0.02)
+
+
+def test_items_are_scored_by_the_potential_of_their_context():
+    rules = {
+        CONTEXTS[0]: Rule(lambda item: 1.0, "one"),
+        CONTEXTS[1]: Rule(lambda item: float(len(text(item))), "length"),
+    }
+    items = [Item(CONTEXTS[1], Item.of("", "abc").output), Item(CONTEXTS[0]), Item(CONTEXTS[1])]
+    assert ByContext(rules)(items).mean.tolist() == [3.0, 1.0, 0.0]
+
+
+# What is committed.
+
+
+def test_every_engine_is_told_by_every_reward_and_the_page_shows_it():
+    results = json.loads((BENCHMARKS / "results" / "over_optimisation.json").read_text("utf-8"))
+    told = {(row["engine"], row["reward"], row["at"]) for row in results["rows"] if row["reward"]}
+    assert told == {(rung.engine, name, rung.at) for rung in rungs(quick=False) for name in NAMES}
+    assert all(row["true"][1] <= row["true"][0] <= row["true"][2] for row in results["rows"])
+    page = (BENCHMARKS.parent / "docs" / "benchmarks.md").read_text("utf-8")
+    assert tables(results) in page
