@@ -1,6 +1,6 @@
 """Reward against divergence against tokens: where more optimisation stops paying, by engine and by reward.
 
-    python benchmarks/over_optimisation.py [--quick] [--out FILE] [--figure FILE.svg]
+    python benchmarks/over_optimisation.py [--quick] [--doubts] [--out FILE] [--figure FILE.svg]
 
 The base is the small model of exercises; what is wanted is a right answer whose steps are right too. Rewards:
 
@@ -32,7 +32,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -43,7 +43,7 @@ import numpy as np
 from scipy import stats
 
 from heedful.core import Floats, Item, Parts
-from heedful.evidence import pessimistic
+from heedful.evidence import pessimistic, term
 from heedful.models import Decoding
 from heedful.report.charts import to_file
 from heedful.sampling import BestOfN
@@ -56,10 +56,11 @@ from optimising.rewards import NAMES, Beside, ByContext, Once, by_name, length, 
 
 SETS, EXERCISES, DRAWS, COMPARISONS = 10, 12, 256, 400
 PLAIN, FEWER = "0 none", 4
-DOUBTS = (("none", 0.0), ("draws", 1.0), ("draws", 2.0), ("draws", 4.0), ("training", 2.0))
+DOUBTS = (("none", 0.0), ("draws", 1.0), ("draws", 2.0), ("draws", 4.0), ("alone", 1.0), ("training", 2.0))
 SIZES, FEW = (2, 4, 8, 16, 32, 64), (4, 16, 64)
 Measures = dict[str, Any]  # of rewards an array [sets], else numbers
-Found = dict[tuple[str, str, float], Measures]
+Key = tuple[str, str, float]  # engine, reward, size or strength
+Found = dict[Key, Measures]
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +138,7 @@ class Study:
         agreed = np.where(signs[0] != 0, (1 + signs[0] * signs[1]) / 2, np.nan)
         return np.asarray(np.nanmean(agreed, axis=1))
 
-    def engines(self, quick: bool) -> Iterator[tuple[tuple[str, str, float], Measures]]:
+    def engines(self, quick: bool) -> Iterator[tuple[Key, Measures]]:
         """What each comes to by each reward."""
         yield ("base", "", 1.0), self.level | {"agreement": self.agreement()}
         by_set = [by_name(own, self.known) for own in self.made]
@@ -147,17 +148,23 @@ class Study:
         for (name, reward), (place, rung) in product(named.items(), enumerate(rungs(quick))):
             yield (rung.engine, name, rung.at), self.told(rung, reward, [2, place])
 
-    def doubted(self) -> Iterator[tuple[tuple[str, str, float], Measures]]:
+    def doubted(self) -> Iterator[tuple[Key, Measures]]:
         """Best-of-N with other doubts and with less feedback."""
         for (feedback, made), (about, doubt) in product({"all": self.made, "fewer": self.fewer}.items(), DOUBTS):
-            beside = [Beside(own["fitted"], self.known) if about == "draws" else own["fitted"] for own in made]
-            reward = self.joined([Once(pessimistic(own, doubt)) for own in beside])
+            reward = self.joined([Once(self.lowered(own["fitted"], about, doubt)) for own in made])
             for n in FEW:
                 rung = Rung("", n, lambda own, n=n: BestOfN(n), "law")
                 yield (feedback, f"{doubt:g} {about}", n), self.told(rung, reward, [3, n])
 
+    def lowered(self, fitted: Any, about: str, doubt: float) -> Any:
+        """By how little is known of it beside the base's own answers or the training mean, or by the former alone."""
+        beside = Beside(fitted, self.known)
+        if about == "alone":
+            return pessimistic(beside, doubt) - term(beside)
+        return pessimistic(beside if about == "draws" else fitted, doubt)
 
-def row_of(key: tuple[str, str, float], found: Measures) -> dict[str, Any]:
+
+def row_of(key: Key, found: Measures) -> dict[str, Any]:
     """Means over the sets, with t intervals where these are of rewards."""
     told = {name: interval(own) if isinstance(own, np.ndarray) else own for name, own in found.items()}
     return {"engine": key[0], "reward": key[1], "at": key[2], **told}
@@ -172,25 +179,29 @@ def interval(values: Floats) -> list[float]:
     return [mean, mean - half, mean + half]
 
 
-def contrasts(found: Found, doubted: Found) -> dict[str, dict[str, list[float]]]:
-    """True reward gained: by each doubling of best-of-N, and by lowered scores beside plain ones, both by set."""
+def contrasts(found: Found) -> dict[str, dict[str, list[float]]]:
+    """True reward gained, by set: by each doubling of best-of-N, and by every engine with lowered scores."""
     true = {key: own["true"] for key, own in found.items()}
-    less = {key: own["true"] for key, own in doubted.items()}
     return {
         "doubling": {
             f"{name}, {n}": interval(true["best-of-N", name, n] - true["best-of-N", name, n // 2])
             for name, n in product(NAMES, SIZES[1:])
-        },
-        "saved": {
-            f"{feedback}, {how}, {n:g}": interval(own - less[feedback, PLAIN, n])
-            for (feedback, how, n), own in less.items()
-            if how != PLAIN
         },
         "lowered": {
             f"{engine}, {at:g}": interval(true[engine, "fitted, lowered", at] - own)
             for (engine, name, at), own in true.items()
             if name == "fitted"
         },
+    }
+
+
+def saved(doubted: Found) -> dict[str, list[float]]:
+    """True reward gained by best-of-N with lowered scores beside plain ones, by set."""
+    less = {key: own["true"] for key, own in doubted.items()}
+    return {
+        f"{feedback}, {how}, {n:g}": interval(own - less[feedback, PLAIN, n])
+        for (feedback, how, n), own in less.items()
+        if how != PLAIN
     }
 
 
@@ -207,30 +218,39 @@ def _ends(told: Sequence[float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a small set and each engine once, to see that it runs")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument(
+        "--doubts", action="store_true", help="lowered scores alone; keep what FILE says of the engines"
+    )
+    parser.add_argument("--out", metavar="FILE", type=Path)
     parser.add_argument("--figure", type=Path, help="draw the true reward against divergence as SVG")
     options = parser.parse_args()
     sets, each, draws, comparisons = (1, 2, 64, 80) if options.quick else (SETS, EXERCISES, DRAWS, COMPARISONS)
     begun = time.process_time()
     asked = list(dict.fromkeys(own.context for own in exercises(2 * sets * each, seed=1)))[: sets * each]
     study = Study.of([asked[start : start + each] for start in range(0, len(asked), each)], draws, comparisons)
-    found: Found = {}
-    doubted: Found = {}
     result: dict[str, Any] = {"sets": sets, "exercises": each, "draws": draws, "comparisons": comparisons}
-    for key, own in study.engines(options.quick):
-        found[key] = own
-        print(shown(row_of(key, own)), flush=True)
-    for key, own in () if options.quick else study.doubted():
-        doubted[key] = own
-    base, *rows = (row_of(key, own) for key, own in found.items())
-    result |= {"seconds": round(time.process_time() - begun), "base": base}
-    result |= {} if options.quick else {"contrasts": contrasts(found, doubted)}
-    result |= {"rows": rows, "doubted": [row_of(key, own) for key, own in doubted.items()]}
-    print(f"base: {base}, {result['seconds']} s of the processor")
+    if options.doubts:
+        result = json.loads(options.out.read_text("utf-8"))
+    else:
+        found = dict(_told(study.engines(options.quick)))
+        base, *rows = (row_of(key, own) for key, own in found.items())
+        result |= {"seconds": 0, "base": base, "rows": rows}
+        result |= {} if options.quick else {"contrasts": contrasts(found)}
+    if not options.quick:
+        doubted = dict(_told(study.doubted()))
+        result |= {"saved": saved(doubted), "doubted": [row_of(key, own) for key, own in doubted.items()]}
+    result["seconds"] += round(time.process_time() - begun)
+    print(f"base: {result['base']}, {result['seconds']} s of the processor")
     if options.figure:
         to_file(drawn_charts(result), options.figure, height=HEIGHT)
     if options.out:
         options.out.write_text(compact(result), "utf-8")
+
+
+def _told(found: Iterable[tuple[Key, Measures]]) -> Iterator[tuple[Key, Measures]]:
+    for key, own in found:
+        print(shown(row_of(key, own)), flush=True)
+        yield key, own
 
 
 def compact(result: dict[str, Any]) -> str:

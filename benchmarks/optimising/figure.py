@@ -92,13 +92,13 @@ def _panel(number: int, rows: Sequence[Any], reward: str, name: str, frame: Fram
         for engine, mark in engines.items()
     )
     best = [row["true"][0] for row in rows if (row["engine"], row["reward"]) == ("best-of-N", reward)]
-    told = f"Best-of-N by the {name} gains from {best[1]:+.2f} to {best[-1]:+.2f} of the true reward."
+    told = f"The best of 2 by {name} gains {best[0]:+.2f} of the true reward, the best of 64 {best[-1]:+.2f}."
     words = {
-        "title": f"Answers chosen by the {name}",
+        "title": f"Answers chosen by {name}",
         "description": told,
         "x_title": "KL to the base, nats (square roots)",
     }
-    y_title = f"True reward gained, by the {name}"
+    y_title = f"Gained by {name}"
     even = straight(frame, (frame.x.low, 0.0), (frame.x.high, 0.0), "the base")
     return chart(f"reward-{number}", frame, even, *courses, y_title=y_title, **words)
 

@@ -13,7 +13,7 @@ SHOWN = ("true", "fitted", "lowered", "wrong")
 def tables(result: Mapping[str, Any]) -> str:
     """Best-of-N by N; every engine at its least and its greatest; what lowered scores save."""
     rows = {(row["engine"], row["reward"], row["at"]): row for row in result["rows"]}
-    return "\n\n".join([_best_of_n(rows), _engines(rows), _saved(result["contrasts"]["saved"])])
+    return "\n\n".join([_best_of_n(rows), _engines(rows), _saved(result["saved"])])
 
 
 def _best_of_n(rows: Mapping[Any, Any]) -> str:
@@ -44,9 +44,13 @@ def _saved(saved: Mapping[str, Sequence[float]]) -> str:
         feedback, _, doubt = way.partition(", ")
         count = {"all": "400", "fewer": "100"}[feedback]
         number, about = doubt.split()
-        beside = {"draws": "the base's own answers", "training": "the training mean"}[about]
-        found.append([count, number, beside, *(_told(saved[f"{way}, {n}"]) for n in (4, 16, 64))])
-    return _table(["comparisons", "deviations", "beside", "best of 4", "best of 16", "best of 64"], found)
+        beside = {
+            "draws": f"{number}, beside the base's own answers",
+            "alone": "these alone, no reward",
+            "training": f"{number}, beside the training mean",
+        }[about]
+        found.append([count, beside, *(_told(saved[f"{way}, {n}"]) for n in (4, 16, 64))])
+    return _table(["comparisons", "deviations taken off", "best of 4", "best of 16", "best of 64"], found)
 
 
 def _told(own: Sequence[float]) -> str:
