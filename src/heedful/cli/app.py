@@ -16,10 +16,12 @@ import typer.core
 
 from heedful.cli import text
 from heedful.cli.catalogue import catalogue
+from heedful.cli.export import export
 from heedful.cli.guard import guarded
 from heedful.cli.judge import judge
 from heedful.cli.printing import printed
 from heedful.cli.sample import sample
+from heedful.cli.train import train
 from heedful.core import HeedfulError
 
 Arguments = ParamSpec("Arguments")
@@ -454,6 +456,8 @@ def _candidates(path: str | None) -> Any:
 
 
 _command("heedful judge answers.jsonl --model URL --served NAME --out votes.jsonl")(judge)
+_command("heedful train votes.jsonl --model FOLDER --objective dpo --out trained")(train)
+_command("heedful export trained --to transformers --out model")(export)
 _command("heedful sample --model FOLDER --evidence posterior --prompt '...'")(sample)
 
 app.add_typer(catalogue)

@@ -1,0 +1,98 @@
+"""Objectives by name, with the form of feedback that each learns from, and settings as a user writes them."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from heedful.core import UsageError
+from heedful.training.forms import Form
+from heedful.training.head_objectives import reward
+from heedful.training.objectives import (
+    BCO,
+    DPO,
+    KTO,
+    ORPO,
+    PMPO,
+    LiPO,
+    PlackettLuce,
+    SimPO,
+    Supervised,
+    TokenObjective,
+    Weighted,
+)
+
+Made = Callable[..., TokenObjective]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An objective that learns from feedback as it stands: how it is made, from what, and what it is in a line; `head`
+    where it trains a head of scores, and not what a model writes."""
+
+    made: Made
+    form: Form
+    about: str
+    head: bool = False
+
+    @property
+    def others(self) -> bool:
+        """Whether it asks for outputs of other contexts beside those that were judged."""
+        return self.form == "called" and self.made().outputs == "two"
+
+
+NAMED: Mapping[str, Named] = {
+    "sft": Named(Supervised, "wanted", "imitate demonstrations, edits and preferred outputs"),
+    "dpo": Named(DPO, "paired", "direct preference optimisation; flips, smooth and link are settings"),
+    "ipo": Named(partial(DPO, link="squared"), "paired", "a lead of strength, and no more"),
+    "slic": Named(partial(DPO, link="hinge"), "paired", "a lead of at least strength"),
+    "simpo": Named(SimPO, "paired", "leads by token, without a reference"),
+    "orpo": Named(ORPO, "paired", "imitation and leads in log odds, without a reference"),
+    "kto": Named(KTO, "called", "outputs called good or bad, against a point of reference"),
+    "bco": Named(BCO, "called", "a classifier of good from bad"),
+    "process": Named(partial(BCO, shift=False), "called", "the same without a shift: an implicit process reward"),
+    "pmpo": Named(PMPO, "called", "good outputs alone, bad ones alone, or both"),
+    "plackett-luce": Named(PlackettLuce, "ordered", "the likelihood of whole orders"),
+    "lipo": Named(LiPO, "ordered", "pairs of an order, by what swapping them would change"),
+    "reward": Named(reward, "paired", "a reward model, by the likelihood of votes", head=True),
+    "raft": Named(partial(Weighted, "best"), "ordered", "imitate the best of each order"),
+}
+
+
+def objective_of(name: str, settings: Sequence[str] = ()) -> TokenObjective:
+    """The objective of this name, with settings such as "strength=5".
+
+    Raises UsageError where there is none of the name, or where it has no such setting or does not take its value.
+    """
+    if name not in NAMED:
+        raise UsageError(f"{name!r} is no objective", where="objective", fix=f"one of {', '.join(NAMED)}")
+    made = NAMED[name].made
+    known = {name: own for name, own in inspect.signature(made).parameters.items() if name not in _FIXED}
+    given = dict(_setting(own, name, known) for own in settings)
+    try:
+        return made(**given)
+    except TypeError as error:
+        raise UsageError(f"{', '.join(settings)}: {error}", where=f"objective {name}") from error
+
+
+_FIXED = ("outputs", "claim", "needs_reference")
+
+
+def _setting(written: str, name: str, known: Mapping[str, inspect.Parameter]) -> tuple[str, object]:
+    setting, equals, value = written.partition("=")
+    if not equals or setting not in known:
+        fix = f"NAME=VALUE, of {', '.join(known)}" if known else "it has none"
+        raise UsageError(f"{written!r} is no setting of {name}", where="setting", fix=fix)
+    kind = type(known[setting].default)
+    try:
+        read = json.loads(value) if kind is not str else value
+    except ValueError as error:
+        raise UsageError(f"{value!r} is no value of {setting}", where="setting", fix=f"a {kind.__name__}") from error
+    if kind is float and type(read) is int:
+        read = float(read)
+    if type(read) is not kind:
+        raise UsageError(f"{value!r} is no value of {setting}", where="setting", fix=f"a {kind.__name__}")
+    return setting, read

@@ -1,0 +1,98 @@
+"""`heedful train`: feedback in, a model out, and what it says of the records and of itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .test_cli import invoke
+
+pytest.importorskip("torch", reason="the extra `lm` is not installed")
+pytest.importorskip("transformers", reason="the extra `lm` is not installed")
+
+from heedful.models import LocalModel
+from heedful.worlds.small_model import FOLDER
+
+
+@pytest.fixture
+def votes(tmp_path: Path) -> Path:
+    rows = [
+        {"prompt": f"sort {letters}=", "chosen": "a", "rejected": "b"} for letters in ("ba", "dc", "fe", "hg", "ca")
+    ]
+    path = tmp_path / "votes.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + "{broken\n")
+    return path
+
+
+def test_a_model_is_trained_and_told_about(votes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    asked = ["train", votes, "--model", FOLDER, "--out", out, "--objective", "dpo", "--set", "strength=2",
+             "--steps", 3, "--learning-rate", 0.001, "--held", 0.2, "--device", "cpu"]  # fmt: skip
+    code, shown, err = invoke(*asked)
+    assert code == 0, err
+    assert "dpo (target): 3 steps" in shown
+    assert "Records: 4 of 4 used, as 4 examples, 1 more could not be read" in shown
+    assert "Loss on 1 examples held out: 0.6931 before" in shown
+    assert "step 3: loss" in err
+    items = LocalModel(str(out / "model"), device="cpu", max_tokens=8)
+    assert items.size == LocalModel(str(FOLDER), device="cpu").size
+    code, again, err = invoke(*asked, "--json")
+    assert code == 0, err
+    assert json.loads(again)["steps"] == 3
+    assert "step" not in err
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (["--objective", "magic"], "one of sft, dpo"),
+        (["--objective", "dpo", "--set", "beta=0.1"], "no setting of dpo"),
+        (["--objective", "sft", "--model", "nowhere"], "no such folder"),
+        (["--objective", "sft", "--passes", "0"], "passes"),
+    ],
+)
+def test_wrong_flags_are_refused_and_nothing_is_written(votes: Path, tmp_path: Path, changed: list[str], said: str):
+    code, _, err = invoke("train", votes, "--model", FOLDER, "--out", tmp_path / "out", *changed)
+    assert code == 2
+    assert said in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_feedback_that_teaches_nothing_is_no_success(tmp_path: Path) -> None:
+    path = tmp_path / "likes.csv"
+    path.write_text("prompt,completion,label\nq,a,true\n")
+    code, _, err = invoke("train", path, "--model", FOLDER, "--out", tmp_path / "out", "--objective", "dpo")
+    assert code == 1
+    assert "the only output of its context that its rater graded" in err
+
+
+def test_a_terminal_shows_one_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+
+    from rich.console import Console
+
+    from heedful.cli.progress import bar
+
+    shown = io.StringIO()
+    with bar(Console(file=shown, force_terminal=True, width=120)) as show:
+        show({"step": 1, "of": 20, "loss": 0.6931, "held_out": 0.75})
+        show({"step": 2, "of": 20, "loss": 0.5})
+    last = shown.getvalue().split("\r")[-1]
+    assert "2/20" in last
+    assert "loss 0.5, held_out 0.75" in last
+
+
+def test_a_board_is_refused_where_it_cannot_be_written(
+    votes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    code, _, err = invoke(
+        "train", votes, "--model", FOLDER, "--out", tmp_path / "out", "--objective", "dpo", "--tensorboard"
+    )
+    assert code == 2
+    assert "heedful[tensorboard]" in err
+    assert not (tmp_path / "out").exists()
