@@ -96,13 +96,6 @@ def batch_of(examples: Sequence[Example], mask: Tensor) -> Batch:
     return Batch.of(mask, **{name: _field([one.said[name] for one in examples], mask) for name in names})
 
 
-def depth(value: Any) -> int:
-    """0 of a number, 1 of one for each output, 2 of one for each of their tokens, which are not equally many."""
-    if not np.iterable(value):
-        return 0
-    return 1 + (depth(value[0]) if len(value) else 0)  # type: ignore[arg-type,index]
-
-
 def _field(values: Sequence[Any], mask: Tensor) -> Tensor:
     if depth(values[0]) == 0:
         return torch.tensor([float(own) for own in values], device=mask.device)
