@@ -24,8 +24,8 @@ Said = Mapping[str, Any]
 class Example:
     """A prompt's tokens, those of its outputs (each with its end), and what was said of them.
 
-    `said` holds fields of `Batch` for this record: a number (weight, prefer, margin), one for each output (label,
-    score), or one for each token of each output (behaviour, advantage, value).
+    `said` holds fields of `Batch` for this record: a number (weight, prefer, margin, scope), one for each output
+    (label, score), or one for each token of each output (behaviour, advantage, value, focus).
     """
 
     prompt: tuple[int, ...]
