@@ -72,7 +72,7 @@ def batch_of(examples: Sequence[Example], mask: Tensor) -> Batch:
 
 
 def _field(values: Sequence[Any], mask: Tensor) -> Tensor:
-    if np.ndim(values[0]) == 0:
+    if not hasattr(values[0], "__getitem__") or getattr(values[0], "ndim", 1) == 0:
         return torch.tensor([float(own) for own in values], device=mask.device)
     deep = np.ndim(values[0][0]) == 1
     made = np.zeros(mask.shape if deep else mask.shape[:2], np.float32)
