@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -48,6 +50,10 @@ def sample(
         int | None, typer.Option("--outputs", "-n", help="Outputs or particles for each prompt (16).", min=1)
     ] = None,
     budget: Annotated[float | None, typer.Option(help="At most so many model tokens.", min=0)] = None,
+    journal: Annotated[
+        str | None,
+        typer.Option(help="File of a server's answers, beside --out by default: the same command goes on from it."),
+    ] = None,
     pessimism: Annotated[
         float, typer.Option(help="Lower scores by so many standard deviations (best-of-n, early).", min=0)
     ] = 0.0,
@@ -67,21 +73,28 @@ def sample(
 ) -> None:
     """Draw answers from a model, tilted by what people want."""
     from heedful.cli import text
-    from heedful.cli.opening import capped, opened, refuse_place
+    from heedful.cli.opening import behind_server, capped, opened, refuse_place
     from heedful.cli.printing import printed
+    from heedful.core import UsageError
     from heedful.loops import Sampling, evidence_of, planned_cost
     from heedful.loops import sample as draw
 
-    how = Sampling(engine, n, budget, pessimism, seed, price, bound, moves, width, prefixes)
+    with _flags():
+        how = Sampling(engine, n, budget, pessimism, seed, price, bound, moves, width, prefixes)
     contexts = _contexts(prompt or [], prompts)
-    about: Any = {"max_tokens": max_tokens, "temperature": temperature, "caps": capped(tokens=budget)}
+    about: Any = {"max_tokens": max_tokens, "temperature": temperature}
+    if behind_server(model):
+        beside = None if out is None else f"{out}.journal"
+        about |= {"caps": capped(tokens=budget), "journal": None if plan else journal or beside}
+    elif journal is not None:
+        raise UsageError("journals are of servers", where="--journal", fix="leave it out")
+    if out is not None and not plan:
+        refuse_place(out, [prompts, tests, json_schema, journal, *(evidence or ())])
     with opened(model, served, key, **about) as base:
         if plan:
             cost = planned_cost(base, contexts, how)
             printed(as_json, {"plan": cost}, lambda: text.cost("At most", cost))
             return
-        if out is not None:
-            refuse_place(out, [prompts, tests, json_schema, *(evidence or ())])
         told = evidence_of(
             evidence or (),
             matching=matching or (),
@@ -90,10 +103,23 @@ def sample(
             tests=tests,
             unsafe=unsafe,
         )
+        typer.echo(text.cost("At most", planned_cost(base, contexts, how)), err=True)
         result = draw(base, contexts, told, how)
     if out is not None:
         _write(result["samples"], Path(out))
     printed(as_json, result, lambda: text.sampled(result, out))
+
+
+@contextmanager
+def _flags() -> Iterator[None]:
+    """Errors about an option of `Sampling`, about the flag that sets it."""
+    from heedful.core import UsageError
+
+    try:
+        yield
+    except UsageError as error:
+        flag = "-n" if error.where == "n" else f"--{error.where}"
+        raise UsageError(error.what, where=flag, fix=error.fix) from error
 
 
 def _contexts(prompt: list[str], prompts: str | None) -> tuple[Any, ...]:

@@ -38,7 +38,11 @@ class Matching(Expressible):
         try:
             compiled = regex.compile(self.pattern)
         except regex.error as error:
-            raise InputError(f"{self.pattern!r} is no regular expression ({error})", where="Matching") from error
+            raise InputError(
+                f"{self.pattern!r} is no regular expression ({error})",
+                where="Matching",
+                fix=r"write \ before a character of . ^ $ * + ? { } [ ] | ( ) that stands for itself",
+            ) from error
         object.__setattr__(self, "_match", compiled.fullmatch)
 
     def __call__(self, items: Sequence[Item]) -> Scores:

@@ -111,6 +111,20 @@ class Endpoint:
             for (context, _), answer in zip(asked, answers, strict=True)
         )
 
+    def most_cost(self, contexts: Sequence[Parts], n: int) -> dict[str, float]:
+        """The most calls, tokens and (with prices) money that `n` draws for each context can cost, none sent again.
+
+        Raises UsageError where a context cannot be sent.
+        """
+        orders = [self._order(Request(chat_messages(context))) for context in contexts]
+        read, written = (n * sum(getattr(own, name) for own in orders) for name in ("tokens_in", "tokens_out"))
+        money = {"money": self.prices.of(read, written)} if self.prices else {}
+        return {"calls": float(n * len(orders)), "tokens": float(read + written), **money}
+
+    def charged(self) -> dict[str, float]:
+        """Calls, tokens and (with prices) money that the journal's calls have cost so far."""
+        return {unit: own for unit, own in self.spending().charged.items() if unit != "money" or self.prices}
+
     def log_prob(self, items: Sequence[Item]) -> Floats:
         """Raises UsageError: the chat protocol does not tell how likely a given output is."""
         raise UsageError(
