@@ -50,10 +50,6 @@ def sample(
         int | None, typer.Option("--outputs", "-n", help="Outputs or particles for each prompt (16).", min=1)
     ] = None,
     budget: Annotated[float | None, typer.Option(help="At most so many model tokens.", min=0)] = None,
-    journal: Annotated[
-        str | None,
-        typer.Option(help="File of a server's answers, beside --out by default: the same command goes on from it."),
-    ] = None,
     pessimism: Annotated[
         float, typer.Option(help="Lower scores by so many standard deviations (best-of-n, early).", min=0)
     ] = 0.0,
@@ -64,6 +60,10 @@ def sample(
     prefixes: Annotated[
         bool, typer.Option("--prefixes", help="Ask posteriors about unfinished outputs (particles, particle-gibbs).")
     ] = False,
+    journal: Annotated[
+        str | None,
+        typer.Option(help="File of a server's answers, by default OUT.journal: what was stopped goes on."),
+    ] = None,
     max_tokens: Annotated[int, typer.Option(help="An output ends after so many tokens.", min=1)] = 256,
     temperature: Annotated[float, typer.Option(help="Of the model's own law.", min=0)] = 1.0,
     plan: Annotated[bool, typer.Option("--plan", help="Say what it can cost at most, and stop.")] = False,
@@ -82,20 +82,15 @@ def sample(
     with _flags():
         how = Sampling(engine, n, budget, pessimism, seed, price, bound, moves, width, prefixes)
     contexts = _contexts(prompt or [], prompts)
-    about: Any = {"max_tokens": max_tokens, "temperature": temperature}
-    if behind_server(model):
-        beside = None if out is None else f"{out}.journal"
-        about |= {"caps": capped(tokens=budget), "journal": None if plan else journal or beside}
-    elif journal is not None:
-        raise UsageError("journals are of servers", where="--journal", fix="leave it out")
     if out is not None and not plan:
         refuse_place(out, [prompts, tests, json_schema, journal, *(evidence or ())])
-    with opened(model, served, key, **about) as base:
-        if plan:
-            cost = planned_cost(base, contexts, how)
-            printed(as_json, {"plan": cost}, lambda: text.cost("At most", cost))
-            return
-        told = evidence_of(
+    if not behind_server(model) and journal is not None:
+        raise UsageError("a journal is of a server's answers", where="--journal", fix="leave it out")
+    kept = None if plan else journal or (f"{out}.journal" if out and behind_server(model) else None)
+    told = (
+        None
+        if plan
+        else evidence_of(
             evidence or (),
             matching=matching or (),
             schema=json_schema,
@@ -103,7 +98,15 @@ def sample(
             tests=tests,
             unsafe=unsafe,
         )
-        typer.echo(text.cost("At most", planned_cost(base, contexts, how)), err=True)
+    )
+    about: Any = {"max_tokens": max_tokens, "temperature": temperature, "caps": capped(tokens=budget), "journal": kept}
+    with opened(model, served, key, **about) as base:
+        cost = planned_cost(base, contexts, how)
+        if told is None:
+            printed(as_json, {"plan": cost}, lambda: text.cost("At most", cost))
+            return
+        if behind_server(model):
+            typer.echo(text.cost("At most", cost), err=True)
         result = draw(base, contexts, told, how)
     if out is not None:
         _write(result["samples"], Path(out))

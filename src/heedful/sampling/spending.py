@@ -19,7 +19,7 @@ from heedful.sampling.batches import portions
 class Bought(Base, Protocol):
     """A base whose draws cost more than samples (calls, tokens, money): it says how much at most, and keeps count."""
 
-    def most_cost(self, contexts: Sequence[Parts], n: int) -> dict[str, float]:
+    def plan(self, contexts: Sequence[Parts], n: int) -> dict[str, float]:
         """The most that n draws in each context can cost. Raises UsageError where a context cannot be asked about."""
         ...
 
@@ -32,6 +32,11 @@ class Bought(Base, Protocol):
         ...
 
 
+def tokens_each(base: TokenModel) -> float:
+    """The most model tokens that an output can cost: its last is written, and not read."""
+    return float(base.max_tokens - 1)
+
+
 def writing_plan(
     base: Base, contexts: Sequence[Parts], n: int = 1, *, times: int = 1, rounds: int = 1
 ) -> dict[str, float]:
@@ -42,17 +47,18 @@ def writing_plan(
     """
     plan = {"samples": float(n * times * len(contexts))}
     if isinstance(base, Bought):
-        plan |= base.most_cost(contexts, n * times)
+        plan |= base.plan(contexts, n * times)
     if isinstance(base, TokenModel):
         read = sum(base.reading(portion) for portion in portions(base, contexts, n))
-        plan["tokens"] = plan["samples"] * base.max_tokens + float(rounds * read)
+        plan["tokens"] = plan["samples"] * tokens_each(base) + float(rounds * read)
     return plan
 
 
 def affordable(base: Base, budget: Budget) -> float:
-    """How many more outputs a budget can surely pay for, their contexts not counted; infinite where it has no cap."""
-    each = {"samples": 1.0} | ({"tokens": float(base.max_tokens)} if isinstance(base, TokenModel) else {})
-    left = ((budget.left(unit), amount) for unit, amount in each.items())
+    """How many more outputs a budget can surely pay for, with a score each, their contexts not counted; infinite where
+    it has no cap."""
+    each = {"samples": 1.0, "scores": 1.0} | ({"tokens": tokens_each(base)} if isinstance(base, TokenModel) else {})
+    left = ((budget.left(unit), amount) for unit, amount in each.items() if amount)
     return min(math.inf if own == math.inf else max(0.0, own // amount) for own, amount in left)
 
 

@@ -16,7 +16,7 @@ from heedful.models import Continuations, TokenModel, complete, drawn
 from heedful.models.token_models import WAIT, Tokens
 from heedful.sampling.batches import portions
 from heedful.sampling.guides import Guide, Guiding
-from heedful.sampling.spending import Bought, refuse_beyond, reserved, writing_plan
+from heedful.sampling.spending import Bought, refuse_beyond, reserved, tokens_each, writing_plan
 from heedful.target import Target
 
 DRAW = WAIT
@@ -54,7 +54,7 @@ class Writing:
         given back, also where that is an error.
         """
         rows = float(len(contexts) * times)
-        plan = {"samples": rows, "tokens": rows * base.max_tokens + base.reading(contexts)}
+        plan = {"samples": rows, "tokens": rows * tokens_each(base) + base.reading(contexts)}
         with reserved(budget, plan) as spent:
             writing = cls(base.begin(contexts))
             try:
