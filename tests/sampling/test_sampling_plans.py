@@ -126,7 +126,7 @@ def test_a_cap_on_scores_is_refused_beforehand_or_gone_up_to():
     assert found.cost["scores"] <= 11
     assert found.turned_away[1] > 0
     found = Rejection(9.0)(TARGET, CONTEXTS, budget=Budget(scores=5), rng=np.random.default_rng(0))
-    assert found.cost["samples"] == 5
+    assert 4 < found.cost["scores"] <= 5  # equal outputs are scored once
     assert sum(own.missing for own in found.certificates) > 0
 
 
