@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from heedful.catalogue.entry import Entry
 from heedful.catalogue.solving import seen, verifier
 from heedful.catalogue.verdicts import Check
-from heedful.core import Budget, Floats, Item, Parts, Potential, Samples, Scores
+from heedful.core import Budget, Floats, Item, Parts, Potential, Samples, Scale, Scores
 from heedful.core.algebra import Expressible
 from heedful.evidence import Steps, prefixes
 from heedful.feedback import prefix_labels
@@ -38,7 +38,9 @@ class Chain:
     @cached_property
     def table(self) -> SequenceTable:
         """What follows a step depends on it alone."""
-        base, begun, following = self.world.base(), {(): Item(self.context)}, {}
+        base = self.world.base()
+        begun: dict[tuple[str, ...], Item] = {(): Item(self.context)}
+        following: dict[tuple[str, ...], dict[str, float]] = {}
         for number in range(1, self.world.steps + 1):
             longer: dict[tuple[str, ...], Item] = {}
             for history, item in begun.items():
@@ -67,7 +69,9 @@ class LogOdds(Expressible):
 
     step: Potential
     chain: Chain
-    scale, under, kind = "utility", None, "twist"
+    scale: Scale = "utility"
+    under: str | None = None
+    kind: Literal["twist"] = "twist"
     known: dict[Item, float] = field(default_factory=dict)
 
     def __call__(self, items: Sequence[Item]) -> Scores:
