@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -69,9 +69,9 @@ class LogOdds(Expressible):
 
     step: Potential
     chain: Chain
-    scale: ClassVar[Scale] = "utility"
-    under: ClassVar[None] = None
-    kind: ClassVar[Literal["twist"]] = "twist"
+    scale: Scale = "utility"
+    under: str | None = None
+    kind: Literal["twist"] = "twist"
     known: dict[Item, float] = field(default_factory=dict)
 
     def __call__(self, items: Sequence[Item]) -> Scores:
