@@ -1,0 +1,206 @@
+"""What training costs beside a lean PyTorch loop and beside TRL, on the same network, data and losses.
+
+    python benchmarks/training.py [--quick] [--trl PEER/bin/python] [--sizes tiny small] [--cases dpo ...] [--out FILE]
+
+Contenders:  ours    heedful's trainer (benchmarks/trainers/ours.py)
+             floor   a bare loop that projects tokens of outputs alone (benchmarks/trainers/floor.py)
+             trl     TRL's trainers at their fastest settings on a processor, run by the Python given with --trl
+
+Each contender at each case is a process of its own with one thread. They take turns of a few steps, in an order that
+rotates, until each has had `--turns`; a first turn is not counted. All train the same random Llama on the same records
+in the same order, so that where nothing is drawn losses must agree, which is checked. Tokens are those of prompts and
+outputs, each output with its prompt, whatever a contender makes of it. Reported are tokens per processor second
+(medians), the ratio of ours to another (geometric mean over turns, with a 95 % interval by Student's t: of turns of
+these processes, not of processes), and the peak of memory above what importing and reading the data took.
+`others` is the share of the machine that other processes used meanwhile.
+
+Where objectives compare with a reference, ours is charged a scoring pass for each step's examples, as if none came
+twice. TRL has no trainer for several scored outputs of one prompt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from trainers.work import CASES, SIZES
+
+from heedful.stats.intervals import mean_estimate
+
+HERE = Path(__file__).parent
+STEPS = {"tiny": 3, "small": 1}
+"""Steps of a turn."""
+ROLLOUTS = {"grpo", "rloo"}
+NOT_THEIRS = {"shared prompts": "TRL has no such trainer"}
+NOT_OURS: dict[str, str] = {"reward": "the trainer has no heads for rewards yet"}
+TOLERANCE = 2e-4  # of losses, relative: rounding in single precision grows along the steps
+
+
+class Contender:
+    """A process that takes turns."""
+
+    def __init__(self, name: str, python: str, case: str, size: str, steps: int) -> None:
+        self.name, self.steps = name, steps
+        known = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+        known |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
+        known["PYTHONPATH"] = os.pathsep.join([str(HERE), *([str(HERE.parent / "src")] if name == "ours" else [])])
+        self.errors = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            [python, "-m", "trainers", name, case, size, str(steps)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+            env={**os.environ, **known},
+        )
+
+    def hear(self) -> dict[str, Any]:
+        line = self.process.stdout.readline()  # type: ignore[union-attr]
+        if not line:
+            self.errors.seek(0)
+            raise SystemExit(f"{self.name} ended: {self.errors.read()[-2000:]}")
+        return json.loads(line)
+
+    def turn(self, steps: int) -> dict[str, Any]:
+        print(steps, file=self.process.stdin, flush=True)
+        return self.hear()
+
+    def end(self) -> None:
+        self.process.stdin.close()  # type: ignore[union-attr]
+        try:
+            self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        self.errors.close()
+
+
+def compete(case: str, size: str, pythons: Mapping[str, str], turns: int, steps: int) -> dict[str, list[Any]]:
+    """What each contender's turns took, the first left out."""
+    names = [name for name in pythons if not (name == "trl" and case in NOT_THEIRS or name == "ours" and case in NOT_OURS)]
+    running = [Contender(name, pythons[name], case, size, (turns + 1) * steps) for name in names]
+    told: dict[str, list[Any]] = {name: [] for name in names}
+    try:
+        for one in running:
+            one.hear()
+        for turn in range(turns + 1):
+            for place in range(len(running)):
+                one = running[(turn + place) % len(running)]
+                told[one.name].append(one.turn(steps))
+    finally:
+        for one in running:
+            one.end()
+    if case not in ROLLOUTS:
+        refuse_other_losses(case, told)
+    return {name: own[1:] for name, own in told.items()}
+
+
+def refuse_other_losses(case: str, told: Mapping[str, Sequence[Any]]) -> None:
+    """Ends the benchmark where contenders did not do the same."""
+    first, *others = told
+    base = [loss for own in told[first] for loss in own["losses"]]
+    for name in others:
+        found = [loss for own in told[name] for loss in own["losses"]]
+        apart = np.abs(np.subtract(found, base)).max() / np.abs(base).max()
+        tokens = [own["tokens"] for own in told[name]] == [own["tokens"] for own in told[first]]
+        if apart > TOLERANCE or not tokens:
+            raise SystemExit(f"{case}: {name} does not do what {first} does: losses {apart:.1e} apart, same tokens {tokens}")
+
+
+def ratio(ours: Sequence[float], other: Sequence[float]) -> dict[str, float]:
+    """Of rates turn by turn: the geometric mean, with its interval where there are two turns or more."""
+    logs = np.log(ours) - np.log(other)
+    told = {"ratio": float(np.exp(logs.mean()))}
+    if len(logs) > 1:
+        found = mean_estimate(logs).interval
+        if found is not None:
+            told |= {"low": float(np.exp(found.low)), "high": float(np.exp(found.high))}
+    return told
+
+
+def report(told: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Medians of each contender and the ratios of ours to the others."""
+    rates = {name: [one["tokens"] / one["cpu"] for one in own] for name, own in told.items()}
+    found: dict[str, Any] = {
+        name: {
+            "tokens_per_cpu_second": statistics.median(rates[name]),
+            "tokens_per_second": statistics.median(one["tokens"] / one["wall"] for one in own),
+            "others": statistics.median(one["others"] for one in own),
+            "base_mb": own[-1]["base"],
+            "peak_mb": own[-1]["peak"],
+        }
+        for name, own in told.items()
+    }
+    if "ours" in told:
+        for name in set(told) - {"ours"}:
+            above = [found[own]["peak_mb"] - found[own]["base_mb"] for own in ("ours", name)]
+            found[f"ours / {name}"] = ratio(rates["ours"], rates[name]) | {"memory": above[0] / above[1]}
+    return found
+
+
+def shown(size: str, case: str, found: Mapping[str, Any]) -> str:
+    parts = [f"{size:5s} {case:14s}"]
+    for name, own in found.items():
+        if " / " in name:
+            low, high = own.get("low", float("nan")), own.get("high", float("nan"))
+            parts.append(f"{name} {own['ratio']:.2f} [{low:.2f}, {high:.2f}], memory {own['memory']:.2f}")
+        else:
+            above = own["peak_mb"] - own["base_mb"]
+            parts.append(f"{name} {own['tokens_per_cpu_second']:.0f} tok/cpu s, {above:.0f} MB, others {own['others']:.0%}")
+    return "; ".join(parts)
+
+
+def pythons_of(peer: str | None, *, quick: bool) -> dict[str, str]:
+    found = {"floor": sys.executable, "ours": sys.executable}
+    if quick or peer is None:
+        print(f"trl left out: {'not in the quick size' if quick else 'no --trl given'}")
+    elif not Path(peer).exists():
+        print(f"trl left out: there is no {peer}")
+    else:
+        found["trl"] = peer
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="the tiny size, two turns of one step, two cases")
+    parser.add_argument("--trl", help="the Python of an environment with TRL")
+    parser.add_argument("--sizes", nargs="*", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--cases", nargs="*", choices=CASES, default=list(CASES))
+    parser.add_argument("--turns", type=int, default=15)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    try:
+        import torch
+        import transformers
+    except ImportError as error:
+        print(f"skipped: {error.name} is not installed (pip install 'heedful[lm]')")
+        return
+    sizes, cases, turns = options.sizes, options.cases, options.turns
+    if options.quick:
+        sizes, cases, turns = ["tiny"], ["dpo"], 2
+    pythons = pythons_of(options.trl, quick=options.quick)
+    results: dict[str, Any] = {}
+    for size in sizes:
+        for case in cases:
+            told = compete(case, size, pythons, turns, 1 if options.quick else STEPS[size])
+            results[f"{size}, {case}"] = report(told)
+            print(shown(size, case, results[f"{size}, {case}"]), flush=True)
+    if options.out:
+        versions = {"torch": torch.__version__, "transformers": transformers.__version__}
+        machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()} | versions
+        told = {"machine": machine, "turns": turns, "steps": STEPS, "results": results}
+        options.out.write_text(json.dumps(told, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
