@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from heedful.core import UsageError
 from heedful.models import Tokens
@@ -16,6 +17,7 @@ from heedful.training.batches import Batch
 from heedful.training.rows import Rows
 
 Said = Mapping[str, Any]
+_NOTHING: Tokens = np.zeros(0, np.intp)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,27 +40,64 @@ class Example:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """Some examples, by their place in the data, as rows and as a batch."""
+    """Some examples, by their place in the data, as rows and as a batch.
+
+    `aside` are rows of outputs without a gradient, which come after those of `rows` in the batch.
+    """
 
     places: tuple[int, ...]
     rows: Rows
     batch: Batch
+    aside: Rows | None = None
+
+    @property
+    def tokens(self) -> int:
+        """How many the outputs have."""
+        return len(self.rows.target) + (0 if self.aside is None else len(self.aside.target))
+
+    def scored(self, score: Callable[[Rows], Tensor]) -> Tensor:
+        """What `score` gives for rows, of all outputs [r, k, t]."""
+        if self.aside is None:
+            return score(self.rows)
+        with torch.no_grad():
+            aside = score(self.aside)
+        return _beside(score(self.rows), aside)
 
 
 def parts_of(
-    examples: Sequence[Example], places: Sequence[int], most: int, device: Any, records: int | None = None
+    examples: Sequence[Example],
+    places: Sequence[int],
+    most: int,
+    device: Any,
+    records: int | None = None,
+    trained: int | None = None,
 ) -> Iterator[Part]:
     """Parts of at most `most` tokens read, padding counted, each of examples of alike length, the longest first.
 
-    An example that alone holds more is a part by itself. At most `records` examples a part, where given.
+    An example that alone holds more is a part by itself. At most `records` examples a part, where given. Outputs after
+    the first `trained`, where given, are put aside.
     """
     order = sorted(places, key=lambda place: -examples[place].tokens)
     while order:
         fit = max(1, most // examples[order[0]].tokens)
         own, order = order[: min(fit, records or fit)], order[min(fit, records or fit) :]
-        chosen = [examples[place] for place in own]
-        rows = Rows.of([one.prompt for one in chosen], [one.outputs for one in chosen], device)
-        yield Part(tuple(own), rows, batch_of(chosen, rows.mask))
+        yield _part(tuple(own), [examples[place] for place in own], device, trained)
+
+
+def _part(places: tuple[int, ...], chosen: Sequence[Example], device: Any, trained: int | None) -> Part:
+    prompts = [one.prompt for one in chosen]
+    rows = Rows.of(prompts, [one.outputs[:trained] for one in chosen], device)
+    others = [] if trained is None else [one.outputs[trained:] for one in chosen]
+    if not any(others):
+        return Part(places, rows, batch_of(chosen, rows.mask))
+    aside = Rows.of(prompts, [own or (_NOTHING,) for own in others], device)
+    return Part(places, rows, batch_of(chosen, _beside(rows.mask, aside.mask)), aside)
+
+
+def _beside(first: Tensor, second: Tensor) -> Tensor:
+    """[r, k, t] and [r, l, u] as [r, k + l, max(t, u)], with zeros."""
+    most = max(first.shape[2], second.shape[2])
+    return torch.cat([pad(own, (0, most - own.shape[2])) for own in (first, second)], 1)
 
 
 def batch_of(examples: Sequence[Example], mask: Tensor) -> Batch:
