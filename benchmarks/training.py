@@ -6,8 +6,8 @@ Contenders:  ours    heedful's trainer (benchmarks/trainers/ours.py)
              floor   a bare loop that projects tokens of outputs alone (benchmarks/trainers/floor.py)
              trl     TRL's trainers at their fastest settings on a processor, run by the Python given with --trl
 
-Each contender at each case is a process of its own with one thread. They take turns of a few steps, in an order that
-rotates, until each has had `--turns`; a first turn is not counted. All train the same random Llama on the same records
+Each contender at each case is a process of its own with one thread. They take turns of a step, in an order that rotates,
+until each has had `--turns`; a first turn is not counted. All train the same random Llama on the same records
 in the same order, so that where nothing is drawn losses must agree, which is checked. Tokens are those of prompts and
 outputs, each output with its prompt, whatever a contender makes of it. Reported are tokens per processor second
 (medians), the ratio of ours to another (geometric mean over turns, with a 95 % interval by Student's t: of turns of
@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import statistics
@@ -29,17 +30,18 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from trainers.work import CASES, SIZES
+from scipy import stats
 
-from heedful.stats.intervals import mean_estimate
+from trainers.work import CASES, SIZES, tokenizer_of
 
 HERE = Path(__file__).parent
-STEPS = {"tiny": 3, "small": 1}
-"""Steps of a turn."""
+LIBRARIES = "torch", "transformers"
 ROLLOUTS = {"grpo", "rloo"}
 NOT_THEIRS = {"shared prompts": "TRL has no such trainer"}
 NOT_OURS: dict[str, str] = {"reward": "the trainer has no heads for rewards yet"}
@@ -49,14 +51,14 @@ TOLERANCE = 2e-4  # of losses, relative: rounding in single precision grows alon
 class Contender:
     """A process that takes turns."""
 
-    def __init__(self, name: str, python: str, case: str, size: str, steps: int) -> None:
-        self.name, self.steps = name, steps
+    def __init__(self, name: str, python: str, *work: str) -> None:
+        self.name = name
         known = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
         known |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
         known["PYTHONPATH"] = os.pathsep.join([str(HERE), *([str(HERE.parent / "src")] if name == "ours" else [])])
-        self.errors = tempfile.TemporaryFile("w+")
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - `end` closes it
         self.process = subprocess.Popen(
-            [python, "-m", "trainers", name, case, size, str(steps)],
+            [python, "-m", "trainers", name, *work],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
@@ -71,8 +73,8 @@ class Contender:
             raise SystemExit(f"{self.name} ended: {self.errors.read()[-2000:]}")
         return json.loads(line)
 
-    def turn(self, steps: int) -> dict[str, Any]:
-        print(steps, file=self.process.stdin, flush=True)
+    def turn(self) -> dict[str, Any]:
+        print(1, file=self.process.stdin, flush=True)
         return self.hear()
 
     def end(self) -> None:
@@ -84,10 +86,12 @@ class Contender:
         self.errors.close()
 
 
-def compete(case: str, size: str, pythons: Mapping[str, str], turns: int, steps: int) -> dict[str, list[Any]]:
+def compete(case: str, size: str, pythons: Mapping[str, str], turns: int, tokenizer: str) -> dict[str, list[Any]]:
     """What each contender's turns took, the first left out."""
-    names = [name for name in pythons if not (name == "trl" and case in NOT_THEIRS or name == "ours" and case in NOT_OURS)]
-    running = [Contender(name, pythons[name], case, size, (turns + 1) * steps) for name in names]
+    lacking = {"trl": NOT_THEIRS, "ours": NOT_OURS}
+    names = [name for name in pythons if case not in lacking.get(name, ())]
+    work = case, size, str(turns + 1), tokenizer
+    running = [Contender(name, pythons[name], *work) for name in names]
     told: dict[str, list[Any]] = {name: [] for name in names}
     try:
         for one in running:
@@ -95,7 +99,7 @@ def compete(case: str, size: str, pythons: Mapping[str, str], turns: int, steps:
         for turn in range(turns + 1):
             for place in range(len(running)):
                 one = running[(turn + place) % len(running)]
-                told[one.name].append(one.turn(steps))
+                told[one.name].append(one.turn())
     finally:
         for one in running:
             one.end()
@@ -113,18 +117,15 @@ def refuse_other_losses(case: str, told: Mapping[str, Sequence[Any]]) -> None:
         apart = np.abs(np.subtract(found, base)).max() / np.abs(base).max()
         tokens = [own["tokens"] for own in told[name]] == [own["tokens"] for own in told[first]]
         if apart > TOLERANCE or not tokens:
-            raise SystemExit(f"{case}: {name} does not do what {first} does: losses {apart:.1e} apart, same tokens {tokens}")
+            what = f"losses {apart:.1e} apart, tokens {'the same' if tokens else 'others'}"
+            raise SystemExit(f"{case}: {name} does not do what {first} does: {what}")
 
 
 def ratio(ours: Sequence[float], other: Sequence[float]) -> dict[str, float]:
-    """Of rates turn by turn: the geometric mean, with its interval where there are two turns or more."""
+    """Of rates turn by turn: the geometric mean, with its interval."""
     logs = np.log(ours) - np.log(other)
-    told = {"ratio": float(np.exp(logs.mean()))}
-    if len(logs) > 1:
-        found = mean_estimate(logs).interval
-        if found is not None:
-            told |= {"low": float(np.exp(found.low)), "high": float(np.exp(found.high))}
-    return told
+    half = stats.t.ppf(0.975, len(logs) - 1) * stats.sem(logs) if len(logs) > 1 else math.inf
+    return {name: float(np.exp(logs.mean() + by)) for name, by in (("ratio", 0.0), ("low", -half), ("high", half))}
 
 
 def report(told: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
@@ -151,11 +152,10 @@ def shown(size: str, case: str, found: Mapping[str, Any]) -> str:
     parts = [f"{size:5s} {case:14s}"]
     for name, own in found.items():
         if " / " in name:
-            low, high = own.get("low", float("nan")), own.get("high", float("nan"))
-            parts.append(f"{name} {own['ratio']:.2f} [{low:.2f}, {high:.2f}], memory {own['memory']:.2f}")
+            parts.append("{} {ratio:.2f} [{low:.2f}, {high:.2f}], memory {memory:.2f}".format(name, **own))
         else:
-            above = own["peak_mb"] - own["base_mb"]
-            parts.append(f"{name} {own['tokens_per_cpu_second']:.0f} tok/cpu s, {above:.0f} MB, others {own['others']:.0%}")
+            rate, above = own["tokens_per_cpu_second"], own["peak_mb"] - own["base_mb"]
+            parts.append(f"{name} {rate:.0f} tokens/CPU s, {above:.0f} MB, others {own['others']:.0%}")
     return "; ".join(parts)
 
 
@@ -172,33 +172,33 @@ def pythons_of(peer: str | None, *, quick: bool) -> dict[str, str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="the tiny size, two turns of one step, two cases")
+    parser.add_argument("--quick", action="store_true", help="DPO in the tiny size, two turns of one step")
     parser.add_argument("--trl", help="the Python of an environment with TRL")
     parser.add_argument("--sizes", nargs="*", choices=SIZES, default=list(SIZES))
     parser.add_argument("--cases", nargs="*", choices=CASES, default=list(CASES))
     parser.add_argument("--turns", type=int, default=15)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    try:
-        import torch
-        import transformers
-    except ImportError as error:
-        print(f"skipped: {error.name} is not installed (pip install 'heedful[lm]')")
+    lacking = [name for name in LIBRARIES if find_spec(name) is None]
+    if lacking:
+        print(f"skipped: {lacking[0]} is not installed (pip install 'heedful[lm]')")
         return
     sizes, cases, turns = options.sizes, options.cases, options.turns
     if options.quick:
         sizes, cases, turns = ["tiny"], ["dpo"], 2
     pythons = pythons_of(options.trl, quick=options.quick)
     results: dict[str, Any] = {}
-    for size in sizes:
-        for case in cases:
-            told = compete(case, size, pythons, turns, 1 if options.quick else STEPS[size])
-            results[f"{size}, {case}"] = report(told)
-            print(shown(size, case, results[f"{size}, {case}"]), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for size in sizes:
+            tokenizer_of(size).save_pretrained(f"{folder}/{size}")
+            for case in cases:
+                told = compete(case, size, pythons, turns, f"{folder}/{size}")
+                results[f"{size}, {case}"] = report(told)
+                print(shown(size, case, results[f"{size}, {case}"]), flush=True)
     if options.out:
-        versions = {"torch": torch.__version__, "transformers": transformers.__version__}
-        machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()} | versions
-        told = {"machine": machine, "turns": turns, "steps": STEPS, "results": results}
+        versions = {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()}
+        machine = {"cores": os.cpu_count(), "machine": platform.machine()} | versions
+        told = {"machine": machine, "turns": turns, "results": results}
         options.out.write_text(json.dumps(told, indent=1) + "\n")
 
 

@@ -1,1 +1,1 @@
-"""The contenders of benchmarks/training.py, each run by a process of its own: `python -m trainers CONTENDER CASE ...`."""
+"""Contenders of benchmarks/training.py, each run by a process of its own (`python -m trainers`)."""

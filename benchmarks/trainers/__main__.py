@@ -9,7 +9,15 @@ import torch
 import transformers
 
 from trainers.turns import Turns
-from trainers.work import records, tokenizer_of
+from trainers.work import CASES, records
+
+
+def load_what_training_loads() -> None:
+    """Code that torch loads at the first step of an optimiser, whoever takes it."""
+    leaf = torch.zeros(2, requires_grad=True)
+    optimiser = torch.optim.AdamW([leaf], foreach=True)
+    leaf.sum().backward()
+    optimiser.step()
 
 
 def main() -> None:
@@ -18,6 +26,7 @@ def main() -> None:
     parser.add_argument("case")
     parser.add_argument("size")
     parser.add_argument("steps", type=int)
+    parser.add_argument("tokenizer", help="a folder")
     options = parser.parse_args()
     turns = Turns()
     torch.set_num_threads(1)
@@ -28,8 +37,9 @@ def main() -> None:
         from trainers.ours import made as Made  # noqa: N812
     else:
         from trainers.peer import run
-    tokenizer = tokenizer_of(options.size)
-    data = records(options.case, options.steps, tokenizer)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(options.tokenizer)
+    data = records(CASES[options.case], options.steps, tokenizer)
+    load_what_training_loads()
     turns.begin()
     given = options.case, options.size, tokenizer, data
     if options.contender == "trl":

@@ -1,10 +1,9 @@
-"""heedful's trainer. The reference is scored once there; here it is charged for each step, as if no example came twice."""
+"""heedful's trainer. It scores the reference once; here that is charged for each step, as if no example came twice."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np

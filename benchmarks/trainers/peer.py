@@ -31,8 +31,8 @@ def run(case: str, size: str, tokenizer: Any, data: Sequence[Record], turns: Tur
     if case in ("dpo", "kto", "uneven lengths"):
         more["ref_model"] = network_of(size, tokenizer)
     kind = getattr(trl, NAMES[case] + "Trainer")
-    examples = Dataset.from_list(_rows(case, data))
-    trainer = kind(model=network, args=_settings(case, data), train_dataset=examples, processing_class=tokenizer, **more)
+    more |= {"args": _settings(case, data), "train_dataset": Dataset.from_list(_rows(case, data))}
+    trainer = kind(model=network, processing_class=tokenizer, **more)
     if case not in ("grpo", "rloo"):
         trainer._get_train_sampler = lambda *_: SequentialSampler(trainer.train_dataset)
     read, loss_of = [0, 0.0], trainer.compute_loss

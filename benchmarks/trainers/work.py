@@ -29,13 +29,13 @@ class Case:
 
 CASES = {
     "sft": Case(8, 1),
-    "dpo": Case(8, 2),
+    "dpo": Case(4, 2),
     "kto": Case(8, 1),
-    "reward": Case(8, 2),
+    "reward": Case(4, 2),
     "grpo": Case(2, 0),
     "rloo": Case(2, 0),
     "shared prompts": Case(4, 6, (40, 80), (8, 24)),
-    "uneven lengths": Case(8, 2, (4, 24), (4, 240), even=False),
+    "uneven lengths": Case(4, 2, (4, 24), (4, 240), even=False),
 }
 
 
@@ -79,9 +79,9 @@ def tokenizer_of(size: str) -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=made, pad_token="<pad>", eos_token="<eos>", bos_token="<bos>")
 
 
-def records(name: str, n: int, tokenizer: Any) -> list[Record]:
-    """n steps' records of a case. KTO's come by the step: what was called good, then what was called bad."""
-    case, words, rng = CASES[name], bank(), random.Random(2)
+def records(case: Case, n: int, tokenizer: Any) -> list[Record]:
+    """n steps' records of a case: in each step first those that were called good, then those called bad."""
+    words, rng = bank(), random.Random(2)
 
     def text(bounds: Words, lead: str) -> str:
         low, high = bounds
