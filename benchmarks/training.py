@@ -6,7 +6,7 @@ Contenders:  ours    heedful's trainer (benchmarks/trainers/ours.py)
              floor   a bare loop that projects tokens of outputs alone (benchmarks/trainers/floor.py)
              trl     TRL's trainers at their fastest settings on a processor, run by the Python given with --trl
 
-Each contender at each case is a process of its own with one thread. They take turns of a step, in an order that rotates,
+Each contender at each case is a process of its own with one thread. They take turns of a step, in a rotating order,
 until each has had `--turns`; a first turn is not counted. All train the same random Llama on the same records
 in the same order, so that where nothing is drawn losses must agree, which is checked. Tokens are those of prompts and
 outputs, each output with its prompt, whatever a contender makes of it. Reported are tokens per processor second
@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from trainers.work import CASES, SIZES, tokenizer_of
 
@@ -124,7 +124,7 @@ def refuse_other_losses(case: str, told: Mapping[str, Sequence[Any]]) -> None:
 def ratio(ours: Sequence[float], other: Sequence[float]) -> dict[str, float]:
     """Of rates turn by turn: the geometric mean, with its interval."""
     logs = np.log(ours) - np.log(other)
-    half = stats.t.ppf(0.975, len(logs) - 1) * stats.sem(logs) if len(logs) > 1 else math.inf
+    half = stdtrit(len(logs) - 1, 0.975) * logs.std(ddof=1) / math.sqrt(len(logs)) if len(logs) > 1 else math.inf
     return {name: float(np.exp(logs.mean() + by)) for name, by in (("ratio", 0.0), ("low", -half), ("high", half))}
 
 
