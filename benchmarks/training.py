@@ -148,15 +148,21 @@ def report(told: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     return found
 
 
-def shown(size: str, case: str, found: Mapping[str, Any]) -> str:
-    parts = [f"{size:5s} {case:14s}"]
-    for name, own in found.items():
-        if " / " in name:
-            parts.append("{} {ratio:.2f} [{low:.2f}, {high:.2f}], memory {memory:.2f}".format(name, **own))
-        else:
-            rate, above = own["tokens_per_cpu_second"], own["peak_mb"] - own["base_mb"]
-            parts.append(f"{name} {rate:.0f} tokens/CPU s, {above:.0f} MB, others {own['others']:.0%}")
-    return "; ".join(parts)
+HEAD = (
+    "| case | ours | floor | TRL | ours / floor | ours / TRL | memory, MB | of floor's | of TRL's | others |",
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+)
+
+
+def row(name: str, found: Mapping[str, Any]) -> str:
+    """A case as a row of the table on docs/benchmarks.md."""
+    rates = [f"{found[own]['tokens_per_cpu_second']:,.0f}" if own in found else "–" for own in ("ours", "floor", "trl")]
+    pairs = [found.get(f"ours / {own}") for own in ("floor", "trl")]
+    ratios = ["{ratio:.2f} [{low:.2f}, {high:.2f}]".format(**own) if own else "–" for own in pairs]
+    above = [f"{own['peak_mb'] - own['base_mb']:.0f}" for own in (found.get("ours"),) if own] or ["–"]
+    shares = [f"{own['memory']:.2f}" if own else "–" for own in pairs]
+    others = max(own["others"] for own in found.values() if "others" in own)
+    return f"| {' | '.join([name, *rates, *ratios, *above, *shares])} | {others:.0%} |"
 
 
 def pythons_of(peer: str | None, *, quick: bool) -> dict[str, str]:
@@ -188,13 +194,14 @@ def main() -> None:
         sizes, cases, turns = ["tiny"], ["dpo"], 2
     pythons = pythons_of(options.trl, quick=options.quick)
     results: dict[str, Any] = {}
+    print(*HEAD, sep="\n", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes:
             tokenizer_of(size).save_pretrained(f"{folder}/{size}")
             for case in cases:
                 told = compete(case, size, pythons, turns, f"{folder}/{size}")
                 results[f"{size}, {case}"] = report(told)
-                print(shown(size, case, results[f"{size}, {case}"]), flush=True)
+                print(row(f"{size}, {case}", results[f"{size}, {case}"]), flush=True)
     if options.out:
         versions = {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()}
         machine = {"cores": os.cpu_count(), "machine": platform.machine()} | versions
