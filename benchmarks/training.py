@@ -43,8 +43,7 @@ from trainers.work import CASES, SIZES, tokenizer_of
 HERE = Path(__file__).parent
 LIBRARIES = "torch", "transformers"
 ROLLOUTS = {"grpo", "rloo"}
-NOT_THEIRS = {"shared prompts": "TRL has no such trainer"}
-NOT_OURS: dict[str, str] = {"reward": "the trainer has no heads for rewards yet"}
+NOT_THEIRS = {"shared prompts"}
 TOLERANCE = 2e-4  # of losses, relative: rounding in single precision grows along the steps
 
 
@@ -88,8 +87,7 @@ class Contender:
 
 def compete(case: str, size: str, pythons: Mapping[str, str], turns: int, tokenizer: str) -> dict[str, list[Any]]:
     """What each contender's turns took, the first left out."""
-    lacking = {"trl": NOT_THEIRS, "ours": NOT_OURS}
-    names = [name for name in pythons if case not in lacking.get(name, ())]
+    names = [name for name in pythons if name != "trl" or case not in NOT_THEIRS]
     work = case, size, str(turns + 1), tokenizer
     running = [Contender(name, pythons[name], *work) for name in names]
     told: dict[str, list[Any]] = {name: [] for name in names}

@@ -148,3 +148,40 @@ def test_links_between_documents_lead_somewhere() -> None:
 def test_the_guide_to_asking_names_every_rule() -> None:
     guide = (DOCS / "elicitation.md").read_text()
     assert [name for name in RULES if f"`{name}`" not in guide] == []
+
+
+def test_python_of_the_guide_to_training_runs(tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="the extra `lm` is not installed")
+    from heedful.evidence import Rule
+    from heedful.feedback import Record
+    from heedful.models.texts import joined
+    from heedful.worlds import exercises
+    from heedful.worlds.exercises import right_answer
+    from heedful.worlds.small_model import FOLDER, small_model
+
+    asked = exercises(60, seed=0, held_out=False)
+    pairs = [(joined(own.context), own.worked(), own.worked() + "a") for own in asked]
+    right = Rule(lambda item: float(right_answer(item)), "right")
+    scope: dict[str, Any] = {
+        "model": str(FOLDER),
+        "votes": Table.of(
+            [
+                Record(
+                    kind="comparison",
+                    context=context,
+                    candidates=[{"output": good}, {"output": bad}],  # type: ignore[list-item]
+                    value={"choice": "first"},  # type: ignore[arg-type]
+                )
+                for context, good, bad in pairs
+            ]
+        ),
+        "folder": tmp_path / "trained",
+        "evidence": 2.0 * right,
+        "worth": right,
+        "policy": small_model(),
+        "prompts": [own.context for own in asked],
+        "probe": [own.context for own in exercises(40, seed=1)],
+    }
+    assert run("training.md", scope) == 2
+    assert scope["summary"]["held_out"]["change"]["value"] < 0
+    assert len(scope["learnt"].told) == 3

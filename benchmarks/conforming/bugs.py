@@ -90,9 +90,9 @@ def _weights_kept(right: Any) -> Any:
 def _one_fewer(right: Any) -> Any:
     """1/(n − 1) in the place of 1/n."""
 
-    def wrong(self: Any, budget: Any) -> Any:
+    def wrong(self: Any) -> Any:
         self.log_weight = self.log_weight + np.log(self.n / (self.n - 1))
-        return right(self, budget)
+        return right(self)
 
     return wrong
 

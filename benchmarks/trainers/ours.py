@@ -13,6 +13,7 @@ from heedful.models import LocalModel
 from heedful.models.token_models import complete
 from heedful.training import DPO, KTO, Supervised, Weighted, dapo, rloo
 from heedful.training.examples import Example
+from heedful.training.head_objectives import reward
 from heedful.training.trainer import Recipe, Trainer, scored
 from trainers.work import BETA, CASES, GROUP, NEW_TOKENS, RATE, Record, beside, earned, network_of
 
@@ -20,6 +21,7 @@ OBJECTIVES = {
     "sft": Supervised(),
     "dpo": DPO(1 / BETA),
     "kto": KTO(1 / BETA),
+    "reward": reward(),
     "grpo": dapo(high=0.2),
     "rloo": rloo(),
     "shared prompts": Weighted("tilt"),
@@ -39,8 +41,8 @@ class Ours:
             for place, example in zip(recipe.places(number, len(data)), _examples(case, records), strict=True):
                 examples[place] = example
         self.steps = steps
-        self.trainer = Trainer(network_of(size, tokenizer), examples, OBJECTIVES[case], recipe)
-        self.trainer.network.train(recipe.dropout)
+        network = network_of(size, tokenizer, rewards=case == "reward")
+        self.trainer = Trainer(network, examples, OBJECTIVES[case], recipe)
 
     def step(self) -> tuple[int, float]:
         trainer = self.trainer

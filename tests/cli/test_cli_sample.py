@@ -14,6 +14,7 @@ from heedful.feedback import Candidate, Record, Table, Value
 from heedful.loops import ENGINES, Sampling, evidence_of, planned_cost, sample
 from heedful.models import LocalModel, StyleFeatures
 from heedful.preference import fit, load
+from heedful.worlds import ChatServer
 
 from .test_cli import invoke
 
@@ -60,7 +61,9 @@ def test_answers_are_written_with_what_they_cost(model: Path, posterior: Path, t
     assert [row["context"] for row in rows] == ["sun", "the rain"]
     assert [row["output"] for row in rows] == [row["output"] for row in told["samples"]]
     assert told["honesty"] == "maximiser"
-    assert told["plan"]["tokens"] == 2 * 4 * 6
+    read = LocalModel(str(model), max_tokens=6).reading(CONTEXTS)
+    assert told["plan"] == {"samples": 8, "scores": 8, "tokens": 2 * 4 * 6 + read}
+    assert all(told["cost"][unit] <= most for unit, most in told["plan"].items())
     assert told["cost"]["samples"] == 8
     potential = 2 * load(posterior).potential()
     items = [Item.of(row["context"], row["output"], row["system"]) for row in rows]
@@ -92,10 +95,47 @@ def test_a_plan_and_a_budget(model: Path, posterior: Path, tmp_path: Path) -> No
     asked = ["sample", "--model", model, "--evidence", posterior, "--prompts", prompts, "--max-tokens", 8, "-n", 4]
     code, shown, _ = invoke(*asked, "--plan", "--json")
     assert code == 0
-    assert json.loads(shown)["plan"] == {"samples": 8, "tokens": 64, "scores": 8}
-    code, _, err = invoke(*asked, "--budget", 60)
+    read = LocalModel(str(model), max_tokens=8).reading([Item.of(text).context for text in ("sun", "rain")])
+    assert json.loads(shown)["plan"] == {"samples": 8, "tokens": 64 + read, "scores": 8}
+    code, _, err = invoke(*asked, "--budget", 63 + read)
     assert code == 2
     assert "tokens" in err
+
+
+def test_answers_of_a_server_are_planned_and_bought_once(posterior: Path, tmp_path: Path) -> None:
+    pytest.importorskip("openai", reason="the extra `endpoint` is not installed")
+    out = tmp_path / "answers.jsonl"
+    with ChatServer(lambda messages, parameters: f"ab {parameters['seed'] % 7}") as server:
+        asked = [
+            "sample",
+            "--model",
+            server.url,
+            "--served",
+            "gpt",
+            "--evidence",
+            posterior,
+            "--prompt",
+            "sun",
+            "-n",
+            4,
+        ]
+        code, shown, err = invoke(*asked, "--plan", "--json")
+        assert code == 0, err
+        plan = json.loads(shown)["plan"]
+        assert (plan["calls"], plan["samples"]) == (4, 4)
+        assert not server.calls
+        told = []
+        for _ in range(2):
+            code, shown, err = invoke(*asked, "--out", out, "--json")
+            assert code == 0, err
+            assert "At most: 4 samples" in err
+            told.append(json.loads(shown))
+        assert len(server.calls) == 4
+        assert told[0]["samples"] == told[1]["samples"]
+        assert 0 < told[0]["cost"]["tokens"] <= plan["tokens"]
+        assert (tmp_path / "answers.jsonl.journal").exists()
+    ask = ["sample", "--model", tmp_path, "--evidence", posterior, "--prompt", "a"]
+    assert "of a server's answers" in invoke(*ask, "--journal", tmp_path / "j")[2]
 
 
 def test_wrong_use_is_said(model: Path, posterior: Path, tmp_path: Path) -> None:
@@ -112,6 +152,8 @@ def test_wrong_use_is_said(model: Path, posterior: Path, tmp_path: Path) -> None
     assert votes.read_text("utf-8") == '{"prompt": "a"}\n'
     assert "pessimism" in invoke(*ask, "--prompt", "a", "--engine", "soft", "--pessimism", 1)[2]
     assert "does not exist" in invoke(*ask, "--prompt", "a", "--out", tmp_path / "no" / "x.jsonl")[2]
+    assert "--bound 2.0" in invoke(*ask, "--prompt", "a", "--engine", "rejection")[2]
+    assert "backslash" in invoke(*ask, "--prompt", "a", "--matching", "a(")[2]
 
 
 def test_a_posterior_of_systems_says_nothing_of_texts(model: Path, tmp_path: Path) -> None:
@@ -126,7 +168,6 @@ def test_a_posterior_of_systems_says_nothing_of_texts(model: Path, tmp_path: Pat
 
 def test_a_server_is_drawn_from(posterior: Path) -> None:
     pytest.importorskip("openai")
-    from heedful.worlds import ChatServer
 
     def answer(messages: object, parameters: object) -> str:
         return "ab cd"

@@ -66,3 +66,33 @@ def test_feedback_that_teaches_nothing_is_no_success(tmp_path: Path) -> None:
     code, _, err = invoke("train", path, "--model", FOLDER, "--out", tmp_path / "out", "--objective", "dpo")
     assert code == 1
     assert "the only output of its context that its rater graded" in err
+
+
+def test_a_terminal_shows_one_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+
+    from rich.console import Console
+
+    from heedful.cli.progress import bar
+
+    shown = io.StringIO()
+    with bar(Console(file=shown, force_terminal=True, width=120)) as show:
+        show({"step": 1, "of": 20, "loss": 0.6931, "held_out": 0.75})
+        show({"step": 2, "of": 20, "loss": 0.5})
+    last = shown.getvalue().split("\r")[-1]
+    assert "2/20" in last
+    assert "loss 0.5, held_out 0.75" in last
+
+
+def test_a_board_is_refused_where_it_cannot_be_written(
+    votes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    code, _, err = invoke(
+        "train", votes, "--model", FOLDER, "--out", tmp_path / "out", "--objective", "dpo", "--tensorboard"
+    )
+    assert code == 2
+    assert "heedful[tensorboard]" in err
+    assert not (tmp_path / "out").exists()

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the extra `lm` is not installed")
 pytest.importorskip("transformers", reason="the extra `lm` is not installed")
 
 from heedful.core import FitError, InputError, UsageError  # noqa: E402
+from heedful.evaluation import hold_out  # noqa: E402
 from heedful.feedback import Table  # noqa: E402
 from heedful.feedback.record import Record  # noqa: E402
 from heedful.loops.training import Training, train  # noqa: E402
-from heedful.models import LocalModel  # noqa: E402
+from heedful.models import LocalModel, SequenceClassifier  # noqa: E402
 from heedful.models.texts import joined  # noqa: E402
 from heedful.worlds import exercises  # noqa: E402
 from heedful.worlds.small_model import FOLDER  # noqa: E402
@@ -72,6 +74,22 @@ def test_votes_train_with_their_objectives(tmp_path):
         assert found["data"]["used"] + found["held_out"]["data"]["used"] == 60
 
 
+@pytest.mark.parametrize("lora", [None, 4])
+def test_votes_make_a_reward_model_that_other_parts_read(tmp_path, lora):
+    found = train(votes(100), how("reward", passes=6.0, lora=lora), tmp_path / "out")
+    held = found["held_out"]
+    assert held["before"] == pytest.approx(0.693147, abs=1e-6)
+    assert held["change"]["interval"]["high"] < 0
+    table = votes(100)
+    pairs = [list(record.items()) for record in hold_out(table, fraction=0.5, seed=0)[1].records()]
+    told = SequenceClassifier(found["folder"], device="cpu").encode([item for pair in pairs for item in pair])
+    lead = told[::2, 0] - told[1::2, 0]
+    assert (lead > 0).mean() > 0.9
+    # What is read from the folder is what was trained and measured. Equal pairs are one example.
+    assert np.logaddexp(0.0, -lead).mean() == pytest.approx(held["after"]["value"], rel=0.05)
+    assert len(pairs) == held["data"]["read"]
+
+
 def test_what_was_stopped_goes_on_to_the_same_weights(tmp_path):
     whole = train(votes(), how("dpo"), tmp_path / "whole")
 
@@ -89,6 +107,53 @@ def test_what_was_stopped_goes_on_to_the_same_weights(tmp_path):
         assert torch.equal(own, weights(tmp_path / "stopped")[name]), name
     with pytest.raises(InputError, match="another objective"):
         train(votes(), how("ipo"), tmp_path / "stopped")
+
+
+def test_it_stops_by_one_half_of_what_is_held_out_and_claims_by_the_other(tmp_path):
+    """Small data is learnt by heart at once: what was last is worse than what was best."""
+    asked = {"learning_rate": 3e-3, "batch": 10, "steps": 40, "held": 0.5}
+    last = train(demonstrations(80), how(**asked, every=4), tmp_path / "last")
+    best = train(demonstrations(80), how(**asked, every=4, patience=3), tmp_path / "best")
+    assert last["stopped"] is None
+    assert best["stopped"]["over"]
+    assert 0 < best["stopped"]["step"] < best["steps"] < 40
+    rows = [json.loads(line) for line in (tmp_path / "best" / "metrics.jsonl").read_text().splitlines()]
+    losses = {own["step"]: own["held_out"] for own in rows if "held_out" in own}
+    assert list(losses) == list(range(0, best["steps"] + 1, 4))
+    assert min(losses.values()) == losses[best["stopped"]["step"]] == best["stopped"]["loss"]
+    halves = best["held_out"]["data"]["read"], best["stopped"]["data"]["read"]
+    assert sum(halves) == last["held_out"]["data"]["read"]
+    assert min(halves) > 0
+    assert best["held_out"]["after"]["value"] < last["held_out"]["after"]["value"]
+    with pytest.raises(FitError, match="too little is held out"):
+        train(demonstrations(20), how(held=0.2, patience=1), tmp_path / "few")
+    with pytest.raises(UsageError, match="nothing is held out"):
+        how(held=0.0, patience=1)
+
+
+def test_steps_that_are_taken_again_are_written_once(tmp_path):
+    def stop(told):
+        if told["step"] == 8:
+            raise KeyboardInterrupt
+
+    asked = how("dpo", steps=20, every=3)
+    with pytest.raises(KeyboardInterrupt):
+        train(votes(), asked, tmp_path / "out", watch=stop)
+    train(votes(), asked, tmp_path / "out")
+    rows = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()]
+    assert [own["step"] for own in rows] == list(range(21))
+
+
+def test_what_the_model_says_as_it_is_is_kept_for_other_runs(tmp_path, monkeypatch):
+    asked = {"cache": str(tmp_path / "cache"), "steps": 2}
+    first = train(votes(), how("dpo", **asked), tmp_path / "first")
+    assert len(list((tmp_path / "cache").iterdir())) == 2  # of what is trained on, and of what is held out
+    monkeypatch.setattr("heedful.training.cached.scored_bare", None)
+    again = train(votes(), how("dpo", **asked, lora=2), tmp_path / "again")
+    assert again["held_out"]["before"] == first["held_out"]["before"]
+    assert again["held_out"]["after"] != first["held_out"]["after"]
+    with pytest.raises(TypeError):
+        train(votes(30), how("dpo", **asked), tmp_path / "other")
 
 
 def test_every_record_that_was_not_used_is_written_down(tmp_path):

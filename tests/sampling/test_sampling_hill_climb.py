@@ -94,10 +94,10 @@ def test_it_ends_where_no_change_of_one_part_is_better_and_levels_go_by_prefixes
 
 def test_scores_are_paid_for_and_those_of_impossible_changes_given_back() -> None:
     engine = HillClimb(5, (1, 2))
-    assert engine.plan(BASE, CONTEXTS) == {"samples": 2.0, "scores": 24.0}
-    budget = Budget(scores=24)
+    assert engine.plan(BASE, CONTEXTS) == {"samples": 2.0, "scores": 26.0}
+    budget = Budget(scores=26)
     out = engine(TARGET, CONTEXTS, budget=budget, rng=np.random.default_rng(0))
-    assert out.cost["scores"] == budget.spent["scores"] == 24.0
+    assert out.cost["scores"] == budget.spent["scores"] == 26.0
     many = HillClimb(20)(TARGET, CONTEXTS, budget=Budget(), rng=np.random.default_rng(1))
     assert many.cost["scores"] < 42.0  # changes of the first letter to c, which would leave a or b after it
     with pytest.raises(BudgetExceededError, match="scores"):

@@ -43,8 +43,9 @@ class TestParticleGibbsKeepsTheContract(SamplingEngineContract):
 def moved(engine, start, seed=0):
     """Outputs after one move from each of the outputs given."""
     rng, contexts = np.random.default_rng(seed), [item.context for item in start]
-    swarm = particles.Swarm(Scoring(TARGET), engine.twist_of(TARGET), engine.n, engine.begun(BASE, contexts, Budget()))
-    engine.run(swarm, rng, BASE.encode(start))
+    with engine.begun(BASE, contexts, Budget()) as writing:
+        swarm = particles.Swarm(Scoring(TARGET, Budget()), engine.twist_of(TARGET), engine.n, writing)
+        engine.run(swarm, rng, BASE.encode(start))
     items = swarm.writing.state.items()
     first = items[:: engine.n]
     column = proportional(swarm.log_weight.reshape(-1, engine.n), rng)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 
-from heedful.core import Budget, BudgetExceededError
-from heedful.models import SequenceTable
+from heedful.core import Budget, BudgetExceededError, InputError
+from heedful.models import SequenceTable, complete
 from heedful.sampling import (
     BestOfN,
     Cascade,
@@ -54,27 +56,132 @@ ENGINES = {
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_plans_hold_and_contexts_come_back_in_their_order(name):
-    engine = ENGINES[name]
+    engine, budget = ENGINES[name], Budget()
     plan = engine.plan(NARROW, MANY)
-    found = engine(TARGET, MANY, budget=Budget(), rng=np.random.default_rng(0))
-    # Reading the contexts comes on top: three tokens at most a portion or round, of which there are not 200.
-    assert all(found.cost[unit] <= most + 600 * (unit == "tokens") for unit, most in plan.items())
+    found = engine(TARGET, MANY, budget=budget, rng=np.random.default_rng(0))
+    assert set(found.cost) <= set(plan)
+    assert all(found.cost[unit] <= most for unit, most in plan.items() if unit in found.cost)
+    assert {unit: spent for unit, spent in budget.spent.items() if spent} == pytest.approx(
+        {unit: spent for unit, spent in found.cost.items() if spent}
+    )
     assert set(found.context_index.tolist()) == set(range(9))
     assert all(item.context == MANY[row] for item, row in zip(found.items, found.context_index, strict=True))
     assert found.kl is None or len(found.kl) == 9
     assert getattr(found, "moved", None) is None or found.moved.shape == (9,)
-    if name != "rejection":  # which stops with what there is
-        few = {unit: most - 1 for unit, most in plan.items() if unit in ("samples", "tokens")}
-        for unit, most in few.items():
-            if name != "cascade":  # which asks fewer
-                with pytest.raises(BudgetExceededError, match=unit):
-                    engine(TARGET, MANY, budget=Budget(**{unit: most}), rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("unit", ["samples", "tokens", "scores"])
+def test_no_cap_is_ever_exceeded(name, unit):
+    """An engine refuses beforehand what its plan does not fit, or stops with what there is."""
+    engine = ENGINES[name]
+    plan = engine.plan(NARROW, MANY)
+    for share in (0.999, 0.6, 0.1):
+        budget = Budget(**{unit: share * plan[unit]})
+        with contextlib.suppress(BudgetExceededError):
+            found = engine(TARGET, MANY, budget=budget, rng=np.random.default_rng(0))
+            assert found.cost[unit] <= budget.caps[unit]
+            assert name in ("rejection", "cascade", "early"), "a plan that does not fit is refused"
+        assert budget.spent[unit] <= budget.caps[unit]
+
+
+class Breaking(Liked):
+    """What fails when it is asked for the k-th time, and counts the whole outputs it was asked for."""
+
+    def __init__(self, k):
+        super().__init__()
+        self.left, self.asked = k, 0
+
+    def __call__(self, items):
+        self.asked += len(items)
+        return self._counted(super().__call__(items))
+
+    def prefix(self, items):
+        return self._counted(super().prefix(items))
+
+    def _counted(self, scores):
+        self.left -= 1
+        if self.left < 0:
+            raise RuntimeError("broken")
+        return scores
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("k", [0, 1, 3])
+def test_what_fails_gives_back_what_it_did_not_spend(name, k):
+    whole = ENGINES[name](TARGET, MANY, budget=Budget(), rng=np.random.default_rng(0)).cost
+    potential, budget = Breaking(k), Budget()
+    with contextlib.suppress(RuntimeError):
+        ENGINES[name](Target(NARROW, 1.0 * potential), MANY, budget=budget, rng=np.random.default_rng(0))
+        return  # it asks fewer times
+    assert 0 < budget.spent["tokens"] <= whole["tokens"]
+    assert budget.spent["samples"] <= whole["samples"]
+    assert budget.spent.get("scores", 0) <= potential.asked
+
+
+class Broken(WordGuide):
+    """A guide that cannot begin."""
+
+    def begin(self, base, contexts):
+        raise RuntimeError("broken")
+
+
+def test_a_guide_that_cannot_begin_costs_what_was_read():
+    budget = Budget()
+    for engine in (Guided((Broken({"b": 1.0}),)), Particles(2, guides=(Broken({"b": 1.0}),))):
+        budget = Budget()
+        with pytest.raises(RuntimeError):
+            engine(TARGET, CONTEXTS, budget=budget, rng=np.random.default_rng(0))
+        assert budget.spent["tokens"] == NARROW.reading(CONTEXTS)
+
+
+class Deaf(Narrow):
+    """A model that cannot read one context."""
+
+    def reading(self, contexts):
+        if CONTEXTS[1] in contexts:
+            raise InputError("unreadable", where="context")
+        return super().reading(contexts)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_context_that_cannot_be_read_is_refused_before_anything_is_paid_for(name):
+    deaf, budget = Deaf(BASE.following, max_tokens=BASE.max_tokens), Budget()
+    with pytest.raises(InputError, match="unreadable"):
+        ENGINES[name](Target(deaf, 1.0 * Liked()), [CONTEXTS[0]] * 9 + [CONTEXTS[1]], budget=budget,
+                      rng=np.random.default_rng(0))  # fmt: skip
+    assert not any(budget.spent.values())
+
+
+class Measured(Narrow):
+    """A model that knows how many rows it ever held at once, and how many contexts it read."""
+
+    def begin(self, contexts):
+        state = super().begin(contexts)
+        SEEN.append(state)
+        return state
+
+
+SEEN: list = []
+
+
+def test_many_draws_of_one_context_are_drawn_in_parts_and_read_once(monkeypatch):
+    rows = []
+    monkeypatch.setattr(
+        "heedful.sampling.writing.complete", lambda state, rng: (rows.append(len(state)), complete(state, rng))
+    )
+    measured = Measured(BASE.following, max_tokens=BASE.max_tokens)
+    SEEN.clear()
+    found = BestOfN(10)(Target(measured, 1.0 * Liked()), CONTEXTS, budget=Budget(), rng=np.random.default_rng(0))
+    assert rows == [4, 4, 2, 4, 4, 2]
+    assert [state.positions for state in SEEN] == [1, 2]
+    assert found.cost["samples"] == 20
 
 
 def test_what_reading_contexts_again_uses_up_ends_it_with_what_there_is():
     """Tokens for the outputs alone, and a few for contexts."""
     for engine in (EarlyBestOfN(40, 0.0), Rejection(9.0, tries=40, batch=1)):
-        budget = Budget(tokens=engine.plan(BASE, CONTEXTS)["tokens"] + 3)
+        budget = Budget(tokens=40 * 2 * BASE.max_tokens + BASE.reading(CONTEXTS))
         found = engine(Target(BASE, 1.0 * Liked()), CONTEXTS, budget=budget, rng=np.random.default_rng(0))
         assert budget.spent["tokens"] == found.cost["tokens"] <= budget.caps["tokens"]
         assert found.cost["samples"] >= 40

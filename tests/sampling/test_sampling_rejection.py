@@ -7,17 +7,20 @@ import math
 import numpy as np
 import pytest
 
-from heedful.core import Budget, BudgetExceededError, InputError, UsageError
+from heedful.core import Budget, BudgetExceededError, InputError, Interval, UsageError
 from heedful.core.contracts import SamplingEngineContract
 from heedful.evidence import constraint
 from heedful.sampling import Rejection, rejection
 from heedful.target import Target, enumerate_exact
 
+from .common import CONTEXTS as LISTED_CONTEXTS
+from .common import target as listed_target
 from .language import BASE, CONTEXTS, Plain, frequencies, law, sampled_variation, total_variation, words
 
 TARGET = Target(BASE, 1.0 * Plain())
 LISTED = {context: enumerate_exact(TARGET, context) for context in CONTEXTS}
 BOUND = float(max(listed.scores.mean.max() for listed in LISTED.values()))
+NO_INTERVAL = Interval(0.0, 1.0, "at least")
 RATE = math.exp(LISTED[CONTEXTS[0]].log_normalizer - BOUND)
 
 
@@ -99,6 +102,51 @@ def test_intervals_cover_wherever_it_stops():
         assert shown.rate.promise == "at least"
     assert held >= runs * 0.9 - 2 * math.sqrt(runs * 0.09)
     assert below >= held
+
+
+SMALL = listed_target()
+SMALL_Z = enumerate_exact(SMALL, LISTED_CONTEXTS[0])
+SMALL_BOUND = float(SMALL_Z.scores.mean.max())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "engine"),
+    [
+        (1, Rejection(SMALL_BOUND, batch=1)),
+        (1, Rejection(SMALL_BOUND + 1.0, batch=4)),
+        (3, Rejection(SMALL_BOUND + 0.5, batch=1)),
+        (2, Rejection(SMALL_BOUND + 1.0, tries=3, batch=1)),
+    ],
+)
+def test_log_z_and_kl_have_no_bias_however_it_stops(wanted, engine, monkeypatch):
+    monkeypatch.setattr(rejection, "confidence_sequence", lambda values, level: NO_INTERVAL)  # which takes most time
+    rng, runs = np.random.default_rng(3), 1000
+    ratio, naive, kl = [], [], []
+    for _ in range(runs):
+        found = engine(SMALL, LISTED_CONTEXTS[:1] * wanted, budget=Budget(), rng=rng)
+        ratio.append(math.exp(found.log_normalizer[0] - SMALL_Z.log_normalizer))
+        shown = found.certificates[0]
+        if engine.tries == 1000:
+            kl.append(found.kl[0].value)
+        naive.append(shown.accepted / shown.tries / math.exp(SMALL_Z.log_normalizer - engine.bound))
+    assert abs(np.mean(ratio) - 1) < 3.5 * np.std(ratio) / math.sqrt(runs)
+    if kl:
+        assert abs(np.mean(kl) - SMALL_Z.kl) < 3.5 * np.std(kl) / math.sqrt(runs)
+        # A planted bug: as if the number of draws had been fixed.
+        assert engine.batch > 1 or np.mean(naive) - 1 > 4 * np.std(naive) / math.sqrt(runs)
+
+
+def test_a_budget_that_may_end_it_leaves_log_z_without_bias(monkeypatch):
+    """Some contexts take the draws away from others."""
+    monkeypatch.setattr(rejection, "confidence_sequence", lambda values, level: NO_INTERVAL)
+    rng, ratio = np.random.default_rng(4), []
+    log_z = [enumerate_exact(SMALL, context).log_normalizer for context in LISTED_CONTEXTS]
+    bound = max(float(enumerate_exact(SMALL, context).scores.mean.max()) for context in LISTED_CONTEXTS)
+    for _ in range(1200):
+        found = Rejection(bound + 1.0, batch=1)(SMALL, [*LISTED_CONTEXTS] * 2, budget=Budget(samples=9), rng=rng)
+        ratio.append(np.exp(found.log_normalizer[:2] - log_z))
+    for own in np.array(ratio).T:
+        assert abs(own.mean() - 1) < 3.5 * own.std() / math.sqrt(len(own))
 
 
 def test_a_score_above_the_bound_is_named():

@@ -101,13 +101,13 @@ def test_its_law_is_that_of_a_recursion_over_all_it_can_meet(tries: int, most: i
 def test_everything_accepted_is_a_draw_of_the_base_and_costs_its_steps() -> None:
     out = StepSearch(-np.inf, 1, 3)(TARGET, CONTEXTS, budget=Budget(), rng=np.random.default_rng(0))
     assert out.accepted.all()
-    assert out.cost == {"samples": 2.0, "steps": 6.0, "scores": 6.0}
+    assert out.cost == {"samples": 2.0, "steps": 6.0, "scores": 8.0}
     assert out.kl is None
 
 
 def test_what_was_not_needed_is_given_back_and_what_came_on_top_is_counted() -> None:
     engine = StepSearch(0.0, 2, 4)
-    assert engine.plan(BASE, CONTEXTS) == {"samples": 2.0, "steps": 8.0, "scores": 8.0}
+    assert engine.plan(BASE, CONTEXTS) == {"samples": 2.0, "steps": 8.0, "scores": 10.0}
     for seed in range(20):
         budget = Budget(samples=2, steps=20)
         out = engine(TARGET, CONTEXTS, budget=budget, rng=np.random.default_rng(seed))
@@ -115,7 +115,7 @@ def test_what_was_not_needed_is_given_back_and_what_came_on_top_is_counted() -> 
         assert 6 <= out.cost["steps"] <= 8 + 3 * int((~out.accepted).sum())
     nothing = StepSearch(9.0, 2, 4)(TARGET, CONTEXTS, budget=Budget(), rng=np.random.default_rng(0))
     assert not nothing.accepted.any()
-    assert nothing.cost == {"samples": 2.0, "steps": 10.0, "scores": 4.0}  # two vain tries each, then three steps
+    assert nothing.cost == {"samples": 2.0, "steps": 10.0, "scores": 6.0}  # two vain tries each, then three steps
 
 
 def test_faults_are_refused() -> None:

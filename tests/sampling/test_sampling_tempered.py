@@ -14,6 +14,7 @@ from heedful.models import TableModel
 from heedful.sampling import Particles, Tempered, effective_size
 from heedful.sampling.metropolis import Edits, moved
 from heedful.sampling.scoring import Scoring
+from heedful.sampling.writing import Writing
 from heedful.target import Target, enumerate_exact
 
 from .language import BASE, CONTEXTS, Plain, frequencies, law, sampled_variation, total_variation, words
@@ -43,8 +44,8 @@ def test_moves_leave_the_law_of_their_exponent_as_it_is(strength):
     between, draws = Target(BASE, strength * 1.5 * Plain()), 1500
     rng, true = np.random.default_rng(0), law(between, CONTEXTS[0])
     items = [list(true)[row] for row in rng.choice(len(true), draws, p=list(true.values()))]
-    scoring = Scoring(TARGET)
-    edits = Edits(scoring, [item.context for item in items], 1, Budget(), rng)
+    scoring = Scoring(TARGET, Budget())
+    edits = Edits(Writing(BASE.begin([item.context for item in items])), rng)
     now = edits.next(None)
     now = now.of(tuple(items), BASE.encode(items))
     after, taken = moved(now, edits.next(now), scoring, np.full(draws, strength), rng)
@@ -84,7 +85,7 @@ def test_an_adaptive_step_goes_as_far_as_weights_still_tell_enough():
     assert np.isfinite(score).all()
     # The first step, of the draws it begins with.
     rng = np.random.default_rng(3)
-    drawn = Edits(Scoring(TARGET), [CONTEXTS[0]] * 64, 0, Budget(), rng).next(None).items
+    drawn = Edits(Writing(BASE.begin([CONTEXTS[0]] * 64)), rng).next(None).items
     weight = np.exp(steps[0] * TARGET.log_weight(drawn))
     assert effective_size(weight / weight.sum()) == pytest.approx(0.8 * 64, rel=1e-6)
     flat = run(Tempered(8), Target(BASE, 0.01 * Plain()))

@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import torch
 
 from heedful.training import (
+    AOT,
     BCO,
+    C3PO,
+    CPO,
     DPO,
+    EXO,
     KTO,
+    NCA,
     NFT,
     ORPO,
     PMPO,
+    SPPO,
+    XPO,
+    Addressed,
     Batch,
+    BRAIn,
     General,
     LiPO,
     PlackettLuce,
     PolicyGradient,
     SimPO,
     Supervised,
+    Unlikelihood,
     Weighted,
     dapo,
     dr_grpo,
     grpo,
+    info_nca,
+    mirror_prox,
+    pairwise_ppo,
     rloo,
 )
 
@@ -55,8 +69,49 @@ OBJECTIVES = {
     "DAPO": dapo(),
     "GSPO": PolicyGradient("standardised", (0.1, 0.1), whole="mean"),
     "NFT": NFT(),
+    "CPO": CPO(3.0, 0.7),
+    "XPO": XPO(3.0, 0.05),
+    "mirror prox": mirror_prox(temperature=0.5, step=2.0),
+    "EXO": EXO(3.0),
+    "EXO, pairs": EXO(3.0, 0.1, outputs="two"),
+    "InfoNCA": info_nca(3.0),
+    "NCA": NCA(),
+    "NCA, pairs": NCA(3.0, outputs="two"),
+    "BRAIn": BRAIn(1.5),
+    "SPPO": SPPO(2.0),
+    "SPPO, pairs": SPPO(2.0, outputs="two"),
+    "AOT": AOT(3.0),
+    "AOT, unpaired": AOT(3.0, paired=False),
+    "pairwise PPO": pairwise_ppo(),
+    "unlikelihood": Unlikelihood(0.7),
+    "C3PO": C3PO(3.0),
+    "C3PO, ratios": C3PO(3.0, "ratio"),
+    "addressed DPO": Addressed(DPO(3.0)),
+    "addressed BCO": Addressed(BCO(3.0)),
+    "addressed GRPO": Addressed(grpo()),
 }
 WIDTH = {"one": 1, "two": 2, "some": 4}
+
+
+def outputs(*log_probs):
+    """Log-probabilities [1, k, t] of outputs given by their tokens', and their mask."""
+    longest = max(map(len, log_probs))
+    values = torch.tensor([[[*own, *[math.nan] * (longest - len(own))] for own in log_probs]], dtype=torch.float64)
+    return values, ~values.isnan()
+
+
+def only(found):
+    assert found.per_record.shape == (1,)
+    return float(found.per_record.detach())
+
+
+def sigmoid(x):
+    return 1 / (1 + math.exp(-x))
+
+
+POLICY, MASK = outputs([-0.5, -1.0], [-2.0])
+REFERENCE = torch.tensor([[[-1.0, -1.5], [-1.0, 7.0]]], dtype=torch.float64)
+# Δ of the first is 1, of the second −1.
 
 
 def batch_for(objective, records=8, tokens=6, seed=0, dtype=torch.float64, spread=1.0):
@@ -78,6 +133,8 @@ def batch_for(objective, records=8, tokens=6, seed=0, dtype=torch.float64, sprea
         "label": torch.randint(0, 2, shape[:2], generator=made).double(),
         "score": normal(*shape[:2]),
         "behaviour": behaviour,
+        "scope": torch.randint(0, 2, (records,), generator=made).double(),
+        "focus": torch.rand(shape, generator=made, dtype=torch.float64) + 0.1,
     }
     batch = Batch.of(mask, **{name: value.to(dtype) for name, value in fields.items()})
     return policy.to(dtype).requires_grad_(), reference.to(dtype), batch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -30,28 +31,7 @@ from heedful.training import (  # noqa: E402
 from heedful.training.objectives import generalised_advantages, value_loss  # noqa: E402
 from heedful.training.objectives.base import TokenObjective  # noqa: E402
 from heedful.training.objectives.pairs import log1mexp  # noqa: E402
-from training.common import OBJECTIVES, batch_for, loss_of  # noqa: E402
-
-
-def outputs(*log_probs):
-    """Log-probabilities [1, k, t] of outputs given by their tokens', and their mask."""
-    longest = max(map(len, log_probs))
-    values = torch.tensor([[[*own, *[math.nan] * (longest - len(own))] for own in log_probs]], dtype=torch.float64)
-    return values, ~values.isnan()
-
-
-def only(found):
-    assert found.per_record.shape == (1,)
-    return float(found.per_record)
-
-
-def sigmoid(x):
-    return 1 / (1 + math.exp(-x))
-
-
-POLICY, MASK = outputs([-0.5, -1.0], [-2.0])
-REFERENCE = torch.tensor([[[-1.0, -1.5], [-1.0, 7.0]]], dtype=torch.float64)
-# Δ of the first is 1, of the second −1.
+from training.common import MASK, OBJECTIVES, POLICY, REFERENCE, batch_for, loss_of, only, outputs, sigmoid  # noqa: E402
 
 
 @pytest.mark.parametrize(("name", "objective"), OBJECTIVES.items())
@@ -266,8 +246,8 @@ def test_padding_counts_nothing(name):
         """Two more places on the left, one on the right."""
         return torch.nn.functional.pad(values, (2, 1), value=fill)
 
-    junk = {"behaviour": moved(batch.behaviour, math.nan), "label": batch.label, "score": batch.score}
-    wide = Batch.of(moved(batch.mask, False), **junk, prefer=batch.prefer, margin=batch.margin, weight=batch.weight)
+    placed = {name: moved(getattr(batch, name), math.nan) for name in ("behaviour", "focus")}
+    wide = dataclasses.replace(batch, mask=moved(batch.mask, False), **placed)
     other = moved(policy.detach(), 1e30).requires_grad_()
     again = objective(other, moved(reference, -1e30), wide)
     torch.testing.assert_close(again.per_record, found.per_record)
@@ -285,9 +265,7 @@ def test_numbers_stay_numbers_for_any_gap(name, gap):
     with torch.no_grad():
         policy -= max(-gap, 0.0) / 2
         reference = reference - max(gap, 0.0) / 2
-    told = Batch.of(
-        batch.mask, score=batch.score, label=batch.label, prefer=batch.prefer, behaviour=reference, weight=batch.weight
-    )
+    told = dataclasses.replace(batch, margin=None, behaviour=reference)
     found = objective(policy, reference, told)
     assert found.per_record.isfinite().all()
     (gradient,) = torch.autograd.grad(found.per_record.sum(), policy, allow_unused=True)
@@ -307,7 +285,7 @@ def test_what_is_missing_is_named():
         DPO()(POLICY, None, Batch.of(MASK))
     with pytest.raises(UsageError, match="records of 2 outputs, not of 1"):
         DPO()(POLICY[:, :1], REFERENCE[:, :1], Batch.of(MASK[:, :1]))
-    with pytest.raises(UsageError, match="no link"):
+    with pytest.raises(UsageError, match="no 'round' here"):
         DPO(link="round")
     with pytest.raises(UsageError, match="above 0"):
         DPO(0.0)

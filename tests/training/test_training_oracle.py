@@ -28,7 +28,7 @@ from heedful.training import (  # noqa: E402
     rloo,
 )
 from heedful.training.batches import averaged  # noqa: E402
-from heedful.training.objectives import BradleyTerry  # noqa: E402
+from heedful.training.objectives import EXO, NCA, SPPO, BradleyTerry  # noqa: E402
 
 TRL = json.loads((Path(__file__).parent / "trl_values.json").read_text())
 STRENGTH = 10.0  # β = 0.1
@@ -117,6 +117,12 @@ def both_alone(held):
     return 2 * mean(BCO(STRENGTH, shift=False), *held.alone())
 
 
+def sppo(held):
+    """They add what both outputs lose, an empty one (strength / 2)² too; ours is a mean over those that are there."""
+    both = 2 * pairs(SPPO(STRENGTH, outputs="two"))(held)
+    return both * held.there.mean() + 2 * (1 - held.there).mean() * (STRENGTH / 2) ** 2
+
+
 def zero_point(held):
     """APO-zero of single outputs is KTO whose point of reference is 0, as where no output stands beside another's."""
     first = torch.tensor([True, False])
@@ -163,6 +169,9 @@ SAME = {
     "dpo: sigmoid_norm": pairs(DPO(STRENGTH, each="mean")),
     "dpo: aot": pairs(DPO(STRENGTH, smooth=SMOOTH)),  # of one pair, where there is nothing to sort
     "dpo: bco_pair": both_alone,
+    "dpo: exo_pair": pairs(EXO(STRENGTH, smooth=SMOOTH, outputs="two")),
+    "dpo: nca_pair": pairs(NCA(STRENGTH, outputs="two")),
+    "dpo: sppo_hard": sppo,
     "dpo: sft": first_alone,
     "kto: kto": lambda held: mean(KTO(STRENGTH, good=1.2, bad=0.8), held.policy, held.reference, held.called),
     "kto: apo_zero_unpaired": zero_point,
@@ -183,9 +192,6 @@ SAME = {
     "orpo: odds": odds,
 }
 OTHERS = {
-    "dpo: exo_pair",
-    "dpo: nca_pair",
-    "dpo: sppo_hard",
     "dpo: aot_unpaired",
     "dpo: apo_zero",
     "dpo: apo_down",
@@ -195,9 +201,9 @@ OTHERS = {
     "grpo: cispo",
     "grpo: sapo",
 }
-"""Losses that only TRL has."""
-SINGLE = {"orpo: odds": 1e-5}
-"""Those that TRL computes in single precision whatever it is given."""
+"""Losses that only TRL has, and one whose quantiles ours counts in cells."""
+SINGLE = {"orpo: odds": 1e-5, "dpo: exo_pair": 1e-7}
+"""Those that TRL computes, in whole or in part (its ε), in single precision whatever it is given."""
 
 
 def compared():

@@ -236,22 +236,39 @@ def test_killed_at_any_moment_it_ends_at_the_same_bits(tmp_path):
 
 
 PROCESS = """
-    import os, sys, copy, numpy as np, torch
+    import os, sys, numpy as np, torch
     sys.path[:0] = [{tests!r}]
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo")  # as torchrun tells: the environment says where, and who
     assert torch.distributed.get_world_size() == 2
-    from training.test_training_trainer import CASES, examples
-    from heedful.models import LocalModel
-    from heedful.training.trainer import Recipe, Trainer
-    network = LocalModel({model!r}, device="cpu").loaded.network.double()
-    for case, (objective, said) in CASES.items():
-        own = copy.deepcopy(network)
-        Trainer(own, examples(**said), objective, Recipe(steps=3, batch=6, learning_rate=1e-3)).run()
-        found = torch.cat([own.detach().flatten() for own in own.parameters()]).numpy()
-        np.save({out!r} + "/" + case + os.environ["RANK"] + ".npy", found)
+    from training.test_training_trainer import PARALLEL, stepped, weights
+    for case in PARALLEL:
+        np.save({out!r} + "/" + case + os.environ["RANK"] + ".npy", weights(stepped({model!r}, case)).numpy())
     torch.distributed.destroy_process_group()
 """
+PARALLEL = *CASES, "adapter", "reward", "values"
+
+
+def stepped(model, case):
+    """A network after three steps: whole, with an adapter, or with a head beside one."""
+    from heedful.training.adapters import adapted
+    from heedful.training.experience import experienced
+    from heedful.training.head_objectives import Valued, reward
+    from heedful.training.heads import load_head, with_values
+
+    objective, said = CASES.get(case, CASES["DPO"])
+    if case == "reward":
+        network, objective = load_head(Path(model), "cpu").network.double(), reward()
+    else:
+        network = LocalModel(model, device="cpu").loaded.network.double()
+    data = examples(**said)
+    if case == "values":
+        network, objective = with_values(network), Valued()
+        data = experienced(network, examples(score=lambda rng: rng.normal(size=2).tolist()), 60)
+    if case not in CASES:
+        adapted(network, rank=2)
+    Trainer(network, data, objective, Recipe(steps=3, batch=6, learning_rate=1e-3)).run()
+    return network
 
 
 def test_two_processes_take_the_steps_of_one(network, tmp_path):
@@ -274,8 +291,7 @@ def test_two_processes_take_the_steps_of_one(network, tmp_path):
     finally:
         for own in running:
             own.kill()
-    alone = LocalModel(str(model), device="cpu").loaded.network.double()
-    for case in CASES:
-        expected = weights(trained(alone, case)[0].network).numpy()
+    for case in PARALLEL:
+        expected = weights(stepped(str(model), case)).numpy()
         for rank in (0, 1):
             np.testing.assert_allclose(np.load(tmp_path / f"{case}{rank}.npy"), expected, atol=1e-7, rtol=0)

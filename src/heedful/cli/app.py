@@ -16,6 +16,7 @@ import typer.core
 
 from heedful.cli import text
 from heedful.cli.catalogue import catalogue
+from heedful.cli.export import export
 from heedful.cli.guard import guarded
 from heedful.cli.judge import judge
 from heedful.cli.printing import printed
@@ -456,6 +457,7 @@ def _candidates(path: str | None) -> Any:
 
 _command("heedful judge answers.jsonl --model URL --served NAME --out votes.jsonl")(judge)
 _command("heedful train votes.jsonl --model FOLDER --objective dpo --out trained")(train)
+_command("heedful export trained --to transformers --out model")(export)
 _command("heedful sample --model FOLDER --evidence posterior --prompt '...'")(sample)
 
 app.add_typer(catalogue)

@@ -4,23 +4,63 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from heedful.cli.text import plain
 
 Show = Callable[[str], None]
+ShowStep = Callable[[Mapping[str, Any]], None]
 
 
 @contextmanager
 def progress() -> Iterator[Show]:
     """Gives a function to call at the start of each step with what the step does."""
-    if sys.stderr is not None and sys.stderr.isatty():
+    if _is_terminal():
         with _live() as show:
             yield show
     else:
         start = time.perf_counter()
         yield lambda step: _line(f"[{time.perf_counter() - start:6.1f} s] {plain(step)}")
+
+
+@contextmanager
+def stepping() -> Iterator[ShowStep]:
+    """Gives a function to call with the numbers of each step of training: `step`, of how many, and any others."""
+    if _is_terminal():
+        from rich.console import Console
+
+        with bar(Console(stderr=True)) as show:
+            yield show
+    else:
+        yield lambda told: _line(f"step {told['step']:.0f}: {_numbers(told)}")
+
+
+def _numbers(told: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in told.items() if name not in ("step", "of"))
+
+
+@contextmanager
+def bar(console: Any) -> Iterator[ShowStep]:
+    """One bar over all steps, with the time that is left, and beside it what the last step was like."""
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}")
+    with Progress(*columns, console=console) as display:
+        task = display.add_task("", total=None)
+        kept: dict[str, Any] = {}
+
+        def show(told: Mapping[str, Any]) -> None:
+            kept.update(told)  # what is not measured at each step stays to be seen
+            display.update(task, total=told["of"], completed=told["step"], description=escape(_numbers(kept)))
+
+        yield show
+
+
+def _is_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def _line(text: str) -> None:

@@ -58,6 +58,10 @@ def sample(
     prefixes: Annotated[
         bool, typer.Option("--prefixes", help="Ask posteriors about unfinished outputs (particles, particle-gibbs).")
     ] = False,
+    journal: Annotated[
+        str | None,
+        typer.Option(help="File of a server's answers, by default OUT.journal: what was stopped goes on."),
+    ] = None,
     max_tokens: Annotated[int, typer.Option(help="An output ends after so many tokens.", min=1)] = 256,
     temperature: Annotated[float, typer.Option(help="Of the model's own law.", min=0)] = 1.0,
     plan: Annotated[bool, typer.Option("--plan", help="Say what it can cost at most, and stop.")] = False,
@@ -67,22 +71,23 @@ def sample(
 ) -> None:
     """Draw answers from a model, tilted by what people want."""
     from heedful.cli import text
-    from heedful.cli.opening import capped, opened, refuse_place
+    from heedful.cli.opening import behind_server, capped, opened, refuse_place
     from heedful.cli.printing import printed
+    from heedful.core import UsageError
     from heedful.loops import Sampling, evidence_of, planned_cost
     from heedful.loops import sample as draw
 
     how = Sampling(engine, n, budget, pessimism, seed, price, bound, moves, width, prefixes)
     contexts = _contexts(prompt or [], prompts)
-    about: Any = {"max_tokens": max_tokens, "temperature": temperature, "caps": capped(tokens=budget)}
-    with opened(model, served, key, **about) as base:
-        if plan:
-            cost = planned_cost(base, contexts, how)
-            printed(as_json, {"plan": cost}, lambda: text.cost("At most", cost))
-            return
-        if out is not None:
-            refuse_place(out, [prompts, tests, json_schema, *(evidence or ())])
-        told = evidence_of(
+    if out is not None and not plan:
+        refuse_place(out, [prompts, tests, json_schema, *(evidence or ())])
+    if not behind_server(model) and journal is not None:
+        raise UsageError("a journal is of a server's answers", where="--journal", fix="leave it out")
+    kept = None if plan else journal or (f"{out}.journal" if out and behind_server(model) else None)
+    told = (
+        None
+        if plan
+        else evidence_of(
             evidence or (),
             matching=matching or (),
             schema=json_schema,
@@ -90,6 +95,15 @@ def sample(
             tests=tests,
             unsafe=unsafe,
         )
+    )
+    about: Any = {"max_tokens": max_tokens, "temperature": temperature, "caps": capped(tokens=budget), "journal": kept}
+    with opened(model, served, key, **about) as base:
+        cost = planned_cost(base, contexts, how)
+        if told is None:
+            printed(as_json, {"plan": cost}, lambda: text.cost("At most", cost))
+            return
+        if behind_server(model):
+            typer.echo(text.cost("At most", cost), err=True)
         result = draw(base, contexts, told, how)
     if out is not None:
         _write(result["samples"], Path(out))

@@ -1,4 +1,4 @@
-"""`heedful train`: a model that has learnt from feedback; `heedful export`: the same in another form."""
+"""`heedful train`: a model that has learnt from feedback."""
 
 from __future__ import annotations
 
@@ -31,12 +31,29 @@ def train(
     decay: Annotated[
         Literal["constant", "linear", "cosine"], typer.Option(help="How it falls until the last step.")
     ] = "linear",
+    lora: Annotated[
+        int | None, typer.Option(help="Train an adapter of this rank, and not the whole model.", min=1)
+    ] = None,
+    every: Annotated[
+        int | None, typer.Option(help="Measure the loss on what is held out after so many steps.", min=1)
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after so many measurements without gain, and keep the best.", min=1)
+    ] = None,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's files too.")] = False,
     held: Annotated[float, typer.Option(help="Share of contexts held out, to measure by.", min=0, max=0.9)] = 0.1,
     criterion: Annotated[str | None, typer.Option(help="Train on judgements by this criterion alone.")] = None,
     longest: Annotated[
         int | None, typer.Option(help="Tokens of prompt and output at most; longer ones are dropped, and told.", min=2)
     ] = None,
     cut: Annotated[bool, typer.Option("--cut", help="Cut the beginning of prompts instead.")] = False,
+    precision: Annotated[
+        Literal["float32", "bfloat16"] | None,
+        typer.Option(help="Multiply matrices in bfloat16, by default on a GPU that has it; weights stay in float32."),
+    ] = None,
+    cache: Annotated[
+        str | None, typer.Option(help="Folder that keeps what the model says as it is, for other runs.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; a GPU where there is one.")] = None,
     mapping: Annotated[str | None, typer.Option(help="A TOML file that says where each field stands.")] = None,
     input_format: Annotated[str | None, typer.Option("--format", help="Read as this format.")] = None,
@@ -45,6 +62,7 @@ def train(
 ) -> None:
     """Train a model on feedback, measured on contexts it has not seen."""
     from heedful.cli.printing import printed
+    from heedful.cli.progress import stepping
     from heedful.feedback import read
     from heedful.loops.training import Training, refuse_folder
     from heedful.loops.training import train as trained
@@ -60,16 +78,23 @@ def train(
         learning_rate=learning_rate,
         warmup=warmup,
         decay=decay,
+        lora=lora,
+        every=every,
+        patience=patience,
+        board=tensorboard,
         held=held,
         criterion=criterion,
         longest=longest,
         cut=cut,
         device=device,
+        precision=precision,
+        cache=cache,
         seed=seed,
     )
     refuse_folder(Path(out))
     found = read(feedback, mapping=mapping, format=input_format)
-    result = trained(found.table, how, Path(out), watch=_shown) | {"rejected": len(found.rejects)}
+    with stepping() as show:
+        result = trained(found.table, how, Path(out), watch=show) | {"rejected": len(found.rejects)}
     printed(as_json, result, lambda: _told(result))
 
 
@@ -91,16 +116,16 @@ def _told(result: Mapping[str, Any]) -> str:
             f"{held['after']['value']:.4f} after; change {change['value']:+.4f} ({how})"
         )
         lines += _lost(held["data"])
+    if result["stopped"] is not None:
+        best = result["stopped"]
+        examples = f"{best['data']['examples']:,} other examples held out"
+        lines.append(f"Best at step {best['step']:,}, by {examples}: {best['loss']:.4f}, chosen, so optimistic")
+        lines += _lost(best["data"])
     lines += [finding["message"] for finding in result["findings"]]
-    return "\n".join([*lines, f"Model: {result['folder']}"])
+    what = "Model" if Path(result["folder"]).name == "model" else f"Adapter of {result['model']}"
+    return "\n".join([*lines, f"{what}: {result['folder']}"])
 
 
 def _lost(data: Mapping[str, Any]) -> list[str]:
     """Records that were dropped or cut, by reason."""
     return [f"  {what}: {n:,} {why}" for what in ("dropped", "cut") for why, n in data[what].items()]
-
-
-def _shown(told: Mapping[str, Any]) -> None:
-    """A step in a line on stderr."""
-    numbers = ", ".join(f"{name} {value:.4g}" for name, value in told.items() if name != "step")
-    typer.echo(f"step {told['step']:.0f}: {numbers}", err=True)

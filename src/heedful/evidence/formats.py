@@ -38,7 +38,8 @@ class Matching(Expressible):
         try:
             compiled = regex.compile(self.pattern)
         except regex.error as error:
-            raise InputError(f"{self.pattern!r} is no regular expression ({error})", where="Matching") from error
+            what = f"{self.pattern!r} is no regular expression ({error})"
+            raise InputError(what, where="Matching", fix="put a backslash before signs that mean themselves") from error
         object.__setattr__(self, "_match", compiled.fullmatch)
 
     def __call__(self, items: Sequence[Item]) -> Scores:

@@ -46,14 +46,19 @@ def sample(base: Base, contexts: Sequence[Parts], evidence: Potential, how: Samp
         "honesty": honesty,
         "samples": rows,
         "missing": len(contexts) - len(rows),
-        "plan": engine.plan(base, contexts),
+        "plan": _with_calls(engine.plan(base, contexts), base, contexts),
         "cost": {**found.cost, **_bought(base), "seconds": round(time.process_time() - begun, 3)},
     }
 
 
 def planned_cost(base: Base, contexts: Sequence[Parts], how: Sampling) -> dict[str, float]:
-    """The most that `sample` can cost: outputs, scores and model tokens, those of the contexts not counted."""
-    return how.made(base, PrefixValue(Constant(0.0), "twist")).plan(base, contexts)
+    """The most that `sample` can cost: outputs, scores and model tokens; of a server also calls, if none fails."""
+    plan = how.made(base, PrefixValue(Constant(0.0), "twist")).plan(base, contexts)
+    return _with_calls(plan, base, contexts)
+
+
+def _with_calls(plan: dict[str, float], base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
+    return plan | base.plan(contexts, int(plan["samples"]) // len(contexts)) if isinstance(base, Endpoint) else plan
 
 
 def evidence_of(

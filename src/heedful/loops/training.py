@@ -5,27 +5,24 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
-from heedful.core import Finding, FitError, Floats, UsageError
+from heedful.core import Finding, FitError, UsageError
 from heedful.evaluation import hold_out
 from heedful.feedback import Table
 from heedful.feedback.atomic import Replacement
-from heedful.stats import mean_estimate, paired_difference
+from heedful.loops.measuring import Held, compared, reference_of, stopped, stopping_by
+from heedful.loops.running import Watch, run
 
 if TYPE_CHECKING:
     from heedful.models.local_folder import LoadedModel
     from heedful.training.data import Data
-    from heedful.training.objectives.base import TokenObjective
-    from heedful.training.trainer import Trainer
+    from heedful.training.heads import LoadedHead
+    from heedful.training.trainer import Recipe
 
-Watch = Callable[[Mapping[str, Any]], None]
-_SAVES = 10  # checkpoints on the way
 TAKES: Mapping[str, str] = {
     "wanted": "demonstrations, edits, preferred outputs or ones labelled good",
     "called": "labels, ratings, comparisons or demonstrations",
@@ -41,6 +38,13 @@ class Training:
     objective   a name of `heedful.training.named.NAMED`, with `settings` such as "strength=5"
     held        the share of contexts that are not trained on, by which the model is measured before and after
     longest     tokens of a prompt and one output at most; `cut` prompts that are longer, and do not drop their records
+    lora        the rank of an adapter that is trained in the place of the whole network
+    every       steps after which the loss on what is held out is measured; a tenth of all where it is not told
+    patience    to stop once so many measurements brought nothing, and to keep the weights that had the least loss. It
+                is measured on half of what is held out, and the model on the other half
+    precision   of the network's products, as `heedful.training.trainer.Recipe` has it
+    cache       a folder that keeps log-probabilities under the model as it was, for other runs on the same examples
+    board       whether to write TensorBoard's files too
     """
 
     model: str
@@ -53,6 +57,12 @@ class Training:
     learning_rate: float = 1e-5
     warmup: int = 0
     decay: Literal["constant", "linear", "cosine"] = "linear"
+    lora: int | None = None
+    every: int | None = None
+    patience: int | None = None
+    precision: Literal["float32", "bfloat16"] | None = None
+    cache: str | None = None
+    board: bool = False
     held: float = 0.1
     criterion: str | None = None
     longest: int | None = None
@@ -64,47 +74,91 @@ class Training:
     def __post_init__(self) -> None:
         if not (0 < self.passes < math.inf and 0 <= self.held < 1):
             raise UsageError(f"{self.passes} passes, {self.held} held out", where="Training")
+        if self.held == 0 and (self.patience is not None or self.every is not None):
+            fix = "hold some contexts out"
+            raise UsageError("nothing is held out to measure by on the way", where="Training", fix=fix)
 
 
 def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told: None) -> dict[str, Any]:
-    """Train, write the model to `out`/model, and say as JSON values what came of the feedback and of the model.
+    """Train, write the model to `out`/model, or its adapter to `out`/adapter, and say as JSON values what came of the
+    feedback and of the model.
 
-    What the same call began in `out` goes on from its last checkpoint. `out` holds `checkpoints`, `lost.jsonl` (records
-    dropped or cut, and why) and `summary.json` beside the model. Raises FitError where no record teaches what the
-    objective learns from, UsageError and InputError for options, folders and records that cannot be used.
+    What the same call began in `out` goes on from its last checkpoint. `out` holds `checkpoints`, `metrics.jsonl` (a
+    step a line), `lost.jsonl` (records dropped or cut, and why) and `summary.json` beside the model. Raises FitError
+    where no record teaches what the objective learns from or nothing tells when to stop, UsageError and InputError for
+    options, folders and records that cannot be used.
     """
-    from heedful.models.local_folder import check_folder, load
+    from heedful.models.local_folder import check_folder
+    from heedful.models.sentence_folder import digest
+    from heedful.training.adapters import adapted
     from heedful.training.named import objective_of
-    from heedful.training.saving import save_model
+    from heedful.training.trainer import Trainer
+    from heedful.training.watching import refuse_board
 
     objective = objective_of(how.objective, how.settings)
     check_folder(Path(how.model), None)
     refuse_folder(out)
+    if how.board:
+        refuse_board()
     findings: list[Finding] = []
     kept, held = _split(table, how, findings)
-    loaded = load(Path(how.model), None, how.device, "float32")
-    data, other = _examples(kept, loaded, how), _examples(held, loaded, how)
+    claimed, halting = _halves(held, how)
+    loaded = _loaded(how)
+    data, other, stop = (_examples(own, loaded, how) for own in (kept, claimed, halting))
     _refuse_nothing(data, how)
-    _write_lost(out, (data, other))
-    measure = _Held(loaded.network, other, objective, how.tokens)
+    if how.patience is not None and not stop.examples:
+        raise FitError("too little is held out to stop by", fix="raise --held, or do without --patience")
+    if how.lora is not None:
+        adapted(loaded.network, rank=how.lora, seed=how.seed)
+    _write_lost(out, (data, other, stop))
+    measure = Held(loaded.network, other, objective, how)
     before, begun = measure(), time.process_time()
-    trainer = _trained(loaded.network, data, objective, how, out, watch)
-    seconds = time.process_time() - begun
-    save_model(trainer.network, loaded.tokenizer, out / "model")
+    reference = reference_of(loaded.network, data, objective, how)
+    trainer = Trainer(loaded.network, data.examples, objective, _recipe(how, len(data.examples)), reference)
+    by = measure if how.patience is None else Held(loaded.network, stop, objective, how)
+    stopping = stopping_by(by, how, trainer.recipe.steps)
+    run(trainer, stopping, out, watch, how.board)
+    seconds, after = time.process_time() - begun, measure()
+    made = _saved(loaded, how, out)
     summary = {
         "objective": how.objective,
         "claim": objective.claim,
         "model": how.model,
+        "model_digest": digest(Path(how.model)),
         "steps": trainer.done,
         "seconds": round(seconds, 3),
         "data": data.account(),
-        "held_out": {"data": other.account(), **_compared(before, measure(), other)},
+        "held_out": {"data": other.account(), **compared(before, after, other)},
+        "stopped": stopped(stopping, stop),
         "findings": [asdict(finding) for finding in findings],
-        "folder": str(out / "model"),
+        "folder": str(made),
     }
     with Replacement(out / "summary.json") as replacement:
         replacement.temporary.write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
     return summary
+
+
+def _loaded(how: Training) -> LoadedModel | LoadedHead:
+    """A model that writes, or, for an objective of rewards, one with a head of scores."""
+    from heedful.models.local_folder import load
+    from heedful.training.heads import load_head
+    from heedful.training.named import NAMED
+
+    if NAMED[how.objective].head:
+        return load_head(Path(how.model), how.device)
+    return load(Path(how.model), None, how.device, "float32")
+
+
+def _saved(loaded: LoadedModel | LoadedHead, how: Training, out: Path) -> Path:
+    """The folder of the model, or of its adapter; a head with an adapter is one model, which is read whole."""
+    from heedful.training.adapters import merged
+    from heedful.training.named import NAMED
+    from heedful.training.saving import save_model
+
+    if how.lora is None or NAMED[how.objective].head:
+        network = loaded.network if how.lora is None else merged(loaded.network)
+        return save_model(network, loaded.tokenizer, out / "model")
+    return save_model(loaded.network, loaded.tokenizer, out / "adapter")
 
 
 def refuse_folder(out: Path) -> None:
@@ -121,7 +175,14 @@ def _split(table: Table, how: Training, findings: list[Finding]) -> tuple[Table,
     return hold_out(table, fraction=how.held, seed=how.seed, findings=findings)
 
 
-def _examples(table: Table, loaded: LoadedModel, how: Training) -> Data:
+def _halves(held: Table, how: Training) -> tuple[Table, Table]:
+    """What the model is measured by in the end, and what says when to stop."""
+    if how.patience is None or not len(held):
+        return held, held.take([])
+    return hold_out(held, fraction=0.5, seed=how.seed)
+
+
+def _examples(table: Table, loaded: LoadedModel | LoadedHead, how: Training) -> Data:
     from heedful.training.data import data_of
     from heedful.training.named import NAMED
 
@@ -157,55 +218,16 @@ def _write_lost(out: Path, found: Sequence[Data]) -> None:
         replacement.temporary.write_text("".join(lines), "utf-8")
 
 
-def _trained(network: Any, data: Data, objective: TokenObjective, how: Training, out: Path, watch: Watch) -> Trainer:
-    from heedful.training.checkpoints import resume, save
-    from heedful.training.trainer import Recipe, Trainer
+def _recipe(how: Training, n: int) -> Recipe:
+    from heedful.training.trainer import Recipe
 
-    steps = how.steps or math.ceil(how.passes * len(data.examples) / how.batch)
-    recipe = Recipe(
-        steps,
+    return Recipe(
+        how.steps or math.ceil(how.passes * n / how.batch),
         batch=how.batch,
         tokens=how.tokens,
         learning_rate=how.learning_rate,
         warmup=how.warmup,
         decay=how.decay,
+        precision=how.precision,
         seed=how.seed,
     )
-    trainer, folder = Trainer(network, data.examples, objective, recipe), out / "checkpoints"
-    resume(trainer, folder)
-    while trainer.done < steps:
-        trainer.run(watch, until=trainer.done + math.ceil(steps / _SAVES))
-        save(trainer, folder)
-    return trainer
-
-
-class _Held:
-    """The losses [n] of a network on examples it is not trained on, against itself as it was at first."""
-
-    def __init__(self, network: Any, data: Data, objective: TokenObjective, tokens: int) -> None:
-        from heedful.training.trainer import scored
-
-        self.network, self.examples, self.objective, self.tokens = network, data.examples, objective, tokens
-        asked = objective.needs_reference and len(data.examples)
-        self.reference = scored(network, data.examples, tokens) if asked else None
-
-    def __call__(self) -> Floats | None:
-        from heedful.training.held_out import losses
-
-        if not self.examples:
-            return None
-        return losses(self.network, self.examples, self.objective, self.reference, self.tokens)
-
-
-def _compared(before: Floats | None, after: Floats | None, data: Data) -> dict[str, Any]:
-    """The loss on held-out examples, and what it changed by, clustered by context."""
-    if before is None or after is None:
-        return {}
-    contexts = [np.unique(data.contexts, return_inverse=True)[1]]
-    change, p_value = paired_difference(after, before, clusters=contexts)
-    return {
-        "before": float(before.mean()),
-        "after": asdict(mean_estimate(after, clusters=contexts)),
-        "change": asdict(change),
-        "p_value": None if math.isnan(p_value) else p_value,
-    }

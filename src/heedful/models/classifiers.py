@@ -85,19 +85,13 @@ class SequenceClassifier:
 
     def _tokens(self, item: Item) -> dict[str, list[int]]:
         tokenizer, network = self._loaded
-        where = f"item {item.key}"
-        refuse_other_than_text((*item.context, *item.output), where)
-        if is_chat(tokenizer, self.template):
-            text = rendered(tokenizer, (*item.context, *item.output), where, answered=True)
-            made = tokenizer(text, add_special_tokens=False)
-        else:
-            made = tokenizer(joined(item.context), joined(item.output))
+        made = read_as_classified(tokenizer, item, self.template)
         own = getattr(network.config.get_text_config(), "max_position_embeddings", None)
         most = min(tokenizer.model_max_length, own or tokenizer.model_max_length)
         if len(made["input_ids"]) > most:
             what = f"{len(made['input_ids'])} tokens, and the classifier reads at most {most}"
-            raise InputError(what, where=where, fix="shorten the context or the output")
-        return dict(made)
+            raise InputError(what, where=f"item {item.key}", fix="shorten the context or the output")
+        return made
 
     def _logits(self, rows: list[dict[str, list[int]]]) -> Floats:
         import torch
@@ -112,3 +106,14 @@ class SequenceClassifier:
         with torch.inference_mode():
             logits = network(**{name: value.to(network.device) for name, value in batch.items()}).logits
         return np.asarray(logits.cpu().numpy(), dtype=np.float64)
+
+
+def read_as_classified(tokenizer: Any, item: Item, template: Template | None) -> dict[str, list[int]]:
+    """What a classifier reads of an item: turns where there is a chat template, else a pair of texts. Raises InputError
+    for items that are no text."""
+    where = f"item {item.key}"
+    refuse_other_than_text((*item.context, *item.output), where)
+    if is_chat(tokenizer, template):
+        text = rendered(tokenizer, (*item.context, *item.output), where, answered=True)
+        return dict(tokenizer(text, add_special_tokens=False))
+    return dict(tokenizer(joined(item.context), joined(item.output)))

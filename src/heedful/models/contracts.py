@@ -32,6 +32,7 @@ class TokenModelContract(BaseContract):
         assert isinstance(made.begin(self.contexts()), Continuations)
         assert 0 <= made.end < len(made.vocabulary)
         assert made.begin(()).items() == ()
+        assert made.begin(self.contexts()).positions == made.reading(self.contexts())
 
     def test_next_tokens_sum_to_one_and_the_end_is_certain_at_the_end(self) -> None:
         made, state, rng = self.make(), self._begun(), np.random.default_rng(0)

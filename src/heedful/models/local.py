@@ -107,6 +107,10 @@ class LocalModel:
         state = LocalContinuations(self, tuple(number), *own, sum(map(len, prompts)), reading, ahead)
         return state if n == len(number) else state.keep([number[context] for context in contexts])
 
+    def reading(self, contexts: Sequence[Parts]) -> int:
+        """Tokens of different contexts, chat template and all. Raises InputError where a context is too long."""
+        return sum(len(self._prompt(context)[1]) for context in set(contexts))
+
     def sample(self, context: Parts, n: int, *, rng: np.random.Generator) -> tuple[Item, ...]:
         """`n` independent draws."""
         begun = self.begin([context])

@@ -26,6 +26,7 @@ class Language(Protocol):
     def max_tokens(self) -> int: ...
     def law(self, context: Parts, output: tuple[str, ...]) -> Floats: ...
     def write(self, context: Parts, words: tuple[str, ...]) -> Item: ...
+    def reading(self, contexts: Sequence[Parts]) -> int: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -75,10 +76,9 @@ class TableContinuations:
 
     @classmethod
     def empty(cls, language: Language, contexts: Sequence[Parts]) -> TableContinuations:
-        read = sum(max(1, sum(len(part.text.split()) for part in context)) for context in set(contexts))
         met = _Met(language)
         number = np.array([met.begun(context) for context in contexts], dtype=np.intp)
-        return cls(met, number, np.zeros(len(contexts)), read)
+        return cls(met, number, np.zeros(len(contexts)), language.reading(contexts))
 
     def __len__(self) -> int:
         return len(self.number)

@@ -113,6 +113,10 @@ class SequenceTable:
         """Empty outputs, one a row, to be written token by token."""
         return TableContinuations.empty(self, contexts)
 
+    def reading(self, contexts: Sequence[Parts]) -> int:
+        """How many words different contexts have, an empty one as one."""
+        return sum(max(1, sum(len(part.text.split()) for part in context)) for context in set(contexts))
+
     def encode(self, items: Sequence[Item]) -> tuple[Tokens, ...]:
         """Numbers of each output's tokens, its end included but at `max_tokens`.
 

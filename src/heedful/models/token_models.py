@@ -115,6 +115,10 @@ class TokenModel(Base, Protocol):
         """Empty outputs, one a row. Contexts may repeat: each different one is read once."""
         ...
 
+    def reading(self, contexts: Sequence[Parts]) -> int:
+        """Tokens that `begin` of these contexts would read: its `positions`. Raises InputError where `begin` would."""
+        ...
+
     def encode(self, items: Sequence[Item]) -> tuple[Tokens, ...]:
         """The tokens that write each output, its end included but at `max_tokens`. Raises InputError where none do."""
         ...

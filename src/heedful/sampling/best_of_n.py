@@ -13,7 +13,8 @@ from heedful.core import Base, Bound, Budget, Floats, Honesty, Item, Parts, Samp
 from heedful.evidence import lowered
 from heedful.sampling.batches import refuse_no_contexts, selected
 from heedful.sampling.resampling import proportional
-from heedful.sampling.writing import base_draws, refuse_beyond, writing_plan
+from heedful.sampling.spending import refuse_beyond, writing_plan
+from heedful.sampling.writing import base_draws
 from heedful.target import Target, support
 
 
@@ -59,8 +60,8 @@ class BestOfN:
         refuse_no_contexts(contexts)
         total = float(self.n * len(contexts))
         refuse_beyond(budget, self.plan(target.base, contexts))
-        budget.reserve(scores=total)
         drawn, cost = base_draws(target.base, contexts, self.n, budget, rng)
+        budget.reserve(scores=total)
         scores = target.scores(drawn)
         value = lowered(scores, self.pessimism).reshape(len(contexts), self.n)
         kept = (proportional if self.soft else greatest)(value, rng) + self.n * np.arange(len(contexts))
@@ -76,9 +77,8 @@ class BestOfN:
         )
 
     def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
-        """The most it can cost; of a base that writes token by token, reading the contexts comes on top."""
-        total = self.n * len(contexts)
-        return {**writing_plan(base, total), "scores": float(total)}
+        """The most it can cost."""
+        return writing_plan(base, contexts, self.n) | {"scores": float(self.n * len(contexts))}
 
 
 def greatest(value: Floats, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -16,7 +16,8 @@ from heedful.sampling.batches import refuse_no_contexts
 from heedful.sampling.best_of_n import greatest
 from heedful.sampling.score_laws import ScoreLaw
 from heedful.sampling.scoring import Scoring
-from heedful.sampling.writing import affordable, base_draws, writing_plan
+from heedful.sampling.spending import affordable, writing_plan
+from heedful.sampling.writing import base_draws
 from heedful.target import Target
 
 
@@ -71,10 +72,10 @@ class Cascade:
             raise UsageError(f"pessimism is a finite number of 0 or more, not {self.pessimism}", where="Cascade")
 
     def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
-        """The most it can cost; of bases that write token by token, reading the contexts comes on top."""
+        """The most it can cost: every model asked for all contexts."""
         total, n = Counter[str](), len(contexts)
         for one in (base, *(stage.base for stage in self.stages)):
-            total.update({**writing_plan(one, n), "scores": float(n)})
+            total.update({**writing_plan(one, contexts), "scores": float(n)})
         for stage in self.stages:
             total.update({stage.unit: float(n)} if stage.unit else {})
         return dict(total)
@@ -84,7 +85,7 @@ class Cascade:
     ) -> Cascaded:
         """Raises BudgetExceededError where the base cannot answer every context, InputError where a score is NaN."""
         refuse_no_contexts(contexts)
-        size, scoring = len(contexts), Scoring(target)
+        size, scoring = len(contexts), Scoring(target, budget)
         value = np.full((size, 1 + len(self.stages)), np.nan)
         answers: list[list[Item]] = [[] for _ in contexts]
         rows, cost, asked, turned_away = np.arange(size), Counter[str](), [], [0]

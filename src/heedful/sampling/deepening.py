@@ -14,7 +14,8 @@ from heedful.core.items import text_parts
 from heedful.models import TokenModel, Tokens
 from heedful.models.token_models import begun_tokens
 from heedful.sampling.batches import joined, portions, refuse_no_contexts, selected
-from heedful.sampling.writing import Writing, refuse_beyond, token_base, writing_plan
+from heedful.sampling.spending import refuse_beyond, writing_plan
+from heedful.sampling.writing import Writing, token_base
 from heedful.target import Target
 
 
@@ -60,13 +61,19 @@ class Deepening:
         base = token_base(target, "Deepening")
         trigger = self._tokens(base, contexts[0])
         refuse_beyond(budget, self.plan(base, contexts))
-        return joined(
-            [self._kept(target, base, trigger, portion, budget, rng) for portion in portions(base, contexts, self.n)]
-        )
+        pieces = []
+        for portion in portions(base, contexts, self.n):
+            rows = [context for context in portion for _ in range(self.n)]
+            with Writing.begun(base, rows, (), budget) as writing:
+                self._write(writing, trigger, base.end, rng)
+                budget.reserve(scores=float(len(rows)))
+                pieces.append(self._kept(target, writing, rng))
+        return joined(pieces)
 
     def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
-        """The most that writing can cost; reading the contexts comes on top, each different one once."""
-        return writing_plan(base, self.n * len(contexts))
+        """The most it can cost."""
+        written = writing_plan(base, contexts, self.n)
+        return written | {"scores": written["samples"]}
 
     def _tokens(self, base: TokenModel, context: Parts) -> Tokens:
         (encoded,) = base.encode([Item(context, text_parts(self.trigger, "system"))])
@@ -75,26 +82,16 @@ class Deepening:
             raise InputError("the trigger is empty", where="Deepening", fix="give a text, such as 'Wait.'")
         return trigger
 
-    def _kept(
-        self,
-        target: Target,
-        base: TokenModel,
-        trigger: Tokens,
-        contexts: Sequence[Parts],
-        budget: Budget,
-        rng: np.random.Generator,
-    ) -> Samples:
-        writing = Writing.begun(base, [context for context in contexts for _ in range(self.n)], (), budget)
-        self._write(writing, trigger, base.end, rng)
+    def _kept(self, target: Target, writing: Writing, rng: np.random.Generator) -> Samples:
         items = writing.state.items()
         scores = target.scores(items)
         kept = self._chosen(items, scores.mean, rng)
         return Samples(
             items=tuple(items[row] for row in kept.tolist()),
-            context_index=np.arange(len(contexts)),
-            log_weights=np.zeros(len(contexts)),
+            context_index=np.arange(len(kept)),
+            log_weights=np.zeros(len(kept)),
             scores=selected(scores, kept),
-            cost={**writing.settle(budget), "scores": float(len(items))},
+            cost={**writing.cost, "scores": float(len(items))},
         )
 
     def _write(self, writing: Writing, trigger: Tokens, end: int, rng: np.random.Generator) -> None:

@@ -15,7 +15,8 @@ from heedful.sampling.batches import refuse_no_contexts
 from heedful.sampling.best_of_n import best_of_n_kl_bound, greatest
 from heedful.sampling.score_laws import NormalScores, ScoreLaw
 from heedful.sampling.scoring import Scoring
-from heedful.sampling.writing import base_draws, refuse_beyond, writing_plan
+from heedful.sampling.spending import refuse_beyond, writing_plan
+from heedful.sampling.writing import base_draws
 from heedful.target import Target
 
 
@@ -56,8 +57,8 @@ class EarlyBestOfN:
     ) -> Samples:
         """Raises BudgetExceededError before drawing, InputError where a score is NaN or +inf."""
         refuse_no_contexts(contexts)
-        size, scoring, cost = len(contexts), Scoring(target), Counter[str]()
-        refuse_beyond(budget, self.plan(target.base, contexts))
+        size, scoring, cost = len(contexts), Scoring(target, budget), Counter[str]()
+        refuse_beyond(budget, self._plan(target.base, contexts, 1))
         value = np.full((size, self.n), np.nan)
         items: list[list[Item]] = [[] for _ in contexts]
         rows, k = np.arange(size), 0
@@ -77,7 +78,6 @@ class EarlyBestOfN:
             worth = self.law.improvement(value[rows, :k]) > self.price
             rows = rows[worth] if k < self.n else rows[:0]
         kept = greatest(value, rng)
-        budget.reserve(scores=float(len(scoring)))
         best = tuple(own[column] for own, column in zip(items, kept.tolist(), strict=True))
         return Samples(
             items=best,
@@ -89,6 +89,8 @@ class EarlyBestOfN:
         )
 
     def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
-        """The most it can cost; of a base that writes token by token, reading the contexts comes on top, each time."""
-        total = self.n * len(contexts)
-        return {**writing_plan(base, total), "scores": float(total)}
+        """The most it can cost, contexts read for every batch."""
+        return self._plan(base, contexts, -(-self.n // self.batch))
+
+    def _plan(self, base: Base, contexts: Sequence[Parts], rounds: int) -> dict[str, float]:
+        return writing_plan(base, contexts, self.n, rounds=rounds) | {"scores": float(self.n * len(contexts))}

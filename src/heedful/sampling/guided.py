@@ -9,12 +9,13 @@ import numpy as np
 
 from heedful.core import Base, Budget, Estimate, Floats, Honesty, InputError, Item, Parts, Samples, UsageError
 from heedful.core.algebra import Expression
-from heedful.models import WAIT, TokenModel
+from heedful.models import WAIT
 from heedful.models.token_models import tokens_at
 from heedful.sampling.batches import by_context, joined, portions
 from heedful.sampling.guides import Guide, ValueGuide
+from heedful.sampling.spending import refuse_beyond, writing_plan
 from heedful.sampling.twists import Twist
-from heedful.sampling.writing import Writing, refuse_beyond, token_base, writing_plan
+from heedful.sampling.writing import Writing, token_base
 from heedful.target import Target, support
 
 _OFF = 1e-3  # nats that a soft value may be off; float32 log-probabilities of hundreds of tokens add up to less
@@ -63,20 +64,22 @@ class Guided:
         if self._value is not None:
             _refuse_other(self._value, target)
         refuse_beyond(budget, self.plan(base, contexts))
-        pieces = [self._written(target, base, portion, budget, rng) for portion in portions(base, contexts, 1)]
+        pieces = []
+        for portion in portions(base, contexts, 1):
+            with Writing.begun(base, portion, self.guides, budget) as writing:
+                pieces.append(self._written(target, writing, budget, rng))
         divergence = np.concatenate([own for _, own in pieces])
         return replace(joined([samples for samples, _ in pieces]), kl=_means(divergence, places))
 
     def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
-        """The most that writing can cost; reading the contexts comes on top, each different one once."""
-        return writing_plan(base, len(contexts))
+        """The most it can cost, but for what guides ask."""
+        return writing_plan(base, contexts) | {"scores": float(len(contexts))}
 
     def _written(
-        self, target: Target, base: TokenModel, contexts: Sequence[Parts], budget: Budget, rng: np.random.Generator
+        self, target: Target, writing: Writing, budget: Budget, rng: np.random.Generator
     ) -> tuple[Samples, Floats]:
         """Outputs written side by side, and Σ KL(law ‖ base) along each."""
-        writing = Writing.begun(base, contexts, self.guides, budget)
-        log_ratio, divergence = np.zeros(len(contexts)), np.zeros(len(contexts))
+        log_ratio, divergence = np.zeros(len(writing.state)), np.zeros(len(writing.state))
         twist = None if self._value is None else Twist.of(self._value)
         claimed = None if twist is None else twist(writing.state.items())
         while not writing.state.finished.all():
@@ -85,6 +88,7 @@ class Guided:
             divergence += _divergence(law, logprobs)
             log_ratio += writing.write(rng, law)
         items = writing.state.items()
+        budget.reserve(scores=float(len(items)))
         scores = target.scores(items)
         if claimed is not None:
             _refuse_contradiction(claimed, log_ratio + scores.mean, items)
@@ -93,7 +97,7 @@ class Guided:
             context_index=np.arange(len(items)),
             log_weights=np.where(np.isneginf(log_ratio), -np.inf, 0.0),
             scores=scores,
-            cost={**writing.settle(budget), "scores": float(len(items))},
+            cost={**writing.cost, "scores": float(len(items))},
             log_normalizer=claimed,
         )
         return samples, divergence
@@ -115,14 +119,14 @@ def guided_law(target: Target, guides: Sequence[Guide], context: Parts) -> Guide
     """
     base, items = token_base(target, "guided_law"), support(target, context)
     tokens, rows = base.encode(items), np.arange(len(items))
-    writing = Writing.begun(base, [context] * len(items), guides, Budget())
     log_prob = np.zeros(len(items))
-    for place in range(max(map(len, tokens))):
-        law, given = writing.law(writing.state.logprobs), tokens_at(tokens, place)
-        if np.isneginf(law).all(axis=1).any():
-            raise InputError("the guides rule out whatever may follow a prefix", where="guided_law")
-        log_prob += np.where(given == WAIT, 0.0, law[rows, given])
-        writing.append(given)
+    with Writing.begun(base, [context] * len(items), guides, Budget()) as writing:
+        for place in range(max(map(len, tokens))):
+            law, given = writing.law(writing.state.logprobs), tokens_at(tokens, place)
+            if np.isneginf(law).all(axis=1).any():
+                raise InputError("the guides rule out whatever may follow a prefix", where="guided_law")
+            log_prob += np.where(given == WAIT, 0.0, law[rows, given])
+            writing.append(given)
     base_log_prob, held = base.log_prob(items), log_prob > -np.inf
     kl = float(np.exp(log_prob[held]) @ (log_prob[held] - base_log_prob[held]))
     return GuidedLaw(items, log_prob, max(kl, 0.0))

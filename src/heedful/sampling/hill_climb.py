@@ -11,6 +11,7 @@ import numpy as np
 from heedful.core import Base, Budget, Floats, Honesty, Item, Parts, PrefixPotential, Samples, UsageError
 from heedful.models import StepBase
 from heedful.sampling.batches import refuse_no_contexts
+from heedful.sampling.spending import reserved
 from heedful.sampling.stepping import stepwise, written
 from heedful.target import Target
 
@@ -53,29 +54,28 @@ class HillClimb:
         base, potential = stepwise(target, "HillClimb")
         if not isinstance(base, PrefixBase):
             raise UsageError("the base cannot tell what it would write", where="HillClimb", fix="use models.StepModel")
-        plan = self.plan(base, contexts)
-        budget.reserve(**plan)
         items = [Item(context, (), None) for context in contexts]
-        scored = 0.0
-        for level in self.levels or (None,):
-            start = np.array([len(item.output) for item in items])
-            items, _ = written(items, base, rng, level)
-            items, asked = self._climbed(items, start, base, potential, rng)
-            scored += asked
-        items, _ = written(items, base, rng)
-        cost = {"samples": float(len(items)), "scores": scored}
-        budget.settle(plan, cost)
+        with reserved(budget, self.plan(base, contexts)) as spent:
+            spent["samples"] = len(items)
+            for level in self.levels or (None,):
+                start = np.array([len(item.output) for item in items])
+                items, _ = written(items, base, rng, level)
+                items, asked = self._climbed(items, start, base, potential, rng)
+                spent["scores"] += asked
+            items, _ = written(items, base, rng)
+            spent["scores"] += len(items)
+            scores = target.scores(items)
         return Samples(
             items=tuple(items),
             context_index=np.arange(len(items)),
             log_weights=np.zeros(len(items)),
-            scores=target.scores(items),
-            cost=cost,
+            scores=scores,
+            cost={unit: float(spent[unit]) for unit in ("samples", "scores")},
         )
 
     def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
-        """The most it can cost: at each level, what was written and each change are scored."""
-        scores = float(len(contexts) * max(1, len(self.levels)) * (self.rounds + 1))
+        """The most it can cost: at each level, what was written and each change are scored, and outputs at the end."""
+        scores = float(len(contexts) * (1 + max(1, len(self.levels)) * (self.rounds + 1)))
         return {"samples": float(len(contexts)), "scores": scores}
 
     def _climbed(

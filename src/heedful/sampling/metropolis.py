@@ -15,7 +15,8 @@ from heedful.sampling.batches import portions, refuse_no_contexts
 from heedful.sampling.best_of_n import best_of_n_kl_bound
 from heedful.sampling.chains import Chained, Thinned, chained, joined_chains
 from heedful.sampling.scoring import Scoring
-from heedful.sampling.writing import Writing, base_draws, refuse_beyond, token_base, writing_plan
+from heedful.sampling.spending import refuse_beyond, writing_plan
+from heedful.sampling.writing import Writing, base_draws, token_base
 from heedful.target import Target
 
 
@@ -55,22 +56,38 @@ class Metropolis(Thinned):
         """Raises BudgetExceededError before drawing, UsageError where edits are asked of a base without tokens."""
         refuse_no_contexts(contexts)
         refuse_beyond(budget, self.plan(target.base, contexts))
-        pieces = [self._chained(target, portion, budget, rng) for portion in portions(target.base, contexts, 1)]
+        if self.proposal == "independent":
+            return self._drawn(target, contexts, budget, rng)
+        base, pieces = token_base(target, "edits"), []
+        for portion in portions(base, contexts, 1):
+            with Writing.begun(base, portion, (), budget, times=self.moves + 1) as writing:
+                scoring = Scoring(target, budget)
+                items, share = self._run(Edits(writing, rng), scoring, len(portion), rng)
+                pieces.append(chained(items, self.n, scoring, writing.cost, share))
         return joined_chains(pieces)
 
     def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
-        """The most that writing can cost; reading the contexts comes on top, each different one once."""
-        return writing_plan(base, (self.moves + 1) * len(contexts))
+        """The most it can cost."""
+        n, times = (1, self.moves + 1) if self.proposal == "edit" else (self.moves + 1, 1)
+        written = writing_plan(base, contexts, n, times=times)
+        return written | {"scores": written["samples"]}
 
-    def _chained(self, target: Target, contexts: Sequence[Parts], budget: Budget, rng: np.random.Generator) -> Chained:
-        """Of contexts whose chains move side by side."""
-        scoring = Scoring(target)
-        make = _Draws if self.proposal == "independent" else Edits
-        proposals = make(scoring, contexts, self.moves, budget, rng)
-        taken = np.zeros(len(contexts))
+    def _drawn(self, target: Target, contexts: Sequence[Parts], budget: Budget, rng: np.random.Generator) -> Chained:
+        """All proposals drawn, and scored, at once."""
+        times, scoring = self.moves + 1, Scoring(target, budget)
+        drawn, cost = base_draws(target.base, contexts, times, budget, rng)
+        scoring(drawn)
+        items, share = self._run(_Draws(drawn, times), scoring, len(contexts), rng)
+        kl = (Bound(best_of_n_kl_bound(times), "upper"),) * len(contexts)
+        return chained(items, self.n, scoring, cost, share, kl)
+
+    def _run(
+        self, proposals: _Draws | Edits, scoring: Scoring, size: int, rng: np.random.Generator
+    ) -> tuple[tuple[Item, ...], Floats]:
+        """The outputs of so many chains, and the share of moves that each took."""
+        taken = np.zeros(size)
         items = self.kept(_moved(proposals, scoring, taken, rng))
-        kl = (proposals.bound,) * len(contexts) if proposals.bound else None
-        return chained(items, self.n, scoring, proposals.settle(budget), self.share(taken), kl)
+        return items, self.share(taken)
 
 
 def _moved(
@@ -135,35 +152,22 @@ class Outputs:
 
 
 class _Draws:
-    """Independent proposals: all drawn, and scored, at once."""
+    """Independent proposals, `times` of each chain, all drawn at once."""
 
-    def __init__(
-        self, scoring: Scoring, contexts: Sequence[Parts], moves: int, budget: Budget, rng: np.random.Generator
-    ) -> None:
-        drawn, self.cost = base_draws(scoring.target.base, contexts, moves + 1, budget, rng)
-        scoring(drawn)
-        self.rounds = (tuple(drawn[move :: moves + 1]) for move in range(moves + 1))
-        self.bound = Bound(best_of_n_kl_bound(moves + 1), "upper")
+    def __init__(self, drawn: Sequence[Item], times: int) -> None:
+        self.rounds = (tuple(drawn[move::times]) for move in range(times))
 
     def next(self, now: Outputs | None) -> Outputs:
         items = next(self.rounds)
         return Outputs.of(items, (np.zeros(1, np.intp),) * len(items))  # nowhere to cut but at the start
 
-    def settle(self, budget: Budget) -> dict[str, float]:
-        return self.cost
 
-
+@dataclass(frozen=True, slots=True, eq=False)
 class Edits:
-    """Outputs cut and written on."""
+    """Outputs cut and written on, apart from those `begun`."""
 
-    bound = None
-
-    def __init__(
-        self, scoring: Scoring, contexts: Sequence[Parts], moves: int, budget: Budget, rng: np.random.Generator
-    ) -> None:
-        base = token_base(scoring.target, "edits")
-        self.begun, self.apart, self.rng = Writing.begun(base, contexts, (), budget, times=moves + 1), 0.0, rng
-        self.written = 0
+    begun: Writing
+    rng: np.random.Generator
 
     def next(self, now: Outputs | None, rows: NDArray[np.intp] | None = None) -> Outputs:
         """Edits of the outputs where chains are, or of those in some `rows` of the contexts."""
@@ -173,9 +177,4 @@ class Edits:
         while not writing.state.finished.all():
             writing.write(self.rng, given=tokens_at(kept, place))
             place += 1
-        self.apart += writing.state.positions - self.begun.state.positions
-        self.written += len(kept)
         return Outputs.of(writing.state.items(), writing.state.tokens())
-
-    def settle(self, budget: Budget) -> dict[str, float]:
-        return self.begun.settle(budget, self.apart, self.written)

@@ -13,8 +13,9 @@ from heedful.sampling.chains import Chained, Thinned, chained, joined_chains
 from heedful.sampling.particles import Particles, Swarm
 from heedful.sampling.resampling import proportional
 from heedful.sampling.scoring import Scoring
+from heedful.sampling.spending import refuse_beyond, writing_plan
 from heedful.sampling.twists import Twist
-from heedful.sampling.writing import Writing, refuse_beyond, token_base, writing_plan
+from heedful.sampling.writing import Writing, token_base
 from heedful.target import Target
 
 
@@ -57,39 +58,34 @@ class ParticleGibbs(Thinned):
         refuse_no_contexts(contexts)
         base, twist = token_base(target, "ParticleGibbs"), self.particles.twist_of(target)
         refuse_beyond(budget, self.plan(base, contexts))
-        pieces = [
-            self._chained(
-                Scoring(target), twist, self.particles.begun(base, portion, budget, times=self.moves + 1), budget, rng
-            )
-            for portion in portions(base, contexts, self.particles.n)
-        ]
+        pieces = []
+        for portion in portions(base, contexts, self.particles.n):
+            with self.particles.begun(base, portion, budget, times=self.moves + 1) as writing:
+                pieces.append(self._chained(Scoring(target, budget), twist, writing, rng))
         return joined_chains(pieces)
 
     def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
-        """The most that writing can cost; reading the contexts comes on top, each different one once."""
-        return writing_plan(base, self.particles.n * (self.moves + 1) * len(contexts))
+        """The most it can cost, but for what guides and twists ask."""
+        written = writing_plan(base, contexts, self.particles.n, times=self.moves + 1)
+        return written | {"scores": written["samples"]}
 
-    def _chained(
-        self, scoring: Scoring, twist: Twist | None, begun: Writing, budget: Budget, rng: np.random.Generator
-    ) -> Chained:
+    def _chained(self, scoring: Scoring, twist: Twist | None, begun: Writing, rng: np.random.Generator) -> Chained:
         """Of contexts whose chains move side by side."""
         size = len(begun.state) // self.particles.n
         moves = _Moves(self.particles, scoring, twist, begun, np.zeros(size))
         items = self.kept(moves.outputs(rng))
-        cost = begun.settle(budget, moves.apart)
-        return chained(items, self.n, scoring, cost, self.share(moves.moved))
+        return chained(items, self.n, scoring, begun.cost, self.share(moves.moved))
 
 
 @dataclass(slots=True, eq=False)
 class _Moves:
-    """Sets of particles, each written apart from `begun`; `apart` is what they cost beyond it."""
+    """Sets of particles, each written apart from `begun`."""
 
     particles: Particles
     scoring: Scoring
     twist: Twist | None
     begun: Writing
     moved: Floats
-    apart: float = 0.0
 
     def outputs(self, rng: np.random.Generator) -> Iterator[tuple[Item, ...]]:
         """The output [c] taken from each set."""
@@ -98,7 +94,6 @@ class _Moves:
             writing = self.begun.again()
             swarm = Swarm(self.scoring, self.twist, n, writing)
             self.particles.run(swarm, rng, held)
-            self.apart += writing.state.positions - self.begun.state.positions
             column = proportional(swarm.log_weight.reshape(-1, n), rng)
             self.moved += (column > 0) & bool(held)
             rows = (column + n * np.arange(len(column))).tolist()

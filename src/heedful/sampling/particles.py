@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import chain, repeat
 
@@ -15,8 +16,9 @@ from heedful.sampling.batches import joined, portions, refuse_no_contexts
 from heedful.sampling.guides import Guide
 from heedful.sampling.resampling import Ancestors, Chosen, Resampling, checked_resampling, chosen_by, multiplied
 from heedful.sampling.scoring import Scoring, weighted
+from heedful.sampling.spending import refuse_beyond, writing_plan
 from heedful.sampling.twists import Twist
-from heedful.sampling.writing import Writing, refuse_beyond, token_base, writing_plan
+from heedful.sampling.writing import Writing, token_base
 from heedful.target import Target
 
 
@@ -65,23 +67,25 @@ class Particles:
     def __call__(
         self, target: Target, contexts: Sequence[Parts], *, budget: Budget, rng: np.random.Generator
     ) -> Samples:
-        """Raises BudgetExceededError before anything is written (what reading the contexts takes is known when they are
-        read), UsageError where the base is no token model."""
+        """Raises BudgetExceededError before anything is read, UsageError where the base is no token model."""
         refuse_no_contexts(contexts)
         base, twist = token_base(target, "Particles"), self.twist_of(target)
         refuse_beyond(budget, self.plan(base, contexts))
         pieces = []
         for portion in portions(base, contexts, self.n):
-            swarm = Swarm(Scoring(target), twist, self.n, self.begun(base, portion, budget))
-            self.run(swarm, rng)
-            pieces.append(swarm.samples(budget))
+            with self.begun(base, portion, budget) as writing:
+                swarm = Swarm(Scoring(target, budget), twist, self.n, writing)
+                self.run(swarm, rng)
+                pieces.append(swarm.samples())
         return joined(pieces)
 
     def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
-        """The most that writing can cost; reading the contexts comes on top, each different one once."""
-        return writing_plan(base, self.n * len(contexts))
+        """The most it can cost, but for what guides and twists ask."""
+        return writing_plan(base, contexts, self.n) | {"scores": float(self.n * len(contexts))}
 
-    def begun(self, base: TokenModel, contexts: Sequence[Parts], budget: Budget, *, times: int = 1) -> Writing:
+    def begun(
+        self, base: TokenModel, contexts: Sequence[Parts], budget: Budget, *, times: int = 1
+    ) -> AbstractContextManager[Writing]:
         """Empty outputs, n a context, that can be written so many times."""
         rows = [context for context in contexts for _ in range(self.n)]
         return Writing.begun(base, rows, self.guides, budget, times=times)
@@ -151,7 +155,7 @@ class Swarm:
             self.writing.keep(rows)
             self.told, self.scored = self.told[rows], self.scored[rows]
 
-    def samples(self, budget: Budget) -> Samples:
+    def samples(self) -> Samples:
         log_weight = self.log_weight.reshape(-1, self.n)
-        cost = self.writing.settle(budget)
-        return weighted(self.writing.state.items(), log_weight, self.log_normalizer, self.scoring, cost)
+        items = self.writing.state.items()
+        return weighted(items, log_weight, self.log_normalizer, self.scoring, self.writing.cost)

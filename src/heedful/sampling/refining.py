@@ -14,7 +14,8 @@ from heedful.models import Replies
 from heedful.sampling.batches import refuse_no_contexts
 from heedful.sampling.roles import KEEP, Role, Task
 from heedful.sampling.scoring import Scoring
-from heedful.sampling.writing import base_draws, refuse_beyond, writing_plan
+from heedful.sampling.spending import refuse_beyond, writing_plan
+from heedful.sampling.writing import base_draws
 from heedful.target import Target
 
 
@@ -105,7 +106,7 @@ class Refining:
         refuse_no_contexts(contexts)
         refuse_beyond(budget, self.plan(target.base, contexts))
         drawn, cost = base_draws(target.base, contexts, self.drafts, budget, rng)
-        work = _Work(self, Scoring(target), budget, rng, Counter(cost))
+        work = _Work(self, Scoring(target, budget), budget, rng, Counter(cost))
         work.met = [Met(row // self.drafts, 0, item) for row, item in enumerate(drawn)]
         work.at = list(range(len(drawn)))
         for number in range(1, self.rounds + 1):
@@ -119,7 +120,7 @@ class Refining:
         revisions = critiques * self.revisions
         calls = critiques * self.critic.most_calls + revisions * self.editor.most_calls
         return {
-            **writing_plan(base, n * self.drafts),
+            **writing_plan(base, contexts, self.drafts),
             "calls": float(calls),
             "scores": float(n * self.drafts + revisions),
         }
@@ -215,7 +216,6 @@ class _Work:
         items = [self.met[row].item for row in rows]
         fresh = [item for item in dict.fromkeys(items) if item not in self.known]
         if fresh:
-            self.budget.reserve(scores=float(len(fresh)))
             self.cost.update({"scores": len(fresh)})
             self.known |= dict(zip(fresh, self.scoring.mean(fresh).tolist(), strict=True))
         return np.array([self.known[item] for item in items])

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import digamma, logsumexp
 
 from heedful.core import (
     Base,
@@ -27,7 +27,8 @@ from heedful.core import (
 )
 from heedful.sampling.batches import by_context, target_divergence
 from heedful.sampling.scoring import Scoring
-from heedful.sampling.writing import affordable, base_draws, refuse_beyond, writing_plan
+from heedful.sampling.spending import affordable, refuse_beyond, writing_plan
+from heedful.sampling.writing import base_draws
 from heedful.stats import confidence_sequence
 from heedful.target import Target
 
@@ -73,8 +74,11 @@ class Rejection:
     batch   draws per missing output in one round
     level   of the certificates' intervals
 
-    `log_normalizer` and `kl` (of the target) are estimates from the scores of all draws, accepted or not: the chance
-    of acceptance tells more than whether it came true. So do the intervals (`stats.confidence_sequence`).
+    exp(`log_normalizer`) is the mean of exp(score) over the first max(first round, N − 1) draws of a context, where the
+    N-th is the one that ended the search, and no draw like any other. `kl` (of the target) is the mean score of the k
+    accepted draws − bound − ψ(k) + ψ(N). Both are without bias, over any number of contexts. Where the tries end it,
+    all draws count, and `kl` is from their weights; where a budget might end it, for reasons that lie elsewhere, the
+    first round alone. The intervals hold wherever it stops (`stats.confidence_sequence`).
     """
 
     bound: float
@@ -99,8 +103,10 @@ class Rejection:
         InputError where a score exceeds the bound, or is NaN.
         """
         trials = [_Trials(context, places) for context, places in by_context(contexts).items()]
-        refuse_beyond(budget, writing_plan(target.base, len(trials)))  # a first draw each, or none at all
-        scoring, cost = Scoring(target), Counter[str]()
+        # A first draw each, or none at all.
+        refuse_beyond(budget, writing_plan(target.base, [own.context for own in trials]) | {"scores": len(trials)})
+        scoring, cost = Scoring(target, budget), Counter[str]()
+        ample = _fits(budget, self.plan(target.base, contexts))
         while any(sizes := self._sizes(trials, affordable(target.base, budget))):
             wanted = [own.context for own, size in zip(trials, sizes, strict=True) for _ in range(size)]
             try:
@@ -113,12 +119,13 @@ class Rejection:
             score = scoring.mean(items)
             for own, last, size in zip(trials, np.cumsum(sizes).tolist(), sizes, strict=True):
                 own.judge(items[last - size : last], score[last - size : last], self.bound, rng)
-        return self._samples(trials, scoring, len(contexts), cost)
+        return self._samples(trials, scoring, len(contexts), cost, ample)
 
     def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
-        """The most it can cost; of a base that writes token by token, reading the contexts comes on top, each round."""
-        total = self.tries * len(contexts)
-        return {**writing_plan(base, total), "scores": float(total)}
+        """The most it can cost, contexts read in as many rounds as there can be."""
+        rounds = -(-self.tries * len(contexts) // self.batch)
+        written = writing_plan(base, contexts, self.tries, rounds=rounds)
+        return written | {"scores": written["samples"]}
 
     def _sizes(self, trials: Sequence[_Trials], room: float) -> list[int]:
         """How many draws of each context what is missing, the tries and the budget's room ask for."""
@@ -129,11 +136,13 @@ class Rejection:
             room -= sizes[-1]
         return sizes
 
-    def _samples(self, trials: Sequence[_Trials], scoring: Scoring, n: int, cost: Mapping[str, float]) -> Accepted:
+    def _samples(
+        self, trials: Sequence[_Trials], scoring: Scoring, n: int, cost: Mapping[str, float], ample: bool
+    ) -> Accepted:
         own_of = {place: own for own in trials for place in own.places}
         rows = {place: item for own in trials for place, item in zip(own.places, own.accepted, strict=False)}
         items = [rows[place] for place in sorted(rows)]
-        told = {id(own): own.told(self.bound, self.level) for own in trials}
+        told = {id(own): own.told(self.bound, self.level, ample) for own in trials}
         in_turn = [told[id(own_of[place])] for place in range(n)]
         return Accepted(
             items=tuple(items),
@@ -149,12 +158,17 @@ class Rejection:
 
 @dataclass(slots=True, eq=False)
 class _Trials:
-    """The draws of one context, for outputs wanted at some places."""
+    """The draws of one context, for outputs wanted at some places.
+
+    `score` of each draw, of which those at `kept` were accepted; `first` is how many there were in the first round.
+    """
 
     context: Parts
     places: list[int]
     accepted: list[Item] = field(default_factory=list)
+    kept: list[int] = field(default_factory=list)
     score: Floats = field(default_factory=lambda: np.zeros(0))
+    first: int = 0
 
     @property
     def missing(self) -> int:
@@ -172,10 +186,12 @@ class _Trials:
             )
         kept = np.flatnonzero(rng.random(len(score)) < np.exp(score - bound))[: self.missing]
         self.accepted += [items[row] for row in kept]
+        self.kept += (len(self.score) + kept).tolist()
+        self.first = self.first or len(score)
         self.score = np.concatenate([self.score, score])
 
-    def told(self, bound: float, level: float) -> tuple[Estimate, float, Certificate]:
-        """KL(target ‖ base), log Z, and the certificate."""
+    def told(self, bound: float, level: float, ample: bool) -> tuple[Estimate, float, Certificate]:
+        """KL(target ‖ base), log Z, and the certificate; `ample` where no budget could end it."""
         n = len(self.score)
         rate = confidence_sequence(np.exp(np.minimum(self.score - bound, 0.0)), level=level)
         with np.errstate(divide="ignore"):
@@ -183,5 +199,21 @@ class _Trials:
         shown = Certificate(len(self.places), len(self.accepted), n, rate, Interval(low, high, rate.promise, level))
         if not n:
             return Estimate(np.inf, 0, identified=False, note="nothing was drawn"), np.nan, shown
-        log_normalizer = float(logsumexp(self.score) - np.log(n))
-        return target_divergence(self.score - np.log(n), self.score, log_normalizer), log_normalizer, shown
+        score = self.score[: self._counted(ample)]
+        log_normalizer = float(logsumexp(score) - np.log(len(score)))
+        if ample and not self.missing:
+            k = len(self.kept)
+            apart = float(self.score[self.kept].mean()) - bound - float(digamma(k) - digamma(self.kept[-1] + 1))
+            return Estimate(apart, k, note="of the target, without bias: it may lie below 0"), log_normalizer, shown
+        return target_divergence(score - np.log(len(score)), score, log_normalizer), log_normalizer, shown
+
+    def _counted(self, ample: bool) -> int:
+        """How many draws the number of which says nothing of themselves."""
+        if not ample:
+            return self.first
+        return len(self.score) if self.missing else max(self.first, self.kept[-1])
+
+
+def _fits(budget: Budget, plan: Mapping[str, float]) -> bool:
+    """Whether a budget holds a whole plan."""
+    return all(budget.left(unit) >= amount for unit, amount in plan.items())

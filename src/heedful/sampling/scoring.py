@@ -9,16 +9,20 @@ from itertools import groupby
 import numpy as np
 from scipy.special import logsumexp
 
-from heedful.core import Floats, Item, Samples, Scores
+from heedful.core import Budget, Floats, Item, Samples, Scores
 from heedful.sampling.batches import concatenated, selected, target_divergence
 from heedful.target import Target
 
 
 @dataclass(slots=True, eq=False)
 class Scoring:
-    """The target's scores of outputs met so far; `len` is how many different ones were scored."""
+    """The target's scores of outputs met so far; `len` is how many different ones were scored.
+
+    Each is reserved before it is scored; those that a failing potential was asked for stay so.
+    """
 
     target: Target
+    budget: Budget
     _place: dict[Item, tuple[Scores, int]] = field(default_factory=dict)  # the scores it came with, and its row
 
     def __len__(self) -> int:
@@ -37,6 +41,7 @@ class Scoring:
     def _places(self, items: Sequence[Item]) -> list[tuple[Scores, int]]:
         fresh = [item for item in dict.fromkeys(items) if item not in self._place]
         if fresh:
+            self.budget.reserve(scores=float(len(fresh)))
             scores = self.target.scores(fresh)
             self._place.update({item: (scores, row) for row, item in enumerate(fresh)})
         return [self._place[item] for item in items]

@@ -20,8 +20,9 @@ class StepBeam:
     In each round the width · branches prefixes one step longer are scored by the target's expression, a prefix
     potential, equal prefixes count once, and the `width` best are kept, ties broken at random; of those ended the best
     is returned (Yu et al. 2023, "Outcome-supervised verifiers for planning in mathematical reasoning", algorithm 1). It
-    writes as many steps as best-of-N with N = width · branches, which is what a context costs in samples. What its law
-    is depends on the potential: it makes no claim, and gives no KL.
+    writes as many steps as best-of-N with N = width · branches, which is what a context costs in samples; scores are
+    reserved round by round, since none can say how many steps there are. What its law is depends on the potential: it
+    makes no claim, and gives no KL.
     """
 
     width: int
@@ -47,17 +48,18 @@ class StepBeam:
             size = len(grown) // len(beams)
             groups = [list(dict.fromkeys(grown[row * size : (row + 1) * size])) for row in range(len(beams))]
             flat = [item for group in groups for item in group]
+            budget.reserve(scores=float(len(flat)))
             values = np.split(potential.prefix(flat).mean, np.cumsum([len(group) for group in groups])[:-1])
             scored += len(flat)
             beams = [self._kept(group, value, rng) for group, value in zip(groups, values, strict=True)]
-        best = tuple(beam[0] for beam in beams)
-        n = len(contexts)
+        best, n = tuple(beam[0] for beam in beams), len(contexts)
+        budget.reserve(scores=float(n))
         return Samples(
             items=best,
             context_index=np.arange(n),
             log_weights=np.zeros(n),
             scores=target.scores(best),
-            cost={"samples": total, "scores": float(scored)},
+            cost={"samples": total, "scores": float(scored + n)},
         )
 
     def _kept(self, group: list[Item], value: Floats, rng: np.random.Generator) -> list[Item]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from heedful.core import Base, Budget, Honesty, Item, Parts, Samples, UsageError
 from heedful.models import StepBase
 from heedful.sampling.batches import refuse_no_contexts
+from heedful.sampling.spending import reserved
 from heedful.sampling.stepping import stepwise, written
 from heedful.target import Target
 
@@ -53,32 +54,31 @@ class StepSearch:
         """Raises BudgetExceededError before drawing, UsageError where base or potential know no unfinished outputs."""
         refuse_no_contexts(contexts)
         base, potential = stepwise(target, "StepSearch")
-        plan = self.plan(base, contexts)
-        budget.reserve(**plan)
         paths = [_Path(Item(context, (), None), base) for context in contexts]
-        drawn = 0
-        while going := [path for path in paths if path.open(self.steps)]:
-            grown = base.continued([path.kept[-1] for path in going], rng=rng)
-            for path, item, score in zip(going, grown, potential.prefix(grown).mean.tolist(), strict=True):
-                path.step(item, score, score >= self.threshold, base, self.tries)
-            drawn += len(going)
-        accepted = np.array([path.ended for path in paths])
-        items, blind = written([path.furthest for path in paths], base, rng)
-        cost = {"samples": float(len(paths)), "steps": float(drawn + blind), "scores": float(drawn)}
-        budget.settle(plan, cost)
+        with reserved(budget, self.plan(base, contexts)) as spent:
+            spent["samples"] = len(paths)
+            while going := [path for path in paths if path.open(self.steps)]:
+                spent.update({"steps": len(going), "scores": len(going)})
+                grown = base.continued([path.kept[-1] for path in going], rng=rng)
+                for path, item, score in zip(going, grown, potential.prefix(grown).mean.tolist(), strict=True):
+                    path.step(item, score, score >= self.threshold, base, self.tries)
+            accepted = np.array([path.ended for path in paths])
+            items, blind = written([path.furthest for path in paths], base, rng)
+            spent.update({"steps": blind, "scores": len(items)})
+            scores = target.scores(items)
         return Searched(
             items=tuple(items),
             context_index=np.arange(len(paths)),
             log_weights=np.zeros(len(paths)),
-            scores=target.scores(items),
-            cost=cost,
+            scores=scores,
+            cost={unit: float(spent[unit]) for unit in ("samples", "steps", "scores")},
             accepted=accepted,
         )
 
     def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
         """The most that searching can cost; writing on what it did not finish comes on top."""
         most = float(self.steps * len(contexts))
-        return {"samples": float(len(contexts)), "steps": most, "scores": most}
+        return {"samples": float(len(contexts)), "steps": most, "scores": most + len(contexts)}
 
 
 class _Path:

@@ -16,6 +16,7 @@ from heedful.core.algebra import Expression
 from heedful.models import StepBase
 from heedful.sampling.batches import refuse_no_contexts
 from heedful.sampling.scoring import Scoring
+from heedful.sampling.spending import reserved
 from heedful.sampling.stepping import written
 from heedful.sampling.trees import Backup, Node, Rule, SearchTree
 from heedful.sampling.twists import Twist
@@ -111,9 +112,14 @@ class StepTree:
         are spent: it goes over by a round at most."""
         refuse_no_contexts(contexts)
         growing = _Growing.of(self, target, budget, rng)
-        plan = self.plan(target.base, contexts)
-        budget.reserve(**plan)
         trees = tuple(SearchTree(Node(Item(context))) for context in contexts)
+        with reserved(budget, self.plan(target.base, contexts)) as spent:
+            try:
+                return self._searched(growing, trees, rng)
+            finally:
+                spent.update(growing.cost(len(trees)))
+
+    def _searched(self, growing: _Growing, trees: tuple[SearchTree, ...], rng: np.random.Generator) -> Branched:
         growing.begin(trees)
         while not growing.spent and growing.round(trees):
             pass
@@ -122,11 +128,8 @@ class StepTree:
         begun = [item or tree.likely() for item, tree in zip(met, trees, strict=True)]
         items = tuple(written(begun, growing, rng)[0])
         scores = growing.scored_whole(items)
-        cost = {"samples": float(len(trees)), "steps": float(growing.drawn), "scores": float(growing.scored)}
-        cost |= {"tokens": float(growing.tokens)} if growing.tokens else {}
-        budget.settle(plan, cost)
         n = len(items)
-        return Branched(items, np.arange(n), np.zeros(n), scores, cost, trees=trees, finished=finished)
+        return Branched(items, np.arange(n), np.zeros(n), scores, growing.cost(n), trees=trees, finished=finished)
 
     def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
         """The most that searching can cost; writing on what it did not finish comes on top."""
@@ -163,11 +166,16 @@ class _Growing:
             fix = "give a potential of prefixes (evidence.PrefixValue, Steps, WeightedSteps), or rollouts"
             raise UsageError("nothing tells what a prefix is worth", where="StepTree", fix=fix)
         certain = Expression.of(target.expression).scale == "log_prob"
-        return cls(search, base, Scoring(target), twist, np.exp if certain else np.asarray, budget, rng)
+        return cls(search, base, Scoring(target, Budget()), twist, np.exp if certain else np.asarray, budget, rng)
 
     @property
     def spent(self) -> bool:
         return self.tokens >= self.budget.left("tokens")
+
+    def cost(self, samples: int) -> dict[str, float]:
+        """Of so many outputs, so far."""
+        told = {"samples": float(samples), "steps": float(self.drawn), "scores": float(self.scored)}
+        return told | ({"tokens": float(self.tokens)} if self.tokens else {})
 
     def begin(self, trees: Sequence[SearchTree]) -> None:
         """Roots whose empty outputs have ended are closed."""

@@ -16,7 +16,8 @@ from heedful.sampling.batches import joined, portions, refuse_no_contexts
 from heedful.sampling.metropolis import Edits, Outputs, moved
 from heedful.sampling.resampling import Resampling, checked_resampling, chosen_by, effective_size, multiplied
 from heedful.sampling.scoring import Scoring, weighted
-from heedful.sampling.writing import refuse_beyond, token_base, writing_plan
+from heedful.sampling.spending import refuse_beyond, writing_plan
+from heedful.sampling.writing import Writing, token_base
 from heedful.target import Target
 
 
@@ -79,20 +80,25 @@ class Tempered:
         refuse_no_contexts(contexts)
         base = token_base(target, "Tempered")
         refuse_beyond(budget, self.plan(base, contexts))
-        pieces = [self._tempered(Scoring(target), own, budget, rng) for own in portions(base, contexts, self.n)]
+        pieces = []
+        for portion in portions(base, contexts, self.n):
+            rows = [context for context in portion for _ in range(self.n)]
+            with Writing.begun(base, rows, (), budget, times=self._times) as writing:
+                pieces.append(self._tempered(Scoring(target, budget), Edits(writing, rng), rng))
         return _with_exponents(joined(pieces), tuple(own for piece in pieces for own in piece.exponents))
 
     def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
-        """The most that writing can cost; reading the contexts comes on top, each different one once."""
-        return writing_plan(base, self.n * (1 + self._rounds * self.moves) * len(contexts))
+        """The most it can cost."""
+        written = writing_plan(base, contexts, self.n, times=self._times)
+        return written | {"scores": written["samples"]}
 
-    def _tempered(
-        self, scoring: Scoring, contexts: Sequence[Parts], budget: Budget, rng: np.random.Generator
-    ) -> TemperedSamples:
+    @property
+    def _times(self) -> int:
+        return 1 + self._rounds * self.moves
+
+    def _tempered(self, scoring: Scoring, edits: Edits, rng: np.random.Generator) -> TemperedSamples:
         """Of contexts whose outputs are moved side by side."""
-        n, size = self.n, len(contexts)
-        rows = [context for context in contexts for _ in range(n)]
-        edits = Edits(scoring, rows, self._rounds * self.moves, budget, rng)
+        n, size = self.n, len(edits.begun.state) // self.n
         now, reached, told = edits.next(None), np.zeros(size), np.zeros(size)
         log_weight, path = np.zeros(size * n), [reached]
         chosen = chosen_by(self.resampling, self.threshold if self.schedule else 1.0)
@@ -105,7 +111,7 @@ class Tempered:
             now = self._moved(now, np.flatnonzero(gap), np.repeat(ahead, n), edits, scoring, rng)
             reached = ahead
             path.append(reached)
-        samples = weighted(now.items, log_weight.reshape(size, n), told, scoring, edits.settle(budget))
+        samples = weighted(now.items, log_weight.reshape(size, n), told, scoring, edits.begun.cost)
         return _with_exponents(samples, tuple(tuple(dict.fromkeys(own.tolist())) for own in np.array(path[1:]).T))
 
     def _ahead(self, step: int, reached: Floats, score: Floats) -> Floats:

@@ -13,7 +13,8 @@ from heedful.core import Base, Budget, Floats, Honesty, Parts, Samples, UsageErr
 from heedful.sampling.batches import joined, portions, refuse_no_contexts
 from heedful.sampling.guides import ValueGuide
 from heedful.sampling.scoring import Scoring
-from heedful.sampling.writing import Writing, refuse_beyond, token_base, writing_plan
+from heedful.sampling.spending import refuse_beyond, writing_plan
+from heedful.sampling.writing import Writing, token_base
 from heedful.target import Target
 
 
@@ -56,13 +57,14 @@ class TokenBeam:
         pieces = []
         for portion in portions(base, contexts, self.groups * self.width):
             rows = [context for context in portion for _ in range(self.groups * self.width)]
-            writing = Writing.begun(base, rows, (guide,), budget)
-            pieces.append(self._samples(writing, self._searched(writing), Scoring(target), budget))
+            with Writing.begun(base, rows, (guide,), budget) as writing:
+                pieces.append(self._samples(writing, self._searched(writing), Scoring(target, budget)))
         return joined(pieces)
 
     def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
-        """The most that writing can cost; reading the contexts comes on top, each different one once."""
-        return writing_plan(base, self.groups * self.width * len(contexts))
+        """The most it can cost, but for what is asked about prefixes."""
+        written = writing_plan(base, contexts, self.groups * self.width)
+        return written | {"scores": written["samples"]}
 
     def _searched(self, writing: Writing) -> NDArray[np.bool_]:
         """All rows written to their end; which of them may be."""
@@ -100,7 +102,7 @@ class TokenBeam:
             np.add.at(used, (each, token), alive[:, group] & held[each, row])
         return place.ravel(), alive.ravel()
 
-    def _samples(self, writing: Writing, alive: NDArray[np.bool_], scoring: Scoring, budget: Budget) -> Samples:
+    def _samples(self, writing: Writing, alive: NDArray[np.bool_], scoring: Scoring) -> Samples:
         """The best of each group."""
         every = writing.state.items()
         total = np.where(alive, writing.state.log_prob + scoring.mean(every), -np.inf).reshape(-1, self.width)
@@ -111,5 +113,5 @@ class TokenBeam:
             context_index=np.arange(len(items)) // self.groups,
             log_weights=np.where(np.isneginf(total.max(axis=1)), -np.inf, 0.0),
             scores=scoring(items),
-            cost={**writing.settle(budget), "scores": float(len(scoring))},
+            cost={**writing.cost, "scores": float(len(scoring))},
         )

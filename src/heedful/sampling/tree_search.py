@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from heedful.core import Base, Budget, Floats, Honesty, InputError, Item, Parts, Samples, UsageError
 from heedful.models import StepBase
 from heedful.sampling.batches import refuse_no_contexts
+from heedful.sampling.scoring import Scoring
+from heedful.sampling.spending import refuse_beyond, reserved
 from heedful.sampling.stepping import written
 from heedful.sampling.trees import below
 from heedful.target import Target
@@ -68,30 +70,32 @@ class TreeSearch:
         if not isinstance(base, StepBase):
             fix = "use models.StepModel"
             raise UsageError("a tree grows over a base that writes step by step", where="TreeSearch", fix=fix)
-        cost = self.plan(base, contexts)
-        budget.reserve(**cost)
         roots = [_Node(Item(context, (), None), base) for context in contexts]
         best = [(-math.inf, root.item) for root in roots]
-        for _ in range(self.simulations):
-            paths = [self._down(root, base, rng) for root in roots]
-            ended, _ = written([path[-1].item for path in paths], base, rng)
-            for row, (path, item, score) in enumerate(zip(paths, ended, _finite(target, ended), strict=True)):
-                best[row] = max(best[row], (score, item), key=lambda own: own[0])
-                for node in path:
-                    node.visits += 1
-                    node.total += score
+        refuse_beyond(budget, self.plan(base, contexts))
+        scoring = Scoring(target, budget)
+        with reserved(budget, {"samples": float(self.simulations * len(roots))}) as spent:
+            for _ in range(self.simulations):
+                spent["samples"] += len(roots)
+                paths = [self._down(root, base, rng) for root in roots]
+                ended, _ = written([path[-1].item for path in paths], base, rng)
+                for row, (path, item, score) in enumerate(zip(paths, ended, _finite(scoring, ended), strict=True)):
+                    best[row] = max(best[row], (score, item), key=lambda own: own[0])
+                    for node in path:
+                        node.visits += 1
+                        node.total += score
         items = tuple(item for _, item in best)
         return Grown(
             items=items,
             context_index=np.arange(len(items)),
             log_weights=np.zeros(len(items)),
-            scores=target.scores(items),
-            cost=cost,
+            scores=scoring(items),
+            cost={"samples": float(spent["samples"]), "scores": float(len(scoring))},
             trees=tuple(_tree(root) for root in roots),
         )
 
     def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
-        """What it costs: every simulation writes one output and scores it."""
+        """The most it can cost: every simulation writes one output, and scores it where it is new."""
         total = float(self.simulations * len(contexts))
         return {"samples": total, "scores": total}
 
@@ -131,8 +135,8 @@ class _Node:
         )
 
 
-def _finite(target: Target, items: Sequence[Item]) -> list[float]:
-    mean = target.scores(items).mean
+def _finite(scoring: Scoring, items: Sequence[Item]) -> list[float]:
+    mean = scoring.mean(items)
     if not np.isfinite(mean).all():
         what = f"{int((~np.isfinite(mean)).sum())} scores are not finite, and have no mean"
         raise InputError(what, where="TreeSearch", fix="give outputs that are ruled out a low score")

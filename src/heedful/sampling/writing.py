@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from heedful.core import Base, Budget, BudgetExceededError, Floats, InputError, Item, Parts, UsageError
+from heedful.core import Base, Budget, Floats, InputError, Item, Parts, UsageError
 from heedful.models import Continuations, TokenModel, complete, drawn
 from heedful.models.token_models import WAIT, Tokens
 from heedful.sampling.batches import portions
 from heedful.sampling.guides import Guide, Guiding
+from heedful.sampling.spending import refuse_beyond, reserved, writing_plan
 from heedful.target import Target
 
 DRAW = WAIT
@@ -34,63 +35,53 @@ def token_base(target: Target, engine: str) -> TokenModel:
     return target.base
 
 
-def writing_plan(base: Base, rows: int) -> dict[str, float]:
-    """The most that so many outputs can cost to write, their contexts not counted; tokens where the base has such."""
-    tokens = {"tokens": float(rows * base.max_tokens)} if isinstance(base, TokenModel) else {}
-    return {"samples": float(rows), **tokens}
-
-
-def refuse_beyond(budget: Budget, plan: dict[str, float]) -> None:
-    """Raises BudgetExceededError where a plan does not fit; reserves nothing."""
-    budget.reserve(**plan)
-    budget.release(**plan)
-
-
-def affordable(base: Base, budget: Budget) -> float:
-    """How many more outputs a budget can surely pay for, their contexts not counted; infinite where it has no cap."""
-    left = ((budget.left(unit), amount) for unit, amount in writing_plan(base, 1).items())
-    return min(math.inf if own == math.inf else max(0.0, own // amount) for own, amount in left)
-
-
 @dataclass(slots=True, eq=False)
 class Writing:
-    """Outputs being written, one a row, with the guides beside them; `times` over the tokens are `reserved`."""
+    """Outputs being written, one a row, with the guides beside them, and a `part` of them that is written apart."""
 
     state: Continuations
-    guides: tuple[Guiding, ...]
-    reserved: float
-    times: int = 1
+    guides: tuple[Guiding, ...] = ()
+    part: Writing | None = None
+    _apart: Counter[str] = field(default_factory=Counter)
 
     @classmethod
+    @contextmanager
     def begun(
         cls, base: TokenModel, contexts: Sequence[Parts], guides: Sequence[Guide], budget: Budget, *, times: int = 1
-    ) -> Writing:
-        """Empty outputs. The most tokens they can take, so many times, are reserved before any is written."""
-        plan = writing_plan(base, len(contexts) * times)
-        budget.reserve(**plan)
-        state = base.begin(contexts)
-        try:
-            budget.reserve(tokens=float(state.positions))
-        except BudgetExceededError:
-            budget.release(**plan)
-            raise
-        begun = tuple(guide.begin(base, contexts) for guide in guides)
-        return cls(state, begun, plan["tokens"] + state.positions, times)
+    ) -> Iterator[Writing]:
+        """Empty outputs, to be written so many times at most, and their budget.
+
+        The most tokens that takes are reserved before any is read; what is left of them at the end of this context is
+        given back, also where that is an error.
+        """
+        rows = float(len(contexts) * times)
+        plan = {"samples": rows, "tokens": rows * base.max_tokens + base.reading(contexts)}
+        with reserved(budget, plan) as spent:
+            writing = cls(base.begin(contexts))
+            try:
+                writing.guides = tuple(guide.begin(base, contexts) for guide in guides)
+                yield writing
+            finally:
+                spent.update(writing.cost)
 
     def again(self, chosen: NDArray[np.intp] | None = None) -> Writing:
-        """The same outputs, or some rows of them, to be written apart. What they cost is for `settle` of these."""
+        """The same outputs, or some rows of them, to be written apart, in the place of the last that were."""
         rows = np.arange(len(self.state)) if chosen is None else chosen
-        return Writing(self.state.keep(rows), tuple(guide.keep(rows) for guide in self.guides), 0.0)
+        self._apart = Counter(self._of_parts())
+        self.part = Writing(self.state.keep(rows), tuple(guide.keep(rows) for guide in self.guides))
+        return self.part
 
-    def settle(self, budget: Budget, apart: float = 0.0, samples: int | None = None) -> dict[str, float]:
-        """What was spent, with tokens of writings `apart`; the rest of what was reserved given back.
+    @property
+    def cost(self) -> dict[str, float]:
+        """Outputs and tokens so far; of outputs written apart, these alone."""
+        parts = self._of_parts()
+        samples = parts["samples"] or float(len(self.state))
+        return {"samples": samples, "tokens": float(self.state.positions) + parts["tokens"]}
 
-        samples: how many outputs were written; None where all were.
-        """
-        spent, planned = self.state.positions + apart, len(self.state) * self.times
-        written = planned if samples is None else samples
-        budget.release(tokens=self.reserved - spent, samples=float(planned - written))
-        return {"samples": float(written), "tokens": float(spent)}
+    def _of_parts(self) -> dict[str, float]:
+        own = self.part
+        rows, tokens = (0, 0) if own is None else (len(own.state), own.state.positions - self.state.positions)
+        return {"samples": self._apart["samples"] + float(rows), "tokens": self._apart["tokens"] + float(tokens)}
 
     def write(self, rng: np.random.Generator, law: Floats | None = None, given: Tokens | None = None) -> Floats:
         """One token on each row that is not finished: the one `given`, or (`DRAW`) drawn by the guided law.
@@ -149,29 +140,33 @@ def base_draws(
     contexts at once (`sample_each`) is asked for all. Raises InputError where a base gives another number of samples
     than it was asked for.
     """
-    total = n * len(contexts)
     if isinstance(base, TokenModel):
         return _written(base, contexts, n, budget, rng)
-    cost = {"samples": float(total)}
-    budget.reserve(**cost)
+    total = n * len(contexts)
+    budget.reserve(samples=float(total))  # which a base that fails may have drawn
     if isinstance(base, ManyContexts):
         drawn = list(base.sample_each(contexts, n, rng=rng))
     else:
         drawn = [item for context in contexts for item in base.sample(context, n, rng=rng)]
     if len(drawn) != total:
         raise InputError(f"the base gave {len(drawn)} samples, not the {total} asked for", where="base.sample")
-    return drawn, cost
+    return drawn, {"samples": float(total)}
 
 
 def _written(
     base: TokenModel, contexts: Sequence[Parts], n: int, budget: Budget, rng: np.random.Generator
 ) -> tuple[list[Item], dict[str, float]]:
-    refuse_beyond(budget, writing_plan(base, n * len(contexts)))
+    """Where n are more than the base holds at once, a context is read once for all of them."""
+    refuse_beyond(budget, writing_plan(base, contexts, n))
     cost: Counter[str] = Counter()
     drawn: list[Item] = []
+    most = min(n, getattr(base, "batch_size", n))
     for portion in portions(base, contexts, n):
-        writing = Writing.begun(base, [context for context in portion for _ in range(n)], (), budget)
-        complete(writing.state, rng)
-        drawn += writing.state.items()
-        cost.update(writing.settle(budget))
+        with Writing.begun(base, portion, (), budget, times=n) as writing:
+            for start in range(0, n, most):
+                rows = np.repeat(np.arange(len(portion)), min(most, n - start))
+                part = writing if n == 1 else writing.again(rows)
+                complete(part.state, rng)
+                drawn += part.state.items()
+            cost.update(writing.cost)
     return drawn, dict(cost)

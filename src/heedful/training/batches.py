@@ -24,6 +24,9 @@ class Batch:
     score      [r, k]     what an output earns (nats)
     behaviour  [r, k, t]  log-probability of each token under the policy that drew it
     advantage  [r, k, t]  what a token is worth beyond what was expected (nats)
+    scope      [r]        1 where what was said is meant to hold, 0 where nothing is to change
+    focus      [r, k, t]  how far a token is what was judged, from 0
+    value      [r, k, t]  what was expected of an output before each token, when it was drawn (nats)
     totals                sums over the whole step, by name, of what `Objective.statistics` gave for its parts
 
     Fields that an objective asks for and a batch lacks raise UsageError.
@@ -37,6 +40,9 @@ class Batch:
     score: Tensor | None = None
     behaviour: Tensor | None = None
     advantage: Tensor | None = None
+    scope: Tensor | None = None
+    focus: Tensor | None = None
+    value: Tensor | None = None
     totals: Mapping[str, Tensor] = field(default_factory=dict)
 
     @classmethod
@@ -73,7 +79,9 @@ class Batch:
         return replace(self, **{name: value[chosen] for name, value in held.items() if value is not None})
 
 
-_FIELDS = ("mask", "weight", "prefer", "margin", "label", "score", "behaviour", "advantage")
+_FIELDS = (
+    "mask", "weight", "prefer", "margin", "label", "score", "behaviour", "advantage", "value", "scope", "focus",
+)  # fmt: skip
 
 
 def summed(per_token: Tensor, mask: Tensor) -> Tensor:

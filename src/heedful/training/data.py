@@ -18,6 +18,8 @@ from heedful.models.local_folder import LoadedModel
 from heedful.training.encoding import Encoder
 from heedful.training.examples import Example
 from heedful.training.forms import GRADES, Form, Lesson, lessons_of, order_of_grades, refused
+from heedful.training.head_encoding import HeadEncoder
+from heedful.training.heads import LoadedHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Data:
 
 def data_of(
     table: Table,
-    loaded: LoadedModel,
+    loaded: LoadedModel | LoadedHead,
     form: Form,
     *,
     criterion: str | None = None,
@@ -70,7 +72,7 @@ def data_of(
     cut: bool = False,
     others: bool = False,
 ) -> Data:
-    """What the records of a table teach in a form, as tokens of a model.
+    """What the records of a table teach in a form, as tokens of a model, or of a head as it will read them.
 
     criterion  of which alone records are used; None for all
     longest    tokens of a prompt and one of its outputs together at most, the network's window by default. What has
@@ -84,7 +86,8 @@ def data_of(
     taught = list(_taught(ledger, form, criterion))
     lessons = _merged(taught)
     windows = [own for own in (longest, loaded.window) if own is not None]
-    encoder = Encoder(loaded, template, min(windows, default=None), cut)
+    made_by: Any = HeadEncoder if isinstance(loaded, LoadedHead) else Encoder
+    encoder = made_by(loaded, template, min(windows, default=None), cut)
     examples, contexts = [], []
     for lesson, made in zip(lessons, encoder.examples(lessons), strict=True):
         if isinstance(made, str):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch.nn.functional import pad
 from heedful.core import UsageError
 from heedful.models import Tokens
 from heedful.training.batches import Batch
+from heedful.training.packing import fitted, packed
 from heedful.training.rows import Rows
 
 Said = Mapping[str, Any]
@@ -24,8 +26,8 @@ _NOTHING: Tokens = np.zeros(0, np.intp)
 class Example:
     """A prompt's tokens, those of its outputs (each with its end), and what was said of them.
 
-    `said` holds fields of `Batch` for this record: a number (weight, prefer, margin), one for each output (label,
-    score), or one for each token of each output (behaviour, advantage).
+    `said` holds fields of `Batch` for this record: a number (weight, prefer, margin, scope), one for each output
+    (label, score), or one for each token of each output (behaviour, advantage, value, focus).
     """
 
     prompt: tuple[int, ...]
@@ -36,6 +38,13 @@ class Example:
     def tokens(self) -> int:
         """How many are read."""
         return len(self.prompt) + sum(map(len, self.outputs))
+
+
+def depth(value: Any) -> int:
+    """Of what was said: 0 for a number, 1 for one of each output, 2 for one of each token of each output."""
+    if not isinstance(value, Sized):  # ragged arrays have no number of dimensions
+        return 0
+    return 2 if len(value) and isinstance(value[0], Sized) else 1  # type: ignore[index]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,33 +74,58 @@ class Part:
 
 
 def parts_of(
-    examples: Sequence[Example],
-    places: Sequence[int],
-    most: int,
-    device: Any,
-    records: int | None = None,
-    trained: int | None = None,
+    examples: Sequence[Example], places: Sequence[int], most: int, device: Any, trained: int | None = None
 ) -> Iterator[Part]:
-    """Parts of at most `most` tokens read, padding counted, each of examples of alike length, the longest first.
-
-    An example that alone holds more is a part by itself. At most `records` examples a part, where given. Outputs after
-    the first `trained`, where given, are put aside.
-    """
+    """Parts of at most `most` tokens read, padding counted, of rows as wide as their longest example, which shorter
+    ones share; the longest first. An example that alone holds more is a part by itself. Outputs after the first
+    `trained`, where given, are put aside."""
     order = sorted(places, key=lambda place: -examples[place].tokens)
     while order:
-        fit = max(1, most // examples[order[0]].tokens)
-        own, order = order[: min(fit, records or fit)], order[min(fit, records or fit) :]
-        yield _part(tuple(own), [examples[place] for place in own], device, trained)
+        rows = max(1, most // examples[order[0]].tokens)
+        sizes = _first(examples, order, rows)
+        found = fitted(sizes, rows)
+        own = [place for place, where in zip(order, found, strict=False) if where is not None]
+        yield _part(examples, own, [where for where in found if where is not None], device, trained)
+        order = [place for place, where in zip(order, found, strict=False) if where is None] + order[len(found) :]
 
 
-def _part(places: tuple[int, ...], chosen: Sequence[Example], device: Any, trained: int | None) -> Part:
-    prompts = [one.prompt for one in chosen]
-    rows = Rows.of(prompts, [one.outputs[:trained] for one in chosen], device)
-    others = [] if trained is None else [one.outputs[trained:] for one in chosen]
+def _first(examples: Sequence[Example], order: Sequence[int], rows: int) -> list[int]:
+    """Tokens of the first examples that so many rows of the width of the first can hold, were there no gaps."""
+    sizes = [examples[order[0]].tokens]
+    left = (rows - 1) * sizes[0]
+    for place in itertools.islice(order, 1, None):
+        left -= examples[place].tokens
+        if left < 0:
+            break
+        sizes.append(examples[place].tokens)
+    return sizes
+
+
+def _part(
+    examples: Sequence[Example],
+    own: Sequence[int],
+    where: Sequence[tuple[int, int]],
+    device: Any,
+    trained: int | None,
+) -> Part:
+    chosen = [examples[place] for place in own]
+    prompts, outputs = [one.prompt for one in chosen], [one.outputs for one in chosen]
+    others = [] if trained is None else [many[trained:] for many in outputs]
     if not any(others):
-        return Part(places, rows, batch_of(chosen, rows.mask))
-    aside = Rows.of(prompts, [own or (_NOTHING,) for own in others], device)
-    return Part(places, rows, batch_of(chosen, _beside(rows.mask, aside.mask)), aside)
+        rows = packed(Rows.of(prompts, outputs, device), [one.tokens for one in chosen], where)
+        return Part(tuple(own), rows, batch_of(chosen, rows.mask))
+    rows = _close(prompts, [many[:trained] for many in outputs], device)
+    aside = _close(prompts, [many or (_NOTHING,) for many in others], device)
+    return Part(tuple(own), rows, batch_of(chosen, _beside(rows.mask, aside.mask)), aside)
+
+
+def _close(prompts: Sequence[tuple[int, ...]], outputs: Sequence[Sequence[Tokens]], device: Any) -> Rows:
+    """Rows as wide as the longest of some outputs with their prompt, which shorter ones share."""
+    sizes = [len(prompt) + sum(map(len, many)) for prompt, many in zip(prompts, outputs, strict=True)]
+    order = np.argsort([-size for size in sizes], kind="stable").tolist()
+    found = dict(zip(order, fitted([sizes[n] for n in order], len(sizes)), strict=True))
+    where = [place for _, place in sorted(found.items()) if place is not None]
+    return packed(Rows.of(prompts, outputs, device), sizes, where)
 
 
 def _beside(first: Tensor, second: Tensor) -> Tensor:
@@ -111,9 +145,9 @@ def batch_of(examples: Sequence[Example], mask: Tensor) -> Batch:
 
 
 def _field(values: Sequence[Any], mask: Tensor) -> Tensor:
-    if np.ndim(values[0]) == 0:
+    if depth(values[0]) == 0:
         return torch.tensor([float(own) for own in values], device=mask.device)
-    deep = np.ndim(values[0][0]) == 1
+    deep = depth(values[0]) == 2
     made = np.zeros(mask.shape if deep else mask.shape[:2], np.float32)
     for row, own in enumerate(values):
         for output, value in enumerate(own):

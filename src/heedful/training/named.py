@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from functools import partial
 
 from heedful.core import UsageError
 from heedful.training.forms import Form
+from heedful.training.head_objectives import reward
 from heedful.training.objectives import (
     BCO,
     DPO,
@@ -29,11 +30,13 @@ Made = Callable[..., TokenObjective]
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """An objective that learns from feedback as it stands: how it is made, from what, and what it is in a line."""
+    """An objective that learns from feedback as it stands: how it is made, from what, and what it is in a line; `head`
+    where it trains a head of scores, and not what a model writes."""
 
     made: Made
     form: Form
     about: str
+    head: bool = False
 
     @property
     def others(self) -> bool:
@@ -54,6 +57,7 @@ NAMED: Mapping[str, Named] = {
     "pmpo": Named(PMPO, "called", "good outputs alone, bad ones alone, or both"),
     "plackett-luce": Named(PlackettLuce, "ordered", "the likelihood of whole orders"),
     "lipo": Named(LiPO, "ordered", "pairs of an order, by what swapping them would change"),
+    "reward": Named(reward, "paired", "a reward model, by the likelihood of votes", head=True),
     "raft": Named(partial(Weighted, "best"), "ordered", "imitate the best of each order"),
 }
 
@@ -66,7 +70,7 @@ def objective_of(name: str, settings: Sequence[str] = ()) -> TokenObjective:
     if name not in NAMED:
         raise UsageError(f"{name!r} is no objective", where="objective", fix=f"one of {', '.join(NAMED)}")
     made = NAMED[name].made
-    known = {own.name: own for own in dataclasses.fields(made()) if own.name not in _FIXED}  # type: ignore[arg-type]
+    known = {name: own for name, own in inspect.signature(made).parameters.items() if name not in _FIXED}
     given = dict(_setting(own, name, known) for own in settings)
     try:
         return made(**given)
@@ -77,7 +81,7 @@ def objective_of(name: str, settings: Sequence[str] = ()) -> TokenObjective:
 _FIXED = ("outputs", "claim", "needs_reference")
 
 
-def _setting(written: str, name: str, known: Mapping[str, dataclasses.Field[object]]) -> tuple[str, object]:
+def _setting(written: str, name: str, known: Mapping[str, inspect.Parameter]) -> tuple[str, object]:
     setting, equals, value = written.partition("=")
     if not equals or setting not in known:
         fix = f"NAME=VALUE, of {', '.join(known)}" if known else "it has none"

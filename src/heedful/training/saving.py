@@ -3,25 +3,52 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from heedful.feedback.atomic import synced
 from heedful.models.folders import quiet
+from heedful.training.adapters import write_adapter
 
 
-def save_model(network: Any, tokenizer: Any, folder: Path) -> Path:
-    """Weights as safetensors, their configuration and the tokenizer, whole or not at all, in the place of what was
-    there. Returns the folder."""
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder to write into, which takes the place of what was in `folder` when it is whole, or is removed."""
     begun = folder.with_name(folder.name + ".part")
     shutil.rmtree(begun, ignore_errors=True)
     begun.mkdir(parents=True)
-    with quiet():
-        network.save_pretrained(begun)
-        tokenizer.save_pretrained(begun)
+    try:
+        yield begun
+    except BaseException:
+        shutil.rmtree(begun, ignore_errors=True)
+        raise
     for path in (*begun.iterdir(), begun):
         synced(path)
     shutil.rmtree(folder, ignore_errors=True)
     begun.rename(folder)
     synced(folder.parent)
+
+
+def save_model(network: Any, tokenizer: Any, folder: Path) -> Path:
+    """Weights as safetensors, their configuration and the tokenizer; of a network with an adapter, the adapter alone.
+
+    Whole or not at all, in the place of what was there. Returns the folder.
+    """
+    with whole_folder(folder) as begun, quiet():
+        if hasattr(network, "peft_config"):
+            write_adapter(network, begun)
+        else:
+            network.save_pretrained(begun)
+        tokenizer.save_pretrained(begun)
     return folder
+
+
+def save_merged(base: Path, adapter: Path, folder: Path) -> Path:
+    """A causal language model with an adapter merged into its weights, as a folder of its own. Returns the folder."""
+    from heedful.models.local_folder import check_folder, load
+
+    check_folder(base, adapter)
+    loaded = load(base, adapter, "cpu", "float32")
+    return save_model(loaded.network, loaded.tokenizer, folder)

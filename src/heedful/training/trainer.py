@@ -13,9 +13,13 @@ import torch
 from torch import Tensor
 
 from heedful.core import FitError, UsageError
+from heedful.training.adapters import bare
+from heedful.training.digests import digest_of_weights
 from heedful.training.examples import Example, Part, parts_of
-from heedful.training.forward import Scorer, scorer
+from heedful.training.forward import scorer
+from heedful.training.heads import reader
 from heedful.training.objectives.base import TokenObjective
+from heedful.training.precision import Precision, in_precision
 from heedful.training.processes import Processes
 
 Watch = Callable[[Mapping[str, float]], None]
@@ -29,6 +33,8 @@ class Recipe:
                    nothing of what it gives
     learning_rate  of AdamW, risen over the first `warmup` steps, then as `decay` says: constant, or falling to 0
     clip           the norm of a gradient at most; None for no limit
+    precision      "bfloat16": matrices are multiplied in it, and weights and sums stay in single precision; "float32":
+                   all is as the network's weights are; None for bfloat16 on a GPU that has it
     dropout        whether what the network drops in training is dropped. Without, a policy that has not moved is its
                    reference
     """
@@ -42,6 +48,7 @@ class Recipe:
     weight_decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
     clip: float | None = 1.0
+    precision: Precision | None = None
     dropout: bool = False
     seed: int = 0
 
@@ -76,7 +83,8 @@ def _order(seed: int, run: int, n: int) -> Any:
 class Trainer:
     """A network on its way: `step` after `step`, each told to `watch`.
 
-    `reference` holds log-probabilities [k, t] of each example under the network as it was, or None.
+    `reference` holds log-probabilities [k, t] of each example under the network as it is given, without the adapter if
+    it has one; `origin` tells those weights. `weights` are what is trained: all that asks for a gradient.
     """
 
     network: Any
@@ -90,10 +98,12 @@ class Trainer:
         if not self.examples:
             raise UsageError("there is nothing to train on", where="Trainer", fix="give examples")
         if self.objective.needs_reference and self.reference is None:
-            self.reference = scored(self.network, self.examples, self.recipe.tokens)
-        self.scorer: Scorer = scorer(self.network)
+            self.reference = scored_bare(self.network, self.examples, self.recipe.tokens, self.recipe.precision)
+        self.origin = digest_of_weights(self.network)
+        self.read = in_precision(reader(self.network), self.network, self.recipe.precision)
         self.processes = Processes()
-        self.parameters = [own for own in self.network.parameters() if own.requires_grad]
+        self.weights = {name: own for name, own in self.network.named_parameters() if own.requires_grad}
+        self.parameters = list(self.weights.values())
         self.optimiser = torch.optim.AdamW(
             self.parameters,
             lr=self.recipe.learning_rate,
@@ -104,12 +114,12 @@ class Trainer:
 
     def run(self, watch: Watch = lambda told: None, until: int | None = None) -> None:
         """All steps that are left, or those before `until`."""
-        self.network.train(self.recipe.dropout)
         while self.done < (self.recipe.steps if until is None else min(until, self.recipe.steps)):
             watch(self.step())
 
     def step(self) -> dict[str, float]:
         """One step, and what it was like. Raises FitError where the loss is no number; nothing is then changed."""
+        self.network.train(self.recipe.dropout)
         parts = list(self._parts())
         told: Counter[str] = Counter()
         units = torch.zeros((), device=self.network.device)
@@ -134,17 +144,17 @@ class Trainer:
         Where records are entangled, several parts are read twice.
         """
         if len(parts) == 1 and self.processes.alone:
-            policy = parts[0].scored(self.scorer)
+            policy = parts[0].scored(self.read)
             yield parts[0], policy, self._statistics(parts[0], policy.detach()) if self.objective.entangled else {}
             return
         totals: dict[str, Tensor] = {}
         if self.objective.entangled:
             with torch.no_grad():
-                told = [self._statistics(part, part.scored(self.scorer)) for part in parts]
+                told = [self._statistics(part, part.scored(self.read)) for part in parts]
             totals = {name: torch.stack([own[name] for own in told]).sum(0) for name in told[0]}
         totals = self.processes.summed(totals)
         for part in parts:
-            yield part, part.scored(self.scorer), totals
+            yield part, part.scored(self.read), totals
 
     def _statistics(self, part: Part, policy: Tensor) -> Mapping[str, Tensor]:
         return self.objective.statistics(policy, reference_of(part, self.reference), part.batch)
@@ -184,14 +194,24 @@ def reference_of(part: Part, reference: Sequence[Any] | None) -> Tensor | None:
     return made
 
 
-def scored(network: Any, examples: Sequence[Example], tokens: int) -> list[Any]:
+def scored(
+    network: Any, examples: Sequence[Example], tokens: int, precision: Precision | None = "float32"
+) -> list[Any]:
     """Log-probabilities [k, t] of each example's tokens under the network as it is, 0 where there are none."""
-    score, found = scorer(network), [np.zeros((0, 0), np.float32)] * len(examples)
+    read, found = in_precision(scorer(network), network, precision), [np.zeros((0, 0), np.float32)] * len(examples)
     training = network.training
     network.eval()
     with torch.no_grad():
         for part in parts_of(examples, range(len(examples)), tokens, network.device):
-            for place, own in zip(part.places, score(part.rows).float().cpu().numpy(), strict=True):
+            for place, own in zip(part.places, read(part.rows).float().cpu().numpy(), strict=True):
                 found[place] = own[:, : max(map(len, examples[place].outputs))]
     network.train(training)
     return found
+
+
+def scored_bare(
+    network: Any, examples: Sequence[Example], tokens: int, precision: Precision | None = "float32"
+) -> list[Any]:
+    """The same of the network without the adapter that it may have."""
+    with bare(network) as base:
+        return scored(base, examples, tokens, precision)

@@ -90,6 +90,13 @@ class Endpoint:
         order = self._order(request)
         return order.tokens_in + order.tokens_out
 
+    def plan(self, contexts: Sequence[Parts], n: int) -> dict[str, float]:
+        """The most that n draws of each context can take where no call fails; money where prices are known."""
+        orders = [self._order(Request(chat_messages(context))) for context in contexts]
+        read, written = (n * sum(getattr(own, name) for own in orders) for name in ("tokens_in", "tokens_out"))
+        money = {} if self.prices is None else {"money": self.prices.of(read, written)}
+        return {"calls": float(n * len(orders)), "tokens": float(read + written), **money}
+
     def sample(self, context: Parts, n: int, *, rng: np.random.Generator) -> tuple[Item, ...]:
         """`n` independent draws of the model's next message; the same `rng` draws what is on record again.
 

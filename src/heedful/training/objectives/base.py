@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
@@ -91,6 +91,12 @@ def refuse_not_positive(value: float, where: str) -> None:
     """Raises UsageError where a number is not above 0, or not finite."""
     if not 0 < value < math.inf:
         raise UsageError(f"a number above 0 is needed, not {value}", where=where)
+
+
+def refuse_other(value: object, known: Iterable[object], where: str) -> None:
+    """Raises UsageError where a setting is none of those there are."""
+    if value not in (among := tuple(known)):
+        raise UsageError(f"no {value!r} here", where=where, fix=f"one of {', '.join(map(repr, among))}")
 
 
 def refuse_no_share(value: float, where: str, most: float = 1.0) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from heedful.core import InputError
 from heedful.training.batches import Batch, summed
-from heedful.training.objectives.base import Claim, Losses, Outputs, Splits, refuse_not_positive
+from heedful.training.objectives.base import Claim, Losses, Outputs, Splits, refuse_not_positive, refuse_other
 
 _MOST = 80.0  # e^80 and its sums are numbers in single precision
 
@@ -49,6 +49,7 @@ class Weighted(Splits):
 
     def __post_init__(self) -> None:
         refuse_not_positive(self.strength, "Weighted(strength=...)")
+        refuse_other(self.how, ("tilt", "advantage", "best", "above"), "Weighted")
 
     @property
     def claim(self) -> Claim:

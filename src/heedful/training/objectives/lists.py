@@ -1,4 +1,4 @@
-"""Objectives of several outputs of one prompt that were ranked or scored."""
+"""Objectives of several outputs of one prompt that were ranked."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -11,8 +12,16 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from heedful.core import UsageError
-from heedful.training.batches import Batch, averaged, log_ratio
-from heedful.training.objectives.base import Claim, Losses, Outputs, Splits, refuse_no_share, refuse_not_positive
+from heedful.training.batches import Batch, averaged, log_ratio, summed
+from heedful.training.objectives.base import (
+    Claim,
+    Losses,
+    Outputs,
+    Splits,
+    refuse_no_share,
+    refuse_not_positive,
+    refuse_other,
+)
 
 Link = Literal["logistic", "squared", "hinge", "exponential"]
 
@@ -58,8 +67,8 @@ class DPO(Splits):
         refuse_not_positive(self.strength, "DPO(strength=...)")
         refuse_no_share(self.flips, "DPO(flips=...)", 0.5)
         refuse_no_share(self.smooth, "DPO(smooth=...)", 0.5)
-        if self.link not in _LINKS:
-            raise UsageError(f"no link {self.link!r}", where="DPO", fix=f"one of {', '.join(_LINKS)}")
+        refuse_other(self.link, _LINKS, "DPO(link=...)")
+        refuse_other(self.each, ("sum", "mean"), "DPO(each=...)")
 
     @property
     def claim(self) -> Claim:
@@ -79,7 +88,7 @@ def pairwise(
 ) -> Losses:
     """p ℓ(z) + (1 − p) ℓ(−z) of rewards [r, 2], made unbiased for flips, with softened votes p."""
     lead = reward[:, 0] - reward[:, 1] - (0.0 if batch.margin is None else batch.margin)
-    prefer = torch.ones_like(lead) if batch.prefer is None else batch.prefer.to(lead)
+    prefer = votes(batch, reward)[:, 0]
     prefer = (1 - smooth) * prefer + smooth * (1 - prefer)
     prefer = (prefer - flips) / (1 - 2 * flips)
     per_record = prefer * loss(lead) + (1 - prefer) * loss(-lead)
@@ -124,10 +133,69 @@ class ORPO(Splits):
         batch.refuse_other_than(2, self)
         mean = averaged(policy, batch.mask)
         paired = pairwise(mean - log1mexp(mean), batch, lambda z: softplus(-z))
-        prefer = torch.ones_like(mean[:, 0]) if batch.prefer is None else batch.prefer.to(mean)
-        likelihood = -(prefer * mean[:, 0] + (1 - prefer) * mean[:, 1])
+        likelihood = -(votes(batch, mean) * mean).sum(1)
         per_record = likelihood + self.weight * paired.per_record
         return Losses.mean(per_record, nll=likelihood, **paired.diagnostics)
+
+
+@dataclass(frozen=True, slots=True)
+class CPO(Splits):
+    """−log σ of the lead in log policy / strength, and weight · −log policy of the preferred output, without a
+    reference (Xu et al. 2024, "Contrastive preference optimization"): DPO whose reference finds all outputs
+    alike, held to what was preferred."""
+
+    strength: float = 10.0
+    weight: float = 1.0
+    outputs: Outputs = "two"
+    claim: Claim = "surrogate"
+    needs_reference: bool = False
+
+    def __post_init__(self) -> None:
+        refuse_not_positive(self.strength, "CPO(strength=...)")
+        refuse_not_positive(self.weight, "CPO(weight=...)")
+
+    def __call__(self, policy: Tensor, reference: Tensor | None, batch: Batch) -> Losses:
+        batch.refuse_other_than(2, self)
+        log_prob = summed(policy, batch.mask)
+        paired = pairwise(log_prob / self.strength, batch, lambda z: softplus(-z))
+        likelihood = -(votes(batch, log_prob) * log_prob).sum(1)
+        return Losses.mean(paired.per_record + self.weight * likelihood, nll=likelihood, **paired.diagnostics)
+
+
+@dataclass(frozen=True, slots=True)
+class XPO(Splits):
+    """DPO's logistic loss, and bonus · Δ of the second output, which the reference drew: optimism, by which the policy
+    leaves what the reference would say (Xie et al. 2024, "Exploratory preference optimization", algorithm 1; the bonus
+    of SELM, Zhang et al. 2024, is the same).
+
+    Where votes are hard and outputs few the loss has no lower bound; the bonus is meant to be small, and steps few.
+    """
+
+    strength: float = 10.0
+    bonus: float = 1e-3
+    outputs: Outputs = "two"
+    needs_reference: bool = True
+
+    def __post_init__(self) -> None:
+        refuse_not_positive(self.strength, "XPO(strength=...)")
+        if not 0 <= self.bonus < math.inf:
+            raise UsageError(f"a bonus is 0 or more, not {self.bonus}", where="XPO(bonus=...)")
+
+    @property
+    def claim(self) -> Claim:
+        return "surrogate" if self.bonus else "target"
+
+    def __call__(self, policy: Tensor, reference: Tensor | None, batch: Batch) -> Losses:
+        batch.refuse_other_than(2, self)
+        ratio = log_ratio(policy, reference, batch.mask)
+        paired = pairwise(ratio / self.strength, batch, lambda z: softplus(-z))
+        return Losses.mean(paired.per_record + self.bonus * ratio[:, 1], explored=-ratio[:, 1], **paired.diagnostics)
+
+
+def votes(batch: Batch, like: Tensor) -> Tensor:
+    """The share [r, 2] of votes for each of two outputs, all for the first where nothing else is said."""
+    prefer = torch.ones_like(like[:, 0]) if batch.prefer is None else batch.prefer.to(like)
+    return torch.stack([prefer, 1 - prefer], 1)
 
 
 def log1mexp(x: Tensor) -> Tensor:
@@ -168,5 +236,19 @@ class General(Splits):
         to_behaviour = log_ratio(policy, batch.needed("behaviour", self), batch.mask)
         ratio = self.share * to_reference + (1 - self.share) * to_behaviour
         lead = ratio[:, 0] - ratio[:, 1]
-        prefer = torch.ones_like(lead) if batch.prefer is None else batch.prefer.to(lead)
+        prefer = votes(batch, ratio)[:, 0]
         return Losses.mean((lead - self.strength * (prefer - 0.5)).square(), lead=lead)
+
+
+def mirror_prox(*, temperature: float, step: float) -> General:
+    """Half a step, or a step, of Nash mirror prox (Tiapkin et al. 2025): −P(preferred to the opponent) / temperature +
+    KL(· ‖ reference) + KL(· ‖ last) / step at its least.
+
+    `Batch.behaviour` is then the policy of the last whole step, and outputs are drawn from the opponent: for the half
+    step that policy itself, for the step that of the half step. The last policy converges to the equilibrium of the
+    preference regularised to the reference.
+    """
+    refuse_not_positive(temperature, "mirror_prox(temperature=...)")
+    refuse_not_positive(step, "mirror_prox(step=...)")
+    share = step / (1 + step)
+    return General(share / temperature, share)

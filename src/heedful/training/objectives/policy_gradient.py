@@ -11,11 +11,14 @@ from torch import Tensor
 
 from heedful.core import UsageError
 from heedful.training.batches import Batch, averaged, summed
-from heedful.training.objectives.base import Claim, Losses, Outputs, Splits, refuse_not_positive
+from heedful.training.objectives.base import Claim, Losses, Outputs, Splits, refuse_not_positive, refuse_other
 
-_HELD = 20.0  # log-ratios beyond this are counted as it, and told
+HELD = 20.0  # log-ratios beyond this are counted as it, and told
 Baseline = Literal["others", "mean", "standardised", "none"]
 Over = Literal["sum", "output", "step"]
+
+# Of each kind of ratio, over what it adds up to the probability of an output.
+_FITS: Mapping[Literal["sum", "mean"] | None, Over | None] = {None: "sum", "sum": "output", "mean": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +29,21 @@ class PolicyGradient(Splits):
               Ahmadian et al. 2024, equation 8); "mean", of all its outputs (Dr. GRPO, Liu et al. 2025); "standardised",
               that over their standard deviation, 0 where it is 0 (GRPO, Shao et al. 2024, equation 3); "none"
     clip      ratios count from 1 − clip[0] to 1 + clip[1] where going on would gain (PPO, Schulman et al. 2017,
-    equation
-              7; unequal: DAPO, Yu et al. 2025); None for no clipping
+              equation 7; unequal: DAPO, Yu et al. 2025); None for no clipping
     whole     one ratio for the whole output: of its probability ("sum"), or its mean by token ("mean", GSPO, Zheng et
               al. 2025, equation 7); None for a ratio of each token
     over      "sum" of tokens, "output": their mean in each output (GRPO), "step": their mean in the step (DAPO)
     penalty   nats of score for each nat of KL(policy ‖ reference), estimated at each token by e^d − d − 1 with d =
-              log reference − log policy (Schulman's k3)
+              log reference − log policy (Schulman's k3). Published GRPO takes its gradient too, which is that of
+              KL(reference ‖ policy); for that of KL(policy ‖ reference) lower scores by log policy − log reference
 
     Log-ratios, and d, beyond 20 are counted as 20; how many tokens those are, diagnostics tell as "cut".
     `Batch.advantage`, where given, is taken for each token in the place of scores and baseline (PPO with
     `generalised_advantages`).
     Without behaviour, outputs were drawn by the policy as it is: ratios are 1, and the gradient is that of REINFORCE.
-    Records hold groups of outputs of one prompt, of any number. Where `over` is "sum", the baseline "others" or "none"
-    and nothing is clipped, its gradient's expectation is that of −E[score].
+    Records hold groups of outputs of one prompt, of any number. With the baseline "others" or "none", nothing clipped
+    and no penalty, its gradient's expectation is that of −E[score] where ratios are of whole outputs ("sum") and `over`
+    is "output", whoever drew them, and where ratios are of tokens, `over` is "sum" and the policy as it is drew them.
     """
 
     baseline: Baseline = "others"
@@ -50,9 +54,9 @@ class PolicyGradient(Splits):
     outputs: Outputs = "some"
 
     def __post_init__(self) -> None:
-        if self.baseline not in _BASELINES:
-            fix = f"one of {', '.join(_BASELINES)}"
-            raise UsageError(f"no baseline {self.baseline!r}", where="PolicyGradient", fix=fix)
+        refuse_other(self.baseline, _BASELINES, "PolicyGradient(baseline=...)")
+        refuse_other(self.whole, _FITS, "PolicyGradient(whole=...)")
+        refuse_other(self.over, ("sum", "output", "step"), "PolicyGradient(over=...)")
         if self.clip is not None and not (0 <= self.clip[0] <= 1 and self.clip[1] >= 0):
             what = f"ratios are clipped by shares below 1 and above, not by {self.clip}"
             raise UsageError(what, where="PolicyGradient(clip=...)")
@@ -65,7 +69,8 @@ class PolicyGradient(Splits):
 
     @property
     def claim(self) -> Claim:
-        plain = self.over == "sum" and self.baseline in ("others", "none") and self.clip is None
+        unbiased = self.baseline in ("others", "none") and self.clip is None and not self.penalty
+        plain = unbiased and self.over == _FITS[self.whole]
         return "policy gradient" if plain else "surrogate"
 
     def __call__(self, policy: Tensor, reference: Tensor | None, batch: Batch) -> Losses:
@@ -74,7 +79,7 @@ class PolicyGradient(Splits):
         behaviour = policy.detach() if batch.behaviour is None else batch.behaviour
         log_ratio = torch.where(mask, policy - behaviour, 0.0)
         gain, clipped = self._gain(log_ratio, advantage, mask)
-        diagnostics = {"clipped": clipped, "cut": (log_ratio > _HELD).sum((1, 2)).to(gain)}
+        diagnostics = {"clipped": clipped, "cut": (log_ratio > HELD).sum((1, 2)).to(gain)}
         if self.penalty:
             apart, cut = _apart(policy, reference, mask)
             gain = gain - self.penalty * apart
@@ -93,7 +98,7 @@ class PolicyGradient(Splits):
         if self.whole is not None:
             total = summed(log_ratio, mask) if self.whole == "sum" else averaged(log_ratio, mask)
             log_ratio = total[:, :, None].expand_as(log_ratio)
-        ratio = log_ratio.clamp(max=_HELD).exp()
+        ratio = log_ratio.clamp(max=HELD).exp()
         gain = advantage * ratio
         if self.clip is None:
             return gain, torch.zeros(len(mask), device=mask.device)
@@ -107,8 +112,8 @@ def _apart(policy: Tensor, reference: Tensor | None, mask: Tensor) -> tuple[Tens
     if reference is None:
         raise UsageError("a penalty needs a reference", where="reference_logprobs")
     d = torch.where(mask, reference - policy, 0.0)
-    held = d.clamp(max=_HELD)
-    return held.exp() - held - 1, (d > _HELD).sum((1, 2)).to(d)
+    held = d.clamp(max=HELD)
+    return held.exp() - held - 1, (d > HELD).sum((1, 2)).to(d)
 
 
 def _mean(score: Tensor, present: Tensor) -> Tensor:
@@ -161,6 +166,12 @@ def dapo(*, low: float = 0.2, high: float = 0.28) -> PolicyGradient:
     return PolicyGradient("standardised", (low, high), over="step")
 
 
+def pairwise_ppo(*, clip: float = 0.2) -> PolicyGradient:
+    """Pairs, each output weighed by how far it leads the other and clipped by itself, by the probability of the whole
+    output; a shift of scores changes nothing (Wu et al. 2023, "Pairwise proximal policy optimization")."""
+    return PolicyGradient("others", (clip, clip), whole="sum", over="output")
+
+
 @dataclass(frozen=True, slots=True)
 class NFT(Splits):
     """Negative-aware fine-tuning: right outputs are made likelier by supervision, wrong ones by that of the policy
@@ -189,7 +200,7 @@ class NFT(Splits):
         mixed = (q > 0) & (q < 1)
         share = torch.where(mixed, q, 0.5)
         log_ratio = torch.where(batch.mask, policy - behaviour, 0.0)
-        left = (1 - share * log_ratio.clamp(max=_HELD).exp()) / (1 - share)
+        left = (1 - share * log_ratio.clamp(max=HELD).exp()) / (1 - share)
         left = left.clamp(min=self.least).detach() + (left - left.detach())
         lost = -torch.where(label[:, :, None] == 1, log_ratio, left.log())
         weight = ((1 - share) / share).sqrt() if self.hard else torch.ones_like(share)

@@ -66,6 +66,26 @@ class Process:
         return Losses(torch.where(steps, lost, 0.0).sum((1, 2)), steps.sum((1, 2)).to(lost))
 
 
+@dataclass(frozen=True, slots=True)
+class LatentUser:
+    """Bradley-Terry votes of users with tastes of their own, bounded from below: −log likelihood of rewards given a
+    taste that was drawn from its posterior, and hold · KL(posterior ‖ standard normal) in nats (Poddar et al. 2024,
+    "Personalizing reinforcement learning from human feedback with variational preference learning").
+
+    Takes rewards [r, 2] under the taste drawn for each record, and mean and log variance [r, d] of its normal
+    posterior, which an encoder read from other votes of the user. `seen` [r] is how many records share that posterior:
+    its divergence is counted once among them.
+    """
+
+    hold: float = 1.0
+
+    def __call__(self, reward: Tensor, mean: Tensor, log_variance: Tensor, seen: Tensor, batch: Batch) -> Losses:
+        batch.refuse_other_than(2, self)
+        found = pairwise(reward, batch, lambda z: softplus(-z))
+        apart = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
+        return Losses.mean(found.per_record + self.hold * apart / seen, kl=apart, **found.diagnostics)
+
+
 def _of_outputs(lost: Tensor, batch: Batch, **diagnostics: Tensor) -> Losses:
     """A mean over outputs."""
     there = batch.present

@@ -118,7 +118,7 @@ class PMPO(Splits):
     """
 
     share: float = 0.5
-    hold: float = 0.5
+    hold: float = 1.0
     outputs: Outputs = "one"
     claim: Claim = "surrogate"
     needs_reference: bool = True

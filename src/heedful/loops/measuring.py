@@ -1,0 +1,84 @@
+"""What training is measured by: losses on examples held out, before, on the way and after."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from heedful.core import Floats
+from heedful.loops.running import TENTHS
+from heedful.stats import mean_estimate, paired_difference
+
+if TYPE_CHECKING:
+    from heedful.loops.training import Training
+    from heedful.training.data import Data
+    from heedful.training.objectives.base import TokenObjective
+    from heedful.training.stopping import Stopping
+
+
+def stopping_by(measure: Held, how: Training, steps: int) -> Stopping | None:
+    """What measures on the way, where that is asked for and there is something to measure by."""
+    from heedful.training.stopping import Stopping
+
+    if not measure.examples or (how.every is None and how.patience is None):
+        return None
+    return Stopping(measure.mean, how.every or math.ceil(steps / TENTHS), how.patience)
+
+
+def stopped(stopping: Stopping | None, data: Data) -> dict[str, Any] | None:
+    """When training was best, and what says so."""
+    if stopping is None or stopping.patience is None:
+        return None
+    step, loss = stopping.least
+    note = f"the least of {len(stopping.losses)} losses on these examples, so an optimistic one: held_out is of others"
+    return {"step": step, "loss": loss, "note": note, "over": stopping.over, "data": data.account()}
+
+
+def reference_of(network: Any, data: Data, objective: TokenObjective, how: Training) -> list[Any] | None:
+    """Log-probabilities of examples under the model as it is before it is trained, where they are asked for."""
+    from heedful.training.cached import reference_in
+    from heedful.training.trainer import scored_bare
+
+    if not (objective.needs_reference and data.examples):
+        return None
+    if how.cache is None:
+        return scored_bare(network, data.examples, how.tokens, how.precision)
+    return reference_in(Path(how.cache), network, data.examples, how.tokens, how.precision)
+
+
+class Held:
+    """The losses [n] of a network on examples it is not trained on, against itself as it was at first."""
+
+    def __init__(self, network: Any, data: Data, objective: TokenObjective, how: Training) -> None:
+        self.network, self.examples, self.objective, self.how = network, data.examples, objective, how
+        self.reference = reference_of(network, data, objective, how)
+
+    def __call__(self) -> Floats | None:
+        from heedful.training.held_out import losses
+
+        if not self.examples:
+            return None
+        how = self.how
+        return losses(self.network, self.examples, self.objective, self.reference, how.tokens, how.precision)
+
+    def mean(self) -> float:
+        found = self()
+        return math.nan if found is None else float(found.mean())
+
+
+def compared(before: Floats | None, after: Floats | None, data: Data) -> dict[str, Any]:
+    """The loss on held-out examples, and what it changed by, clustered by context."""
+    if before is None or after is None:
+        return {}
+    contexts = [np.unique(data.contexts, return_inverse=True)[1]]
+    change, p_value = paired_difference(after, before, clusters=contexts)
+    return {
+        "before": float(before.mean()),
+        "after": asdict(mean_estimate(after, clusters=contexts)),
+        "change": asdict(change),
+        "p_value": None if math.isnan(p_value) else p_value,
+    }
