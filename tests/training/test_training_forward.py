@@ -69,6 +69,40 @@ def test_logits_beyond_what_is_held_are_made_twice_and_are_the_same(network, mon
         torch.testing.assert_close(own, other)
 
 
+@pytest.mark.parametrize("near", [1, 1 << 18])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_logprobs_and_their_gradient_are_those_of_log_softmax(near, dtype, monkeypatch):
+    """Row by row or all at once, with logits far apart and tokens that cannot follow."""
+    monkeypatch.setattr(forward, "_NEAR", near)
+    made = torch.Generator().manual_seed(0)
+    leaf = (30 * torch.randn(7, 11, generator=made)).to(dtype)
+    leaf[2, :5] = -torch.inf
+    leaf[3] += 500.0
+    target = torch.tensor([0, 10, 7, 3, 3, 9, 1])
+    weight = torch.randn(7, generator=made)
+    found, expected = leaf.clone().requires_grad_(), leaf.double().requires_grad_()
+    told = forward.logprobs(found * 1, target)
+    law = expected.log_softmax(1)[torch.arange(7), target]
+    assert told.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    rounding = torch.finfo(told.dtype).eps
+    torch.testing.assert_close(told.double(), law, atol=600 * rounding, rtol=4 * rounding)
+    own = torch.autograd.grad((weight * told).sum(), found, retain_graph=True)[0]
+    other = torch.autograd.grad((weight * law).sum(), expected)[0]
+    atol = 0.01 if dtype == torch.bfloat16 else 600 * rounding
+    torch.testing.assert_close(own.double(), other, atol=atol, rtol=atol)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        told.sum().backward()  # the gradient took the place of what a second one needs
+
+
+def test_scores_without_a_gradient_are_made_in_pieces_and_are_the_same(network, monkeypatch):
+    rows = Rows.of(PROMPTS, arrays(OUTPUTS))
+    with torch.no_grad():
+        whole = scorer(network)(rows)
+        monkeypatch.setattr(forward, "_AT_ONCE", 3 * network.config.vocab_size)
+        torch.testing.assert_close(scorer(network)(rows), whole)
+    torch.testing.assert_close(scorer(network)(rows).detach(), whole)
+
+
 def test_a_network_that_does_more_to_its_logits_is_found_out(network):
     rows = Rows.of(PROMPTS, arrays(OUTPUTS))
     plain = scorer(network)

@@ -24,6 +24,7 @@ from heedful.models import LocalModel  # noqa: E402
 from heedful.training import BCO, DPO, KTO, Supervised, rloo  # noqa: E402
 from heedful.training.checkpoints import checkpoints, digest_of_examples, resume, save  # noqa: E402
 from heedful.training.examples import Example, parts_of  # noqa: E402
+from heedful.training.forward import scorer  # noqa: E402
 from heedful.training.trainer import Recipe, Trainer, scored  # noqa: E402
 from models import tiny  # noqa: E402
 
@@ -82,6 +83,26 @@ def test_a_step_does_not_depend_on_how_it_is_cut(network, case):
         assert (weights(parts.network) - weights(whole.network)).abs().max() < 1e-7
         assert [own["loss"] for own in told_of_parts] == pytest.approx([own["loss"] for own in told], rel=1e-6)
         assert [own["gradient"] for own in told_of_parts] == pytest.approx([own["gradient"] for own in told], rel=1e-5)
+
+
+def test_outputs_put_aside_are_scored_the_same_and_have_no_gradient(network):
+    """Of records of which some lack a second output, and some have a longer one than the first."""
+    data = [*examples(5), Example((3, 4), (np.array([5, 6, 1]),))]
+    (whole,) = parts_of(data, range(6), 10**6, "cpu")
+    (split,) = parts_of(data, range(6), 10**6, "cpu", trained=1)
+    assert whole.places == split.places
+    assert whole.tokens == split.tokens
+    assert torch.equal(whole.batch.mask, split.batch.mask)
+    score, parameters = scorer(network), list(network.parameters())
+    expected, found = whole.scored(score), split.scored(score)
+    torch.testing.assert_close(found, expected, atol=1e-10, rtol=0)
+    weight = torch.randn(found.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    told = torch.autograd.grad((weight * found).sum(), parameters)
+    first_alone = torch.autograd.grad((weight * expected)[:, 0].sum(), parameters)
+    assert max(float((own - other).abs().max()) for own, other in zip(told, first_alone, strict=True)) < 1e-9
+    (alone,) = parts_of([Example((3,), (np.array([4, 1]),))], [0], 10, "cpu", trained=1)
+    assert alone.aside is None
+    assert alone.batch.mask.shape == (1, 1, 2)
 
 
 def test_the_reference_is_the_network_as_it_stands_in_memory(network):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from heedful.core import UsageError
 from heedful.models import Tokens
@@ -18,6 +19,7 @@ from heedful.training.packing import fitted, packed
 from heedful.training.rows import Rows
 
 Said = Mapping[str, Any]
+_NOTHING: Tokens = np.zeros(0, np.intp)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,23 +49,43 @@ def depth(value: Any) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """Some examples, by their place in the data, as rows and as a batch."""
+    """Some examples, by their place in the data, as rows and as a batch.
+
+    `aside` are rows of outputs without a gradient, which come after those of `rows` in the batch.
+    """
 
     places: tuple[int, ...]
     rows: Rows
     batch: Batch
+    aside: Rows | None = None
+
+    @property
+    def tokens(self) -> int:
+        """How many the outputs have."""
+        return len(self.rows.target) + (0 if self.aside is None else len(self.aside.target))
+
+    def scored(self, score: Callable[[Rows], Tensor]) -> Tensor:
+        """What `score` gives for rows, of all outputs [r, k, t]."""
+        if self.aside is None:
+            return score(self.rows)
+        with torch.no_grad():
+            aside = score(self.aside)
+        return _beside(score(self.rows), aside)
 
 
-def parts_of(examples: Sequence[Example], places: Sequence[int], most: int, device: Any) -> Iterator[Part]:
+def parts_of(
+    examples: Sequence[Example], places: Sequence[int], most: int, device: Any, trained: int | None = None
+) -> Iterator[Part]:
     """Parts of at most `most` tokens read, padding counted, of rows as wide as their longest example, which shorter
-    ones share; the longest first. An example that alone holds more is a part by itself."""
+    ones share; the longest first. An example that alone holds more is a part by itself. Outputs after the first
+    `trained`, where given, are put aside."""
     order = sorted(places, key=lambda place: -examples[place].tokens)
     while order:
         rows = max(1, most // examples[order[0]].tokens)
         sizes = _first(examples, order, rows)
         found = fitted(sizes, rows)
         own = [place for place, where in zip(order, found, strict=False) if where is not None]
-        yield _part(examples, own, [where for where in found if where is not None], device)
+        yield _part(examples, own, [where for where in found if where is not None], device, trained)
         order = [place for place, where in zip(order, found, strict=False) if where is None] + order[len(found) :]
 
 
@@ -79,11 +101,37 @@ def _first(examples: Sequence[Example], order: Sequence[int], rows: int) -> list
     return sizes
 
 
-def _part(examples: Sequence[Example], own: Sequence[int], where: Sequence[tuple[int, int]], device: Any) -> Part:
+def _part(
+    examples: Sequence[Example],
+    own: Sequence[int],
+    where: Sequence[tuple[int, int]],
+    device: Any,
+    trained: int | None,
+) -> Part:
     chosen = [examples[place] for place in own]
-    alone = Rows.of([one.prompt for one in chosen], [one.outputs for one in chosen], device)
-    rows = packed(alone, [one.tokens for one in chosen], where)
-    return Part(tuple(own), rows, batch_of(chosen, rows.mask))
+    prompts, outputs = [one.prompt for one in chosen], [one.outputs for one in chosen]
+    others = [] if trained is None else [many[trained:] for many in outputs]
+    if not any(others):
+        rows = packed(Rows.of(prompts, outputs, device), [one.tokens for one in chosen], where)
+        return Part(tuple(own), rows, batch_of(chosen, rows.mask))
+    rows = _close(prompts, [many[:trained] for many in outputs], device)
+    aside = _close(prompts, [many or (_NOTHING,) for many in others], device)
+    return Part(tuple(own), rows, batch_of(chosen, _beside(rows.mask, aside.mask)), aside)
+
+
+def _close(prompts: Sequence[tuple[int, ...]], outputs: Sequence[Sequence[Tokens]], device: Any) -> Rows:
+    """Rows as wide as the longest of some outputs with their prompt, which shorter ones share."""
+    sizes = [len(prompt) + sum(map(len, many)) for prompt, many in zip(prompts, outputs, strict=True)]
+    order = np.argsort([-size for size in sizes], kind="stable").tolist()
+    found = dict(zip(order, fitted([sizes[n] for n in order], len(sizes)), strict=True))
+    where = [place for _, place in sorted(found.items()) if place is not None]
+    return packed(Rows.of(prompts, outputs, device), sizes, where)
+
+
+def _beside(first: Tensor, second: Tensor) -> Tensor:
+    """[r, k, t] and [r, l, u] as [r, k + l, max(t, u)], with zeros."""
+    most = max(first.shape[2], second.shape[2])
+    return torch.cat([pad(own, (0, most - own.shape[2])) for own in (first, second)], 1)
 
 
 def batch_of(examples: Sequence[Example], mask: Tensor) -> Batch:

@@ -56,6 +56,8 @@ class Rows:
         column = start[own_row, output] + place
         source = np.where(place == 0, begun[own_row] - 1, column - 1) + own_row * tokens.shape[1]
         several = bool(((length > 0).sum(axis=1) > 1).any())
+        if not several:  # padding too is numbered on, lest a network takes it for the beginning of another text
+            position = np.broadcast_to(np.arange(tokens.shape[1]), tokens.shape).copy()
         seen = torch.from_numpy(_seen(part)).to(device) if several else None
         held = (tokens, position, source, tokens[own_row, column], mask)
         made = [torch.from_numpy(own).to(device) for own in held]

@@ -129,13 +129,14 @@ class Trainer:
             lost, own = found.total(batch)
             torch.autograd.backward(lost)
             units = units + own.detach()
-            told.update({"loss": float(lost.detach()), "records": len(part.places), "tokens": len(part.rows.target)})
+            told.update({"loss": float(lost.detach()), "records": len(part.places), "tokens": part.tokens})
             told.update({name: float(value.sum()) for name, value in found.diagnostics.items()})
         return self._applied(told, units)
 
     def _parts(self) -> Iterator[Part]:
         places = self.processes.share(self.recipe.places(self.done, len(self.examples)))
-        return parts_of(self.examples, places, self.recipe.tokens, self.network.device)
+        trained = self.objective.trained
+        return parts_of(self.examples, places, self.recipe.tokens, self.network.device, trained=trained)
 
     def _forward(self, parts: Sequence[Part]) -> Iterator[tuple[Part, Tensor, Mapping[str, Tensor]]]:
         """Each part with its log-probabilities and the statistics of the whole step.
@@ -143,17 +144,17 @@ class Trainer:
         Where records are entangled, several parts are read twice.
         """
         if len(parts) == 1 and self.processes.alone:
-            policy = self.read(parts[0].rows)
+            policy = parts[0].scored(self.read)
             yield parts[0], policy, self._statistics(parts[0], policy.detach()) if self.objective.entangled else {}
             return
         totals: dict[str, Tensor] = {}
         if self.objective.entangled:
             with torch.no_grad():
-                told = [self._statistics(part, self.read(part.rows)) for part in parts]
+                told = [self._statistics(part, part.scored(self.read)) for part in parts]
             totals = {name: torch.stack([own[name] for own in told]).sum(0) for name in told[0]}
         totals = self.processes.summed(totals)
         for part in parts:
-            yield part, self.read(part.rows), totals
+            yield part, part.scored(self.read), totals
 
     def _statistics(self, part: Part, policy: Tensor) -> Mapping[str, Tensor]:
         return self.objective.statistics(policy, reference_of(part, self.reference), part.batch)
@@ -186,7 +187,7 @@ def reference_of(part: Part, reference: Sequence[Any] | None) -> Tensor | None:
     """Log-probabilities [r, k, t] of a part, of those of all examples by their place."""
     if reference is None:
         return None
-    made = torch.zeros(part.rows.mask.shape, device=part.rows.mask.device)
+    made = torch.zeros(part.batch.mask.shape, device=part.batch.mask.device)
     for row, place in enumerate(part.places):
         own = torch.as_tensor(reference[place], device=made.device)
         made[row, : own.shape[0], : own.shape[1]] = own

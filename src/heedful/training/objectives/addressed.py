@@ -54,6 +54,10 @@ class Addressed:
     def entangled(self) -> bool:
         return self.objective.entangled
 
+    @property
+    def trained(self) -> int | None:
+        return self.objective.trained
+
     def statistics(self, policy: Tensor, reference: Tensor | None, batch: Batch) -> Mapping[str, Tensor]:
         return self.objective.statistics(*self._focused(policy, reference, batch))
 

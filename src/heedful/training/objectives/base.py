@@ -46,7 +46,8 @@ class TokenObjective(Protocol):
     """A pure loss of log-probabilities of tokens [r, k, t] (nats) and feedback.
 
     Where a record's loss depends on others it is `entangled`: `statistics` then gives sums over the records of a part,
-    without gradient, which `Batch.totals` is to hold for the whole step.
+    without gradient, which `Batch.totals` is to hold for the whole step. Where only the first outputs of a record have
+    a gradient, `trained` says how many; None for all.
     """
 
     @property
@@ -57,11 +58,23 @@ class TokenObjective(Protocol):
     def needs_reference(self) -> bool: ...
     @property
     def entangled(self) -> bool: ...
+    @property
+    def trained(self) -> int | None: ...
     def statistics(self, policy: Tensor, reference: Tensor | None, batch: Batch) -> Mapping[str, Tensor]: ...
     def __call__(self, policy: Tensor, reference: Tensor | None, batch: Batch) -> Losses: ...
 
 
-class Splits:
+class Whole:
+    """An objective with a gradient for each output."""
+
+    __slots__ = ()
+
+    @property
+    def trained(self) -> int | None:
+        return None
+
+
+class Splits(Whole):
     """An objective whose records do not depend on one another."""
 
     __slots__ = ()

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from heedful.training.batches import Batch, log_ratio, summed
-from heedful.training.objectives.base import Claim, Losses, Outputs, refuse_not_positive
+from heedful.training.objectives.base import Claim, Losses, Outputs, Whole, refuse_not_positive
 from heedful.training.objectives.pairs import votes
 
 # Cells of counts: even in asinh(value / _FINE), some 0.00001 nats wide near 0 and 0.1 % of a value far from it.
@@ -22,7 +22,7 @@ _WIDTH = 2 * _MOST / _CELLS
 
 
 @dataclass(frozen=True, slots=True)
-class AOT:
+class AOT(Whole):
     """−log σ of the gaps between quantiles of two distributions over the step, by which the better dominates the other
     everywhere, and not only by its mean (Melnyk et al. 2024, "Distributional preference alignment of LLMs via optimal
     transport").

@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 
 from heedful.core import UsageError
 from heedful.training.batches import Batch, log_ratio, summed
-from heedful.training.objectives.base import Claim, Losses, Outputs, Splits, refuse_not_positive
+from heedful.training.objectives.base import Claim, Losses, Outputs, Splits, Whole, refuse_not_positive
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,10 @@ class KTO:
     def entangled(self) -> bool:
         return True
 
+    @property
+    def trained(self) -> int:
+        return 1
+
     def statistics(self, policy: Tensor, reference: Tensor | None, batch: Batch) -> Mapping[str, Tensor]:
         batch.refuse_other_than(2, self)
         ratio = log_ratio(policy, reference, batch.mask)[:, 1].detach()
@@ -55,7 +59,7 @@ class KTO:
 
 
 @dataclass(frozen=True, slots=True)
-class BCO:
+class BCO(Whole):
     """−log σ(r − δ) for an output called good and −log σ(δ − r) for one called bad, r = Δ / strength, with δ halfway
     between the mean r of the good and that of the bad of the step, without gradient (Jung et al. 2024, equation 12).
 

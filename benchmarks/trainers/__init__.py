@@ -1,0 +1,1 @@
+"""Contenders of benchmarks/training.py, each run by a process of its own (`python -m trainers`)."""
