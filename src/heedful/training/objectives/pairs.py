@@ -51,8 +51,8 @@ class DPO(Splits):
     each      "sum" of the log-ratios of tokens, or their "mean", as some libraries have it, which is no log-ratio
 
     Votes may be soft: with `Batch.prefer` p the loss is p ℓ(z) + (1 − p) ℓ(−z). `margin` (Touvron et al. 2023, "Llama
-    2", equation 2; Amini et al. 2024, ODPO) lowers the lead. With the logistic link, sums, no softening and no margins the
-    minimum is the target whose utilities the votes tell, from votes of which `flips` are turned around too.
+    2", equation 2; Amini et al. 2024, ODPO) lowers the lead. With the logistic link, sums, no softening and no margins
+    the minimum is the target whose utilities the votes tell, from votes of which `flips` are turned around too.
     """
 
     strength: float = 10.0
