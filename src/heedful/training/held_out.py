@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from heedful.core import Floats
+from heedful.core import FitError, Floats
 from heedful.training.examples import Example, parts_of
 from heedful.training.heads import reader
 from heedful.training.objectives.base import TokenObjective
@@ -25,23 +25,34 @@ def losses(
     tokens: int,
     precision: Precision | None = "float32",
 ) -> Floats:
-    """What each example adds to the loss [n], of which the mean is the loss over all of them.
+    """What each example says of the loss [n], as `linearised` has it: their mean is the loss over all of them.
 
     `reference` as `Trainer` has it, `precision` as `Recipe`; at most `tokens` are read at once.
     """
     read_by = in_precision(reader(network), network, precision)
-    parts = list(parts_of(examples, range(len(examples)), tokens, network.device))
+    parts = parts_of(examples, range(len(examples)), tokens, network.device)
     training = network.training
     network.eval()
     lost, units = np.zeros(len(examples)), np.zeros(len(examples))
     with torch.no_grad():
-        read = [(part, read_by(part.rows), reference_of(part, reference)) for part in parts]
-        told = [objective.statistics(policy, before, part.batch) for part, policy, before in read]
+        read = [(part.places, part.batch, part.scored(read_by), reference_of(part, reference)) for part in parts]
+        told = [objective.statistics(policy, before, batch) for _, batch, policy, before in read]
         totals = {name: torch.stack([own[name] for own in told]).sum(0) for name in told[0]}
-        for part, policy, before in read:
-            batch = replace(part.batch, totals=totals)
-            found = objective(policy, before, batch)
-            lost[list(part.places)] = (batch.weight * found.per_record).cpu().numpy()
-            units[list(part.places)] = (batch.weight * found.units).cpu().numpy()
+        for places, batch, policy, before in read:
+            found = objective(policy, before, replace(batch, totals=totals))
+            lost[list(places)] = (batch.weight * found.per_record).cpu().numpy()
+            units[list(places)] = (batch.weight * found.units).cpu().numpy()
     network.train(training)
-    return np.asarray(lost * len(examples) / units.sum())
+    return linearised(lost, units)
+
+
+def linearised(lost: Floats, units: Floats) -> Floats:
+    """Numbers [n] whose mean is Σ lost / Σ units, and whose scatter is that of this ratio where records are drawn anew.
+
+    It is the first order of Taylor's series of a ratio of means (Cochran 1977, "Sampling techniques", section 6.4):
+    long outputs and heavy records move both sums. Raises FitError where there are no units.
+    """
+    if not units.sum() > 0:
+        raise FitError("no example that is held out says anything of this loss", fix="hold more out, or nothing")
+    ratio = lost.sum() / units.sum()
+    return np.asarray(ratio + (lost - ratio * units) / units.mean())
