@@ -193,3 +193,27 @@ def test_wrong_calls_are_refused_before_anything_is_written(tmp_path):
         train(votes(), how("dpo"), tmp_path / "full")
     with pytest.raises(UsageError, match="passes"):
         how(passes=0.0)
+
+
+def test_a_folder_of_ones_own_is_not_written_to(tmp_path):
+    for name in ("checkpoints", "model"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "model" / "mine").write_text("mine")
+    with pytest.raises(UsageError, match="something else"):
+        train(votes(8), how(held=0.0, steps=1), tmp_path)
+    assert (tmp_path / "model" / "mine").read_text() == "mine"
+
+
+def test_what_cannot_be_trained_by_is_told_before_anything_is_written(tmp_path):
+    for wrong in ({"steps": 0}, {"learning_rate": 0.0}, {"warmup": -1}):
+        with pytest.raises(UsageError, match="Recipe"):
+            train(votes(8), how(**{"held": 0.0, **wrong}), tmp_path / "out")
+    with pytest.raises(UsageError, match="steps of 0"):
+        how(batch=0)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_training_broke_is_no_success(tmp_path):
+    with pytest.raises(FitError, match="no number"):
+        train(votes(12), how(steps=1, learning_rate=1e10), tmp_path / "out")
+    assert not (tmp_path / "out" / "model").exists()

@@ -7,9 +7,9 @@ import pytest
 
 pytest.importorskip("torch", reason="the extra `lm` is not installed")
 
-from heedful.core import FitError  # noqa: E402
-from heedful.stats import mean_estimate, paired_difference  # noqa: E402
-from heedful.training.held_out import linearised  # noqa: E402
+from heedful.core import FitError
+from heedful.stats import mean_estimate, paired_difference
+from heedful.training.held_out import linearised
 
 
 @pytest.mark.parametrize("by_length", [0.0, 1.0])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heedful.core import Floats
+from heedful.core import FitError, Floats
 from heedful.loops.running import TENTHS
 from heedful.stats import mean_estimate, paired_difference
 
@@ -58,6 +58,14 @@ class Held:
         self.reference = reference_of(network, data, objective, how)
 
     def __call__(self) -> Floats | None:
+        """None without examples. Raises FitError where a loss is no number."""
+        found = self._losses()
+        if found is not None and not np.isfinite(found).all():
+            fix = "lower --learning-rate, or look at what such examples hold"
+            raise FitError("the loss on examples held out is no number", where="training", fix=fix)
+        return found
+
+    def _losses(self) -> Floats | None:
         from heedful.training.held_out import losses
 
         if not self.examples:
@@ -66,7 +74,7 @@ class Held:
         return losses(self.network, self.examples, self.objective, self.reference, how.tokens, how.precision)
 
     def mean(self) -> float:
-        found = self()
+        found = self._losses()
         return math.nan if found is None else float(found.mean())
 
 

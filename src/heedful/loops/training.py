@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from heedful.training.heads import LoadedHead
     from heedful.training.trainer import Recipe
 
+_MARK = "lost.jsonl"  # the first file of a folder that training writes to
 TAKES: Mapping[str, str] = {
     "wanted": "demonstrations, edits, preferred outputs or ones labelled good",
     "called": "labels, ratings, comparisons or demonstrations",
@@ -72,8 +73,9 @@ class Training:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not (0 < self.passes < math.inf and 0 <= self.held < 1):
-            raise UsageError(f"{self.passes} passes, {self.held} held out", where="Training")
+        if not (0 < self.passes < math.inf and self.batch > 0 and 0 <= self.held < 1):
+            what = f"{self.passes} passes in steps of {self.batch}, {self.held} held out"
+            raise UsageError(what, where="Training")
         if self.held == 0 and (self.patience is not None or self.every is not None):
             fix = "hold some contexts out"
             raise UsageError("nothing is held out to measure by on the way", where="Training", fix=fix)
@@ -110,15 +112,16 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
         raise FitError("too little is held out to stop by", fix="raise --held, or do without --patience")
     if how.lora is not None:
         adapted(loaded.network, rank=how.lora, seed=how.seed)
+    recipe = _recipe(how, len(data.examples))
     _write_lost(out, (data, other, stop))
     measure = Held(loaded.network, other, objective, how)
-    before, begun = measure(), time.process_time()
+    before, begun = measure(), time.perf_counter()
     reference = reference_of(loaded.network, data, objective, how)
-    trainer = Trainer(loaded.network, data.examples, objective, _recipe(how, len(data.examples)), reference)
+    trainer = Trainer(loaded.network, data.examples, objective, recipe, reference)
     by = measure if how.patience is None else Held(loaded.network, stop, objective, how)
-    stopping = stopping_by(by, how, trainer.recipe.steps)
+    stopping = stopping_by(by, how, recipe.steps)
     run(trainer, stopping, out, watch, how.board)
-    seconds, after = time.process_time() - begun, measure()
+    seconds, after = time.perf_counter() - begun, measure()
     made = _saved(loaded, how, out)
     summary = {
         "objective": how.objective,
@@ -163,7 +166,7 @@ def _saved(loaded: LoadedModel | LoadedHead, how: Training, out: Path) -> Path:
 
 def refuse_folder(out: Path) -> None:
     """Raises UsageError where `out` holds something that training did not put there."""
-    if out.is_dir() and any(out.iterdir()) and not (out / "checkpoints").is_dir():
+    if out.is_dir() and any(out.iterdir()) and not (out / _MARK).is_file():
         raise UsageError("there is something else in this folder", where=str(out), fix="name a new folder")
     if out.exists() and not out.is_dir():
         raise UsageError("this is a file", where=str(out), fix="name a new folder")
@@ -211,18 +214,19 @@ def _refuse_nothing(data: Data, how: Training) -> None:
 
 def _write_lost(out: Path, found: Sequence[Data]) -> None:
     """Each record that was dropped or cut, as JSON Lines, and the place for checkpoints."""
-    (out / "checkpoints").mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     rows = [(kind, lost) for data in found for kind in ("dropped", "cut") for lost in getattr(data, kind)]
-    with Replacement(out / "lost.jsonl") as replacement:
+    with Replacement(out / _MARK) as replacement:
         lines = (json.dumps({"what": kind, **asdict(lost)}, ensure_ascii=False) + "\n" for kind, lost in rows)
         replacement.temporary.write_text("".join(lines), "utf-8")
+    (out / "checkpoints").mkdir(exist_ok=True)
 
 
 def _recipe(how: Training, n: int) -> Recipe:
     from heedful.training.trainer import Recipe
 
     return Recipe(
-        how.steps or math.ceil(how.passes * n / how.batch),
+        math.ceil(how.passes * n / how.batch) if how.steps is None else how.steps,
         batch=how.batch,
         tokens=how.tokens,
         learning_rate=how.learning_rate,
