@@ -74,3 +74,26 @@ def test_what_cannot_be_exported_is_refused(trained, tmp_path):
         assert code == 2, err
         assert said in err
         assert not (tmp_path / "a").exists()
+
+
+def test_a_folder_beside_is_left_alone(trained, tmp_path, monkeypatch):
+    (tmp_path / "a.part").mkdir()
+    code, _, err = invoke("export", trained / "lora", "--to", "adapter", "--out", tmp_path / "a")
+    assert code == 0, err
+    assert (tmp_path / "a.part").is_dir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    code, _, err = invoke("export", trained / "lora", "--to", "adapter", "--out", ".")
+    assert code == 0, err
+    assert (tmp_path / "here" / "adapter_config.json").exists()
+
+
+def test_a_folder_without_what_was_trained_is_told(trained, tmp_path):
+    (tmp_path / "summary.json").write_text("{}")
+    code, _, err = invoke("export", tmp_path, "--to", "transformers", "--out", tmp_path / "t")
+    assert code == 2
+    assert "no summary of training" in err
+    shutil.copy(trained / "whole" / "summary.json", tmp_path)
+    code, _, err = invoke("export", tmp_path, "--to", "transformers", "--out", tmp_path / "t")
+    assert code == 2
+    assert "not here any more" in err

@@ -191,7 +191,7 @@ def test_training_goes_on_from_a_checkpoint_to_the_same_bits(network, tmp_path):
     first.run(until=4)
     save(first, tmp_path)
     assert [path.name for path in checkpoints(tmp_path)] == ["checkpoint-000000004"]
-    (tmp_path / "checkpoint-000000005.part").mkdir()  # left by a kill
+    (tmp_path / ".checkpoint-000000005.heedful.part").mkdir()  # left by a kill
     second = Trainer(copy.deepcopy(network), examples(**said), objective, recipe)
     assert resume(second, tmp_path)
     second.run()

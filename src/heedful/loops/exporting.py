@@ -24,9 +24,13 @@ def export(trained: Path, to: To, out: Path, *, model: str | None = None) -> dic
     from heedful.training.saving import save_merged, whole_folder
 
     summary = read_json(trained / "summary.json", "trained model", dict)
+    if {"objective", "model", "model_digest"} - summary.keys():
+        raise InputError("this is no summary of training", where=str(trained / "summary.json"), fix="train first")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError("there is something in this place", where=str(out), fix="name a new folder")
     adapter, whole = trained / "adapter", trained / "model"
+    if not (adapter.is_dir() or whole.is_dir()):
+        raise InputError("what was trained is not here any more", where=str(trained), fix="train again")
     if to == "adapter" and not adapter.is_dir():
         fix = "take --to transformers, or train with --lora"
         raise UsageError("the whole model was trained, so there is no adapter", where=str(trained), fix=fix)

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from heedful.core import InputError
+from heedful.models.folders import read_json
 from heedful.training.digests import digest_of_examples
 from heedful.training.saving import whole_folder
 from heedful.training.stopping import Stopping
@@ -38,7 +39,7 @@ def save(trainer: Trainer, folder: Path, stopping: Stopping | None = None) -> Pa
 
 def checkpoints(folder: Path) -> list[Path]:
     """Those in `folder`, the oldest first; what a kill left unfinished is none."""
-    return sorted(path for path in folder.glob("checkpoint-*") if path.suffix != ".part")
+    return sorted(folder.glob("checkpoint-*"))
 
 
 def resume(trainer: Trainer, folder: Path, stopping: Stopping | None = None) -> bool:
@@ -51,8 +52,8 @@ def resume(trainer: Trainer, folder: Path, stopping: Stopping | None = None) -> 
     found = checkpoints(folder)
     if not found:
         return False
-    told = json.loads((found[-1] / "state.json").read_text("utf-8"))
-    if told["digest"] != digest(trainer, stopping):
+    told = read_json(found[-1] / "state.json", "checkpoint", dict)
+    if told.get("digest") != digest(trainer, stopping):
         raise InputError(
             "what is there was begun with other examples, another objective, recipe, network or rule of stopping",
             where=str(found[-1]),

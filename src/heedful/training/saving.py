@@ -16,7 +16,8 @@ from heedful.training.adapters import write_adapter
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
     """A folder to write into, which takes the place of what was in `folder` when it is whole, or is removed."""
-    begun = folder.with_name(folder.name + ".part")
+    folder = folder.absolute()
+    begun = folder.with_name(f".{folder.name}.heedful.part")  # what a kill left there is nobody else's
     shutil.rmtree(begun, ignore_errors=True)
     begun.mkdir(parents=True)
     try:
