@@ -96,3 +96,18 @@ def test_a_board_is_refused_where_it_cannot_be_written(
     assert code == 2
     assert "heedful[tensorboard]" in err
     assert not (tmp_path / "out").exists()
+
+
+def test_held_out_records_that_cannot_be_measured_by_are_told(tmp_path: Path) -> None:
+    """Which are held out is for a hash of contexts: so it is tried with each of them as the only one that is read."""
+    asked = [f"sort {letters}=" for letters in ("ba", "dc", "fe", "hg", "ca")]
+    told = []
+    for place in range(5):
+        rows = [{"prompt": own, "completion": "a", "label": n != place} for n, own in enumerate(asked)]
+        path = tmp_path / f"{place}.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        code, shown, err = invoke("train", path, "--model", FOLDER, "--out", tmp_path / f"out{place}", "--objective",
+                                  "sft", "--steps", 1, "--held", 0.2, "--device", "cpu")  # fmt: skip
+        assert code == 0, err
+        told.append("None of 1 records held out" in shown and "dropped: 1 it prefers no output" in shown)
+    assert sum(told) == 1

@@ -217,3 +217,13 @@ def test_a_model_that_training_broke_is_no_success(tmp_path):
     with pytest.raises(FitError, match="no number"):
         train(votes(12), how(steps=1, learning_rate=1e10), tmp_path / "out")
     assert not (tmp_path / "out" / "model").exists()
+
+
+def test_what_is_held_out_but_trained_on_too_is_told(tmp_path):
+    alike = Table.of([Record(kind="demonstration", candidates=[{"output": f"ab{k % 3}"}]) for k in range(20)])
+    (found,) = train(alike, how(steps=1), tmp_path / "alike")["findings"]
+    assert found["code"] == "held_out.seen"
+    assert found["count"] == 3
+    assert train(demonstrations(20), how(steps=1), tmp_path / "apart")["findings"] == []
+    (found,) = train(votes(20), how("kto", steps=1), tmp_path / "kto")["findings"]
+    assert found["code"] == "held_out.entangled"

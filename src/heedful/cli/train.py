@@ -115,7 +115,9 @@ def _told(result: Mapping[str, Any]) -> str:
             f"Loss on {held['data']['examples']:,} examples held out: {held['before']:.4f} before, "
             f"{held['after']['value']:.4f} after; change {change['value']:+.4f} ({how})"
         )
-        lines += _lost(held["data"])
+    elif held["data"]["read"]:
+        lines.append(f"None of {held['data']['read']:,} records held out could be measured by")
+    lines += _lost(held["data"])
     if result["stopped"] is not None:
         best = result["stopped"]
         examples = f"{best['data']['examples']:,} other examples held out"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heedful.core import FitError, Floats
+from heedful.core import Finding, FitError, Floats
 from heedful.loops.running import TENTHS
 from heedful.stats import mean_estimate, paired_difference
 
@@ -48,6 +48,22 @@ def reference_of(network: Any, data: Data, objective: TokenObjective, how: Train
     if how.cache is None:
         return scored_bare(network, data.examples, how.tokens, how.precision)
     return reference_in(Path(how.cache), network, data.examples, how.tokens, how.precision)
+
+
+def doubts(trained: Data, held: Data, objective: TokenObjective) -> list[Finding]:
+    """What keeps a loss on held-out examples from telling of contexts not seen, or its interval from all it says."""
+    found = []
+    known = set(trained.contexts)
+    seen = sum(own in known for own in held.contexts)
+    if seen:
+        what = f"{seen:,} of {len(held.contexts):,} examples held out have no context, or one that is trained on too: "
+        fix = "Give each record the context of its outputs."
+        told = f"{what}their loss is no measure of contexts not seen."
+        found.append(Finding("held_out.seen", "warning", told, fix, seen))
+    if held.examples and objective.entangled:
+        what = "Examples held out are measured against one another: the interval takes what they share for known."
+        found.append(Finding("held_out.entangled", "note", what, count=len(held.examples)))
+    return found
 
 
 class Held:

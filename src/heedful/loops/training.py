@@ -14,7 +14,7 @@ from heedful.core import Finding, FitError, UsageError
 from heedful.evaluation import hold_out
 from heedful.feedback import Table
 from heedful.feedback.atomic import Replacement
-from heedful.loops.measuring import Held, compared, reference_of, stopped, stopping_by
+from heedful.loops.measuring import Held, compared, doubts, reference_of, stopped, stopping_by
 from heedful.loops.running import Watch, run
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
     loaded = _loaded(how)
     data, other, stop = (_examples(own, loaded, how) for own in (kept, claimed, halting))
     _refuse_nothing(data, how)
+    findings += doubts(data, other, objective)
     if how.patience is not None and not stop.examples:
         raise FitError("too little is held out to stop by", fix="raise --held, or do without --patience")
     if how.lora is not None:
