@@ -141,6 +141,8 @@ def test_wrong_runs_are_refused():
         how(rloo(), SHORT, recipe=Recipe(1, batch=3))
     with pytest.raises(UsageError, match="give gold"):
         how(rloo(), SHORT, probe=PROBE)
+    with pytest.raises(UsageError, match="trained on"):
+        how(rloo(), SHORT, gold=RIGHT, probe=[*PROBE, PROMPTS[3]])(small_model(max_tokens=8), PROMPTS)
     with pytest.raises(UsageError, match="rounds"):
         how(rloo(), SHORT, rounds=0)
     with pytest.raises(UsageError, match="own law"):

@@ -220,3 +220,12 @@ def test_others_are_outputs_of_another_context(model):
         assert said["label"] == (float(place % 2 == 0), 0.0)
     (alone,) = read(model, "called", LABEL, others=True)[1].examples
     assert len(alone.outputs[1]) == 0
+
+
+def test_a_record_that_is_used_in_part_is_told(model):
+    long = record("ranking", {"ranks": [1, 2, 3]}, ("a", "b", "a" * 40))
+    found = data_of(table_of(long), model.loaded, "paired", longest=20)
+    assert found.account()["weight"] == pytest.approx(1 / 3)
+    assert (found.account()["used"], found.account()["dropped"]) == (1, {})
+    assert found.account()["partly"] == {"longer than 20 tokens": 1}
+    assert data_of(table_of(long), model.loaded, "paired").account()["partly"] == {}

@@ -129,5 +129,5 @@ def _told(result: Mapping[str, Any]) -> str:
 
 
 def _lost(data: Mapping[str, Any]) -> list[str]:
-    """Records that were dropped or cut, by reason."""
-    return [f"  {what}: {n:,} {why}" for what in ("dropped", "cut") for why, n in data[what].items()]
+    """Records that were dropped, cut or used in part, by reason."""
+    return [f"  {what}: {n:,} {why}" for what in ("dropped", "cut", "partly") for why, n in data[what].items()]

@@ -96,6 +96,9 @@ class _Run:
     def __init__(self, how: Online, policy: LocalModel, contexts: Sequence[Parts], seed: int) -> None:
         if not contexts:
             raise UsageError("there are no prompts", where="Online")
+        if set(how.probe) & set(contexts):
+            fix = "keep prompts for it that are not trained on"
+            raise UsageError("the probe holds prompts that are trained on", where="Online(probe=...)", fix=fix)
         self.how, self.policy, self.contexts, self.seed = how, policy, tuple(contexts), seed
         self.network = policy.loaded.network
         self.first = copy.deepcopy(self.network).requires_grad_(False)

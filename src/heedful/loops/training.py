@@ -86,9 +86,9 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
     feedback and of the model.
 
     What the same call began in `out` goes on from its last checkpoint. `out` holds `checkpoints`, `metrics.jsonl` (a
-    step a line), `lost.jsonl` (records dropped or cut, and why) and `summary.json` beside the model. Raises FitError
-    where no record teaches what the objective learns from or nothing tells when to stop, UsageError and InputError for
-    options, folders and records that cannot be used.
+    step a line), `lost.jsonl` (records dropped, cut or used in part, and why) and `summary.json` beside the model.
+    Raises FitError where no record teaches what the objective learns from, nothing tells when to stop or the model is
+    broken by it, UsageError and InputError for options, folders and records that cannot be used.
     """
     from heedful.models.local_folder import check_folder
     from heedful.models.sentence_folder import digest
@@ -214,9 +214,9 @@ def _refuse_nothing(data: Data, how: Training) -> None:
 
 
 def _write_lost(out: Path, found: Sequence[Data]) -> None:
-    """Each record that was dropped or cut, as JSON Lines, and the place for checkpoints."""
+    """Each record that was dropped, cut or used in part, as JSON Lines, and the place for checkpoints."""
     out.mkdir(parents=True, exist_ok=True)
-    rows = [(kind, lost) for data in found for kind in ("dropped", "cut") for lost in getattr(data, kind)]
+    rows = [(kind, lost) for data in found for kind in ("dropped", "cut", "partly") for lost in getattr(data, kind)]
     with Replacement(out / _MARK) as replacement:
         lines = (json.dumps({"what": kind, **asdict(lost)}, ensure_ascii=False) + "\n" for kind, lost in rows)
         replacement.temporary.write_text("".join(lines), "utf-8")

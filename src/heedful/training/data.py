@@ -36,8 +36,9 @@ class Lost:
 class Data:
     """Examples, the context of each, and what became of the `read` records.
 
-    A record is either `dropped` or some example rests on it. `cut` are those of which a prompt lost its beginning, and
-    `merged` is how many lessons said something of outputs that another had spoken of, and share its example.
+    A record is either `dropped` or some example rests on it; some of what the `partly` used say rests in none. `cut` are
+    those of which a prompt lost its beginning, and `merged` is how many lessons said something of outputs that another
+    had spoken of, and share its example.
     """
 
     examples: tuple[Example, ...]
@@ -46,14 +47,16 @@ class Data:
     merged: int
     dropped: tuple[Lost, ...] = ()
     cut: tuple[Lost, ...] = ()
+    partly: tuple[Lost, ...] = ()
 
     def account(self) -> dict[str, Any]:
-        """Numbers as JSON values, the dropped and the cut by reason."""
+        """Numbers as JSON values, the dropped, the cut and the partly used by reason."""
         return {
             "read": self.read,
             "used": self.read - len(self.dropped),
             "dropped": dict(Counter(lost.why for lost in self.dropped).most_common()),
             "cut": dict(Counter(lost.why for lost in self.cut).most_common()),
+            "partly": dict(Counter(lost.why for lost in self.partly).most_common()),
             "examples": len(self.examples),
             "merged": self.merged,
             "weight": round(sum(float(example.said["weight"]) for example in self.examples), 6),
@@ -102,7 +105,7 @@ def data_of(
 
 @dataclass(eq=False)
 class _Ledger:
-    """What became of each record: kept where some example rests on it, else lost, for the reason told first."""
+    """What became of each record: kept where some example rests on it, lost in part or whole, for the reason told first."""
 
     table: Table
     why: dict[int, str] = field(default_factory=dict)
@@ -124,11 +127,12 @@ class _Ledger:
         self.kept.update(rows)
         self.cut.update(rows if cut else ())
 
-    def closed(self) -> tuple[tuple[Lost, ...], tuple[Lost, ...]]:
-        """Those dropped, and those cut, in the order of the table."""
+    def closed(self) -> tuple[tuple[Lost, ...], ...]:
+        """Those dropped, those cut and those used in part, in the order of the table."""
         dropped = {row: why for row, why in sorted(self.why.items()) if row not in self.kept}
+        partly = {row: why for row, why in sorted(self.why.items()) if row in self.kept}
         cut = dict.fromkeys(sorted(self.cut), "its prompt lost its beginning")
-        return self._lost(dropped), self._lost(cut)
+        return self._lost(dropped), self._lost(cut), self._lost(partly)
 
     def _lost(self, found: Mapping[int, str]) -> tuple[Lost, ...]:
         ids, sources, lines = (self.table.column(name) for name in ("id", "source", "line"))
