@@ -49,6 +49,8 @@ def test_a_model_is_trained_and_told_about(votes: Path, tmp_path: Path) -> None:
     [
         (["--objective", "magic"], "one of sft, dpo"),
         (["--objective", "dpo", "--set", "beta=0.1"], "no setting of dpo"),
+        (["--objective", "kto", "--set", "good=NaN"], "no value of good"),
+        (["--objective", "kto", "--set", "good=1", "--set", "good=2"], "told twice"),
         (["--objective", "sft", "--model", "nowhere"], "no such folder"),
         (["--objective", "sft", "--passes", "0"], "passes"),
     ],

@@ -36,9 +36,9 @@ class Lost:
 class Data:
     """Examples, the context of each, and what became of the `read` records.
 
-    A record is either `dropped` or some example rests on it; some of what the `partly` used say rests in none. `cut` are
-    those of which a prompt lost its beginning, and `merged` is how many lessons said something of outputs that another
-    had spoken of, and share its example.
+    A record is either `dropped` or some example rests on it; some of what the `partly` used say is in none. `cut`
+    are those of which a prompt lost its beginning, and `merged` is how many lessons said something of outputs that
+    another had spoken of, and share its example.
     """
 
     examples: tuple[Example, ...]
@@ -105,7 +105,7 @@ def data_of(
 
 @dataclass(eq=False)
 class _Ledger:
-    """What became of each record: kept where some example rests on it, lost in part or whole, for the reason told first."""
+    """What became of each record: kept where some example rests on it, lost, in part or whole, for the first reason."""
 
     table: Table
     why: dict[int, str] = field(default_factory=dict)

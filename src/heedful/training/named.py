@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -84,6 +85,8 @@ def objective_of(name: str, settings: Sequence[str] = ()) -> TokenObjective:
     made = NAMED[name].made
     known = {name: own for name, own in inspect.signature(made).parameters.items() if name not in _FIXED}
     given = dict(_setting(own, name, known) for own in settings)
+    if len(given) < len(settings):
+        raise UsageError(f"{', '.join(settings)}: one is told twice", where="setting", fix="tell each once")
     try:
         return made(**given)
     except TypeError as error:
@@ -105,6 +108,6 @@ def _setting(written: str, name: str, known: Mapping[str, inspect.Parameter]) ->
         raise UsageError(f"{value!r} is no value of {setting}", where="setting", fix=f"a {kind.__name__}") from error
     if kind is float and type(read) is int:
         read = float(read)
-    if type(read) is not kind:
+    if type(read) is not kind or (isinstance(read, float) and not math.isfinite(read)):
         raise UsageError(f"{value!r} is no value of {setting}", where="setting", fix=f"a {kind.__name__}")
     return setting, read
