@@ -227,3 +227,13 @@ def test_what_is_held_out_but_trained_on_too_is_told(tmp_path):
     assert train(demonstrations(20), how(steps=1), tmp_path / "apart")["findings"] == []
     (found,) = train(votes(20), how("kto", steps=1), tmp_path / "kto")["findings"]
     assert found["code"] == "held_out.entangled"
+
+
+def test_two_commands_do_not_train_into_one_folder(tmp_path):
+    def again(told):
+        if told["step"] == 1:
+            with pytest.raises(UsageError, match="another command"):
+                train(votes(8), how(held=0.0, steps=2), tmp_path / "out")
+
+    train(votes(8), how(held=0.0, steps=2), tmp_path / "out", watch=again)
+    train(votes(8), how(held=0.0, steps=2), tmp_path / "out")

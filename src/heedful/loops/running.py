@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from heedful.core import UsageError
 
 if TYPE_CHECKING:
     from heedful.training.stopping import Stopping
@@ -19,14 +23,17 @@ TENTHS = 10  # checkpoints on the way, and measurements where nobody says how ma
 def run(trainer: Trainer, stopping: Stopping | None, out: Path, watch: Watch, board: bool) -> None:
     """Steps until the last or until `stopping` says so, whose best weights the network then has.
 
-    Each is written to `out` and told to `watch`, with the number of all steps as `of`.
+    Each is written to `out` and told to `watch`, with the number of all steps as `of`. Raises UsageError where another
+    process is at it in `out`.
     """
     from heedful.training.checkpoints import resume, save
     from heedful.training.watching import written
 
     folder, steps = out / "checkpoints", trainer.recipe.steps
-    found = resume(trainer, folder, stopping)
-    with written(out, trainer.done if found else -1, board) as write:
+    with ExitStack() as stack:
+        stack.enter_context(_alone(folder))
+        found = resume(trainer, folder, stopping)
+        write = stack.enter_context(written(out, trainer.done if found else -1, board))
         if stopping is not None and not found:
             write({"step": 0, **stopping(trainer)})
         while trainer.done < steps and not _over(stopping):
@@ -37,6 +44,23 @@ def run(trainer: Trainer, stopping: Stopping | None, out: Path, watch: Watch, bo
                 save(trainer, folder, stopping)
     if stopping is not None:
         stopping.put_back(trainer)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """A folder that no other process, or call, is in; the system lets go of it when this one ends, however it ends."""
+    import fcntl  # which not every system has
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            fix = "wait for it, or name a new folder"
+            raise UsageError("another command is training into this folder", where=str(folder), fix=fix) from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _step(trainer: Trainer, stopping: Stopping | None) -> dict[str, float]:
