@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heedful.core import Finding, FitError, Floats
+from heedful.core import Estimate, Finding, FitError, Floats
 from heedful.loops.running import TENTHS
 from heedful.stats import mean_estimate, paired_difference
 
@@ -50,8 +50,8 @@ def reference_of(network: Any, data: Data, objective: TokenObjective, how: Train
     return reference_in(Path(how.cache), network, data.examples, how.tokens, how.precision)
 
 
-def doubts(trained: Data, held: Data, objective: TokenObjective) -> list[Finding]:
-    """What keeps a loss on held-out examples from telling of contexts not seen, or its interval from all it says."""
+def doubts(trained: Data, held: Data) -> list[Finding]:
+    """What keeps a loss on held-out examples from telling of contexts not seen."""
     found = []
     known = set(trained.contexts)
     seen = sum(own in known for own in held.contexts)
@@ -60,9 +60,6 @@ def doubts(trained: Data, held: Data, objective: TokenObjective) -> list[Finding
         fix = "Give each record the context of its outputs."
         told = f"{what}their loss is no measure of contexts not seen."
         found.append(Finding("held_out.seen", "warning", told, fix, seen))
-    if held.examples and objective.entangled:
-        what = "Examples held out are measured against one another: the interval takes what they share for known."
-        found.append(Finding("held_out.entangled", "note", what, count=len(held.examples)))
     return found
 
 
@@ -94,15 +91,24 @@ class Held:
         return math.nan if found is None else float(found.mean())
 
 
-def compared(before: Floats | None, after: Floats | None, data: Data) -> dict[str, Any]:
-    """The loss on held-out examples, and what it changed by, clustered by context."""
+def compared(before: Floats | None, after: Floats | None, data: Data, objective: TokenObjective) -> dict[str, Any]:
+    """The loss on held-out examples, and what it changed by, clustered by context.
+
+    There is no interval for an entangled objective: examples share what the same examples estimate (KTO's point), and
+    intervals that take it for known hold less often than they say.
+    """
     if before is None or after is None:
         return {}
     contexts = [np.unique(data.contexts, return_inverse=True)[1]]
+    value = mean_estimate(after, clusters=contexts)
     change, p_value = paired_difference(after, before, clusters=contexts)
+    if objective.entangled:
+        note = "no interval: examples are measured against one another"
+        value, change = (Estimate(own.value, own.n, note=note) for own in (value, change))
+        p_value = math.nan
     return {
         "before": float(before.mean()),
-        "after": asdict(mean_estimate(after, clusters=contexts)),
+        "after": asdict(value),
         "change": asdict(change),
         "p_value": None if math.isnan(p_value) else p_value,
     }

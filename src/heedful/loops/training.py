@@ -108,7 +108,7 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
     loaded = _loaded(how)
     data, other, stop = (_examples(own, loaded, how) for own in (kept, claimed, halting))
     _refuse_nothing(data, how)
-    findings += doubts(data, other, objective)
+    findings += doubts(data, other)
     if how.patience is not None and not stop.examples:
         raise FitError("too little is held out to stop by", fix="raise --held, or do without --patience")
     if how.lora is not None:
@@ -132,7 +132,7 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
         "steps": trainer.done,
         "seconds": round(seconds, 3),
         "data": data.account(),
-        "held_out": {"data": other.account(), **compared(before, after, other)},
+        "held_out": {"data": other.account(), **compared(before, after, other, objective)},
         "stopped": stopped(stopping, stop),
         "findings": [asdict(finding) for finding in findings],
         "folder": str(made),
