@@ -1,6 +1,6 @@
 """Whether every engine is what it declares, and whether bugs planted on purpose are noticed.
 
-    python benchmarks/conformance.py [--quick] [--out FILE]
+    python benchmarks/conformance.py [--quick] [--only REGEX] [--out FILE]
 
 Worlds are languages of at most 216 outputs in each of two contexts, listed whole: "smooth" scores, a hard constraint
 ("bound"), a reward with one high peak ("peaked"), equal scores ("tied"). Engines are held to what they declare:
@@ -19,9 +19,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,17 +42,19 @@ def holds(told: Told, size: Size = QUICK) -> bool:
     return bool(told["p"] >= level() and (size is not FULL or told.get("error", 0.0) <= size.error))
 
 
-def rows(size: Size) -> Iterator[Told]:
-    """Each case with what it showed."""
+def rows(size: Size, known: Mapping[str, Told]) -> Iterator[Told]:
+    """Each case with what it showed, or is known to have shown."""
     for name, case in cases().items():
-        told = case.told(size)
+        told = known[name] if name in known else case.told(size)
         yield {"case": name, "honesty": case.honesty, **told, "holds": holds(told, size)}
 
 
-def noticed(size: Size) -> Iterator[Told]:
+def noticed(size: Size, known: Mapping[str, Told]) -> Iterator[Told]:
     """Each planted bug with the case that must notice it, and what that showed with and without the bug."""
-    sound = {name: cases()[name].told(size) for name in {bug.by: None for bug in BUGS.values()}}
-    for name, bug in BUGS.items():
+    yield from (known[name] for name in BUGS if name in known)
+    fresh = {name: bug for name, bug in BUGS.items() if name not in known}
+    sound = {name: cases()[name].told(size) for name in {bug.by: None for bug in fresh.values()}}
+    for name, bug in fresh.items():
         with bug.planted():
             wrong = cases()[bug.by].told(size)
         yield {
@@ -123,27 +126,37 @@ def _shown(row: dict[str, Any]) -> str:
     return f"{row['case']:62}{row['honesty']:12}{told}{efforts}{'' if row['holds'] else '   FAILS'}"
 
 
+def _rest(before: dict[str, Any], kind: str, only: str | None) -> dict[str, Told]:
+    """Rows of earlier results that are not to be run again, by name."""
+    rows = {row[kind]: row for row in before.get(f"{kind}s", ())}
+    return {name: row for name, row in rows.items() if not re.search(only or "", name)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="few draws and no bugs, to see that it runs")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--only", metavar="REGEX", help="run what is so named; keep what FILE says of the rest")
+    parser.add_argument("--out", metavar="FILE", type=Path)
     options = parser.parse_args()
+    if options.only and not options.out:
+        parser.error("--only needs --out, the results to keep")
+    before = json.loads(options.out.read_text("utf-8")) if options.only else {}
     size, begun = (QUICK if options.quick else FULL), time.process_time()
     result: dict[str, Any] = {"level": level(), "seconds": 0.0, "cases": [], "bugs": [], "adaptive": {}}
 
     def kept(line: str) -> None:
-        result["seconds"] = time.process_time() - begun
+        result["seconds"] = before.get("seconds", 0.0) + time.process_time() - begun
         print(line, flush=True)
         if options.out:
             options.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
-    for row in rows(size):
+    for row in rows(size, _rest(before, "case", options.only)):
         result["cases"].append(row)
         kept(_shown(row))
-    for row in () if options.quick else noticed(BUG_SIZE):
+    for row in () if options.quick else noticed(BUG_SIZE, _rest(before, "bug", options.only)):
         result["bugs"].append(row)
         kept(f"{row['bug']:38}{row['case']:62}p {row['p']:.2g}{'' if row['noticed'] else '   NOT NOTICED'}")
-    for name, row in ({} if options.quick else biases(size)).items():
+    for name, row in ({} if options.quick else before.get("adaptive") or biases(size)).items():
         result["adaptive"][name] = row
         kept(f"adaptive tempering, {name}: {row['z']:.4f} ± {row['error']:.4f}")
     kept(f"{len(result['cases'])} cases, {len(result['bugs'])} bugs, {result['seconds']:.0f} s of the processor")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
@@ -14,17 +14,22 @@ from conforming import checks
 from heedful.models.table_tokens import TableContinuations
 from heedful.sampling import (
     RESAMPLING,
+    Deepening,
     Particles,
+    SearchTree,
     ValueGuide,
     best_of_n,
     cascade,
     early_stopping,
+    hill_climb,
     metropolis,
     particles,
     rejection,
     resampling,
     tempered,
     token_beam,
+    tree_search,
+    trees,
 )
 from heedful.sampling.writing import Writing
 
@@ -177,6 +182,33 @@ def _scores_forgotten(right: Any) -> Any:
     return Forgetful
 
 
+def _not_reopened(right: Any) -> Any:
+    """What ends by itself stays as it is."""
+    return lambda self, *given: right(replace(self, reopen=False), *given)
+
+
+def _unscored(right: Any) -> Any:
+    return lambda self, items, score, rng: right(self, items, np.zeros(len(score)), rng)
+
+
+def _first_part(right: Any) -> Any:
+    """Changes of the first part alone."""
+    return lambda items, place, base, rng: right(items, [0] * len(place), base, rng)
+
+
+def _negated(right: Any) -> Any:
+    return lambda target, items: [-score for score in right(target, items)]
+
+
+def _first_met(right: Any) -> Any:
+    return lambda self: next(iter(self.outputs), None)
+
+
+def _never_widened(right: Any) -> Any:
+    """As many steps as at first, however often a prefix was visited."""
+    return lambda self, node: right(replace(self, widening=0.0), node)
+
+
 def _always_multinomial(right: Any) -> Any:
     return lambda scheme, threshold: right("multinomial", threshold)
 
@@ -214,6 +246,9 @@ _GRID, _REST = "resampling, systematic, six weights", "resampling, residual, six
 _LAW, _STILL = "Guided, rule: its own law, smooth", "Guided, soft value, smooth"
 _LOWERED, _BEST = "BestOfN, best of 3, pessimistic, tied", "BestOfN, best of 3: met, tied"
 _BEAM, _REJECTION = "TokenBeam, as wide as all, peaked", "Rejection, draws, smooth"
+_LOOKED, _LOOKED_BEST = (f"Deepening, best of {n}, looking again: its own law, smooth" for n in (1, 3))
+_CLIMB, _TREE, _STEPS = "HillClimb, long, peaked", "TreeSearch, met, rough", "StepTree, met, rough"
+_WIDE = "StepTree, long, by values, rough"
 _EARLY, _CASCADE = "EarlyBestOfN, met, tied", "Cascade, met, tied"
 
 BUGS = {
@@ -242,4 +277,10 @@ BUGS = {
     "the last drawn, not the best": Bug("maximisers", _EARLY, early_stopping, "greatest", _last_drawn),
     "the last model's, not the best": Bug("maximisers", _CASCADE, cascade, "greatest", _last_drawn),
     "scores forgotten at the end": Bug("maximisers", _BEAM, token_beam, "Scoring", _scores_forgotten),
+    "outputs that end are not looked at again": Bug("searches", _LOOKED, Deepening, "_write", _not_reopened),
+    "any of those that looked again": Bug("searches", _LOOKED_BEST, Deepening, "_chosen", _unscored),
+    "the first part changed, never another": Bug("searches", _CLIMB, hill_climb, "_changed", _first_part),
+    "the least met, not the best": Bug("searches", _TREE, tree_search, "_finite", _negated),
+    "the first met, not the best": Bug("searches", _STEPS, SearchTree, "best", _first_met),
+    "widening ignored": Bug("searches", _WIDE, trees.Rule, "room", _never_widened),
 }

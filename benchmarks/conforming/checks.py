@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from conforming.worlds import Uncertain, World, said
+from conforming.worlds import LENGTH, Uncertain, World, said
 from heedful.core import Budget, Floats, Item, Parts, Samples, Scores
 from heedful.core.algebra import Expressible
+from heedful.models import StepBase
 from heedful.sampling import one_each
 from heedful.target import Target
 from heedful.worlds import deviations, law_test, proper_test
 
 Told = dict[str, Any]
 Laws = Mapping[Parts, Mapping[Item, float]]
-PILOT, CHUNK = 400, 4000
+PILOT, CHUNK, TIMES = 400, 4000, 3
 
 
 @dataclass(frozen=True)
@@ -113,11 +114,23 @@ class Recording(Expressible):
         return self.potential(items)
 
 
+class RecordingSteps(Recording):
+    """The same of a potential that searches ask about prefixes, and so about whole outputs too; these it remembers."""
+
+    def __init__(self, potential: Any, ended: Callable[[Item], bool]) -> None:
+        super().__init__(potential)
+        self.ended, self.kind = ended, potential.kind
+
+    def prefix(self, items: Sequence[Item]) -> Scores:
+        self.met.update(dict.fromkeys(filter(self.ended, items)))
+        return self.potential.prefix(items)
+
+
 def best_met_told(engine: Any, target: Target, contexts: Sequence[Parts], pessimism: float, size: Size) -> Told:
     """In each of many calls, whether what was kept has the greatest of the scores met, less their deviations."""
     missed = 0
     for call in range(size.calls):
-        recording = Recording(target.expression)
+        recording = _recording(target)
         context = contexts[call % len(contexts)]
         found = engine(Target(target.base, recording), [context], budget=Budget(), rng=np.random.default_rng(call))
         met = [item for item in recording.met if item.context == context]
@@ -126,15 +139,21 @@ def best_met_told(engine: Any, target: Target, contexts: Sequence[Parts], pessim
     return {"calls": size.calls, "missed": missed, "p": 0.0 if missed else 1.0}
 
 
+def _recording(target: Target) -> Recording:
+    if isinstance(target.base, StepBase):
+        return RecordingSteps(target.expression, target.base.ended)
+    return Recording(target.expression)
+
+
 def _lowered(scores: Scores, pessimism: float) -> Floats:
     return scores.mean if scores.draws is None else scores.mean - pessimism * scores.draws.std(axis=0)
 
 
 def best_told(engine: Any, target: Target, worth: Mapping[Parts, Mapping[tuple[str, ...], float]], size: Size) -> Told:
-    """Whether it finds an output worth most, of all there are, in each context."""
-    found = engine(target, list(worth), budget=Budget(), rng=np.random.default_rng(0)).items
+    """Whether it finds an output worth most, of all there are, each of some times in each context."""
+    found = engine(target, list(worth) * TIMES, budget=Budget(), rng=np.random.default_rng(0)).items
     missed = sum(worth[item.context][said(item)] < max(worth[item.context].values()) for item in found)
-    return {"calls": len(worth), "missed": missed, "p": 0.0 if missed else 1.0}
+    return {"calls": len(found), "missed": missed, "p": 0.0 if missed else 1.0}
 
 
 def options_told(engines: Mapping[str, Any], target: Target, contexts: Sequence[Parts], size: Size) -> Told:
@@ -181,6 +200,25 @@ def word_law(world: World, context: Parts, nats: Mapping[str, float]) -> dict[It
             tilted = {token: p * np.exp(nats.get(token, 0.0)) for token, p in row.items()}
             total *= tilted[words[place] if place < len(words) else ""] / sum(tilted.values())
         law[item] = total
+    return law
+
+
+def deepened_law(world: World, context: Parts, trigger: str) -> dict[Item, float]:
+    """Of outputs with one token of their own, or none where they would end at once, then the trigger, then as written
+    on from there."""
+    law: dict[Item, float] = {}
+
+    def write(words: tuple[str, ...], total: float) -> None:
+        row = {"": 1.0} if len(words) == LENGTH else world.base.next_tokens(context, words)
+        for token, p in row.items():
+            if token:
+                write((*words, token), total * p)
+            else:
+                item = world.base.write(context, words)
+                law[item] = law.get(item, 0.0) + total * p
+
+    for token, p in world.base.next_tokens(context, ()).items():
+        write((token, trigger) if token else (trigger,), p)
     return law
 
 

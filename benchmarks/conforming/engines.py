@@ -11,7 +11,7 @@ import numpy as np
 
 from conforming import checks
 from conforming.checks import Case
-from conforming.worlds import BOUND, PEAKED, SMOOTH, TIED, WORLDS, World, said
+from conforming.worlds import BOUND, PEAKED, ROUGH, SMOOTH, TIED, WORLDS, World, said
 from heedful.core import Floats, Item, Part, Parts
 from heedful.evidence import PrefixValue, Rule
 from heedful.models import SequenceTable, StepModel
@@ -19,8 +19,10 @@ from heedful.sampling import (
     RESAMPLING,
     BestOfN,
     Cascade,
+    Deepening,
     EarlyBestOfN,
     Guided,
+    HillClimb,
     KnownScores,
     Metropolis,
     PairedScores,
@@ -31,10 +33,12 @@ from heedful.sampling import (
     Rejection,
     Stage,
     StepBeam,
+    StepTree,
     Task,
     Tempered,
     TokenBeam,
     TokenGuide,
+    TreeSearch,
     ValueGuide,
     WordGuide,
     exact,
@@ -189,9 +193,28 @@ def _best() -> Iterator[Case]:
         beam, likeliest = TokenBeam(len(world.soft)), _worth(world, lambda own: own.log_prob)
         target = world.target("guess")
         yield _case("TokenBeam", "as wide as all", world, beam.honesty, checks.best_told, beam, target, likeliest)
-    greatest, steps = _worth(PEAKED, lambda own: own.scores.mean), StepBeam(40, 60)
-    target = _steps(PEAKED)
-    yield _case("StepBeam", "as wide as all", PEAKED, steps.honesty, checks.best_told, steps, target, greatest)
+    yield from _searches()
+
+
+def _searches() -> Iterator[Case]:
+    """Searches over steps, so long that they find the greatest there is; short ones keep the best of what they met."""
+    for engine, name, world, made in (
+        ("StepBeam", "as wide as all", PEAKED, StepBeam(40, 60)),
+        ("HillClimb", "long", PEAKED, HillClimb(600)),
+        ("HillClimb", "level by level", PEAKED, HillClimb(300, (2, 3))),
+        *(("TreeSearch", "long", world, TreeSearch(1000, 100, 3.0)) for world in (PEAKED, ROUGH)),
+        ("StepTree", "long, by values", ROUGH, StepTree(1500, 3, 4.0, 0.5)),
+        ("StepTree", "long, by roll-outs", ROUGH, StepTree(1500, 3, 4.0, 0.5, "max", 1, 1.0)),
+    ):
+        greatest = _worth(world, lambda own: own.scores.mean)
+        yield _case(engine, name, world, made.honesty, checks.best_told, made, _steps(world), greatest)
+    for engine, made in (
+        ("HillClimb", HillClimb(6)),
+        ("TreeSearch", TreeSearch(6, 2)),
+        ("StepTree", StepTree(9, 2, rollouts=1)),
+    ):
+        given = checks.best_met_told, made, _steps(ROUGH), ROUGH.contexts, 0.0
+        yield _case(engine, "met", ROUGH, made.honesty, *given)
 
 
 def _anew(task: Task, rng: np.random.Generator) -> str:
@@ -210,6 +233,20 @@ def _own_laws() -> Iterator[Case]:
     for world in (SMOOTH, PEAKED):
         made, law = Guided((WordGuide(NATS),)), {c: checks.word_law(world, c, NATS) for c in world.contexts}
         yield _case("Guided", "rule: its own law", world, made.honesty, checks.law_told, made, world.target(), law)
+
+    for world in (SMOOTH, PEAKED):
+        law = {context: checks.deepened_law(world, context, "b") for context in world.contexts}
+        for n in (1, 3):
+            deepened = Deepening(n, "b", first=1)
+            best = {context: _best_law(world, own, n) for context, own in law.items()}
+            name = f"best of {n}, looking again: its own law"
+            yield _case("Deepening", name, world, deepened.honesty, checks.law_told, deepened, world.target(), best)
+
+
+def _best_law(world: World, law: dict[Item, float], n: int) -> dict[Item, float]:
+    """Of the best of n outputs of a law."""
+    score, mass = np.array([world.scores[item] for item in law]), np.array([*law.values()])
+    return dict(zip(law, checks.best_of_law(score, mass, n).tolist(), strict=True))
 
 
 def _steps(world: World) -> Target:

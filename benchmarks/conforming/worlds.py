@@ -150,8 +150,14 @@ def _tied(words: tuple[str, ...], noise: float) -> float:
     return float(words.count("b") - words.count("c"))
 
 
+def _rough(words: tuple[str, ...], noise: float) -> float:
+    """One greatest, that nothing leads to."""
+    return noise
+
+
 SMOOTH = World("smooth", "abcd", True, _smooth)
 BOUND = World("bound", "abcde", True, _bound, 1)
 PEAKED = World("peaked", "abcdef", False, _peaked, 2)
 TIED = World("tied", "abcd", True, _tied, 3)
+ROUGH = World("rough", "abc", False, _rough, 4)
 WORLDS = (SMOOTH, BOUND, PEAKED)

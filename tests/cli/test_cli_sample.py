@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any, get_args
 
@@ -62,7 +65,7 @@ def test_answers_are_written_with_what_they_cost(model: Path, posterior: Path, t
     assert [row["output"] for row in rows] == [row["output"] for row in told["samples"]]
     assert told["honesty"] == "maximiser"
     read = LocalModel(str(model), max_tokens=6).reading(CONTEXTS)
-    assert told["plan"] == {"samples": 8, "scores": 8, "tokens": 2 * 4 * 6 + read}
+    assert told["plan"] == {"samples": 8, "scores": 8, "tokens": 2 * 4 * 5 + read}  # the last of six is not read again
     assert all(told["cost"][unit] <= most for unit, most in told["plan"].items())
     assert told["cost"]["samples"] == 8
     potential = 2 * load(posterior).potential()
@@ -96,8 +99,8 @@ def test_a_plan_and_a_budget(model: Path, posterior: Path, tmp_path: Path) -> No
     code, shown, _ = invoke(*asked, "--plan", "--json")
     assert code == 0
     read = LocalModel(str(model), max_tokens=8).reading([Item.of(text).context for text in ("sun", "rain")])
-    assert json.loads(shown)["plan"] == {"samples": 8, "tokens": 64 + read, "scores": 8}
-    code, _, err = invoke(*asked, "--budget", 63 + read)
+    assert json.loads(shown)["plan"] == {"samples": 8, "tokens": 56 + read, "scores": 8}
+    code, _, err = invoke(*asked, "--budget", 55 + read)
     assert code == 2
     assert "tokens" in err
 
@@ -150,9 +153,10 @@ def test_wrong_use_is_said(model: Path, posterior: Path, tmp_path: Path) -> None
     votes.write_text('{"prompt": "a"}\n', "utf-8")
     assert "this is a file that is read" in invoke(*ask, "--prompts", votes, "--out", votes)[2]
     assert votes.read_text("utf-8") == '{"prompt": "a"}\n'
-    assert "pessimism" in invoke(*ask, "--prompt", "a", "--engine", "soft", "--pessimism", 1)[2]
+    assert "--pessimism: soft has" in invoke(*ask, "--prompt", "a", "--engine", "soft", "--pessimism", 1)[2]
+    assert "--bound: rejection needs it" in invoke(*ask, "--prompt", "a", "--engine", "rejection")[2]
+    assert "-n: guided has" in invoke(*ask, "--prompt", "a", "--engine", "guided", "-n", 2)[2]
     assert "does not exist" in invoke(*ask, "--prompt", "a", "--out", tmp_path / "no" / "x.jsonl")[2]
-    assert "--bound 2.0" in invoke(*ask, "--prompt", "a", "--engine", "rejection")[2]
     assert "backslash" in invoke(*ask, "--prompt", "a", "--matching", "a(")[2]
 
 
@@ -183,6 +187,69 @@ def test_a_server_is_drawn_from(posterior: Path) -> None:
         assert "--served" in invoke(*ask)[2]
         assert "tokens" in invoke(*ask, "--served", "any", "--budget", 5)[2]
         assert "token by token" in invoke(*ask, "--served", "any", "--engine", "particles")[2]
+
+
+def test_a_plan_for_a_server_is_of_calls_and_tokens_and_bounds_the_run(posterior: Path, tmp_path: Path) -> None:
+    pytest.importorskip("openai")
+    from heedful.worlds import ChatServer
+
+    with ChatServer(lambda messages, parameters: "ab " * 9) as server:
+        ask = ["sample", "--model", server.url, "--served", "any", "--evidence", posterior, "--prompt", "sun"]
+        ask += ["--prompt", "the rain", "-n", 3, "--max-tokens", 5, "--json"]
+        code, shown, err = invoke(*ask, "--plan", "--out", tmp_path / "a.jsonl")
+        assert code == 0, err
+        plan = json.loads(shown)["plan"]
+        assert not server.calls
+        assert not list(tmp_path.iterdir())
+        told = json.loads(invoke(*ask)[1])
+        assert told["plan"] == plan
+        assert plan["calls"] == told["cost"]["calls"] == 6
+        assert told["cost"]["tokens"] == 3 * (1 + 2) + 6 * 5 <= plan["tokens"]
+        _, _, err = invoke(*ask, "--budget", plan["tokens"] - 1)
+        assert "tokens needed" in err
+        assert len(server.calls) == 6  # none was bought of what does not fit
+        assert invoke(*ask, "--budget", plan["tokens"])[0] == 0
+
+
+def test_a_killed_run_goes_on_from_its_journal_and_buys_nothing_twice(
+    model: Path, posterior: Path, tmp_path: Path
+) -> None:
+    """Of twelve calls six are answered before the kill; the others hang, and are the only ones asked again."""
+    pytest.importorskip("openai")
+    from heedful.worlds import ChatServer, Trouble, answering
+
+    def hangs(number: int, parameters: object) -> Trouble | None:
+        return Trouble(503, delay=3.0) if 6 <= number < 12 else None
+
+    small = answering(LocalModel(str(model), max_tokens=4))
+    with ChatServer(small, trouble=hangs) as server:
+        ask = ["sample", "--model", server.url, "--served", "small", "--evidence", posterior, "--prompt", "sun"]
+        ask += ["--prompt", "rain", "-n", 6, "--max-tokens", 4]
+        whole = [*map(str, ask), "--out", str(tmp_path / "answers.jsonl"), "--json"]
+        with subprocess.Popen([sys.executable, "-m", "heedful", *whole], stderr=subprocess.PIPE, text=True) as run:
+            assert run.stderr is not None
+            assert run.stderr.readline().startswith("At most: 12 samples, 12 calls, ")
+            until = time.monotonic() + 60
+            while len(server.calls) < 6 and time.monotonic() < until:
+                time.sleep(0.02)
+            time.sleep(0.5)  # for the answers to be recorded
+            run.kill()
+        code, shown, err = invoke(*whole)
+        assert code == 0, err
+        told = json.loads(shown)
+        assert told["cost"]["calls"] == 6
+        answered = [call for call in server.calls if call.status == 200]
+        assert len(answered) == 12
+        assert len({call.parameters["seed"] for call in answered}) == 12
+        asked = len(server.calls)
+        again = json.loads(invoke(*whole)[1])
+        assert again["samples"] == told["samples"]
+        assert again["cost"]["calls"] == again["cost"]["tokens"] == 0
+        assert len(server.calls) == asked
+        elsewhere = tmp_path / "other.journal"
+        assert json.loads(invoke(*whole, "--journal", elsewhere)[1])["samples"] == told["samples"]
+        assert elsewhere.is_file()
+    assert "--journal" in invoke("sample", "--model", model, "--prompt", "a", "--journal", elsewhere)[2]
 
 
 def test_outputs_that_fail_their_tests_are_told_as_such(model: Path, tmp_path: Path) -> None:
@@ -224,12 +291,20 @@ def test_every_engine_answers_within_its_plan(engine: str, model: Path, posterio
     told = sample(base, CONTEXTS, evidence, how)
     plan = planned_cost(base, CONTEXTS, how)
     assert told["plan"] == plan
-    assert told["cost"]["samples"] <= plan["samples"]
+    assert all(told["cost"][unit] <= most for unit, most in plan.items())
+    assert set(told["cost"]) == {*plan, "seconds"}
     assert len(told["samples"]) + told["missing"] == 2
     declared = how.made(base, evidence).honesty
     assert told["honesty"] == ("consistent" if declared == "proper" else declared)
     assert (told["missing"] > 0) == (engine == "rejection")  # accepted once in e^60 draws
     assert [row["context"] for row in told["samples"]] == ["sun", "the rain"][: len(told["samples"])]
+
+
+@pytest.mark.parametrize("engine", ["best-of-n", "soft", "metropolis", "tempered", "particles", "particle-gibbs"])
+def test_the_plan_is_what_outputs_of_one_token_cost(engine: str, model: Path) -> None:
+    base, how = LocalModel(str(model), max_tokens=1), Sampling(engine, n=3)
+    told = sample(base, CONTEXTS, evidence_of([], matching=["(?s).*"]), how)
+    assert told["cost"]["tokens"] == told["plan"]["tokens"] == base.reading(CONTEXTS)
 
 
 @pytest.mark.parametrize(

@@ -77,11 +77,11 @@ def test_a_terminal_shows_one_bar(monkeypatch: pytest.MonkeyPatch) -> None:
 
     shown = io.StringIO()
     with bar(Console(file=shown, force_terminal=True, width=120)) as show:
-        show({"step": 1, "of": 20, "loss": 0.6931, "held_out": 0.75})
-        show({"step": 2, "of": 20, "loss": 0.5})
+        show({"step": 1, "of": 20, "loss": 0.6931, "lead": 0.1, "held_out": 0.75})
+        show({"step": 2, "of": 20, "loss": 0.5, "lead": 0.2})
     last = shown.getvalue().split("\r")[-1]
     assert "2/20" in last
-    assert "loss 0.5, held_out 0.75" in last
+    assert "loss 0.5, held_out 0.75, lead 0.2" in last
 
 
 def test_a_board_is_refused_where_it_cannot_be_written(

@@ -17,6 +17,7 @@ from heedful.feedback.record import Record  # noqa: E402
 from heedful.loops.training import Training, train  # noqa: E402
 from heedful.models import LocalModel, SequenceClassifier  # noqa: E402
 from heedful.models.texts import joined  # noqa: E402
+from heedful.training.named import NAMED  # noqa: E402
 from heedful.worlds import exercises  # noqa: E402
 from heedful.worlds.small_model import FOLDER  # noqa: E402
 
@@ -88,6 +89,14 @@ def test_votes_make_a_reward_model_that_other_parts_read(tmp_path, lora):
     # What is read from the folder is what was trained and measured. Equal pairs are one example.
     assert np.logaddexp(0.0, -lead).mean() == pytest.approx(held["after"]["value"], rel=0.05)
     assert len(pairs) == held["data"]["read"]
+
+
+@pytest.mark.parametrize("objective", NAMED)
+def test_every_objective_that_is_named_trains_on_feedback_of_its_form(objective, tmp_path):
+    found = train(votes(12), how(objective, held=0.0, steps=2), tmp_path / "out")
+    assert found["data"]["used"] == 12
+    assert found["steps"] == 2
+    assert (tmp_path / "out" / "model" / "model.safetensors").exists()
 
 
 def test_what_was_stopped_goes_on_to_the_same_weights(tmp_path):

@@ -97,7 +97,7 @@ def test_every_honesty_has_its_cases():
         "proper": {"Particles", "Tempered", "resampling"},
         "consistent": {"BestOfN", "Metropolis", "Particles", "ParticleGibbs", "Tempered"},
         "maximiser": {"BestOfN", "EarlyBestOfN", "Cascade", "Refining"},
-        "heuristic": {"Guided", "StepBeam", "TokenBeam"},
+        "heuristic": {"Deepening", "Guided", "HillClimb", "StepBeam", "StepTree", "TokenBeam", "TreeSearch"},
     }
 
 
@@ -123,7 +123,7 @@ def test_peers_option_of_resampling_ignored_is_noticed():
     assert noticed("the option of resampling ignored")
 
 
-QUICK_KINDS = {"resampling", "weights", "guides", "rejection", "maximisers"}
+QUICK_KINDS = {"resampling", "weights", "guides", "rejection", "maximisers", "searches"}
 PEERS = {"the last weight counted twice", "the option of resampling ignored"}
 
 

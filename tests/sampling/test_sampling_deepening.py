@@ -97,7 +97,7 @@ def test_what_ends_by_itself_can_be_left_alone():
 
 def test_wrong_use_is_said():
     with pytest.raises(BudgetExceededError):
-        run(Deepening(2, "check", first=1), n=2, budget=Budget(tokens=8))
+        run(Deepening(2, "check", first=1), n=2, budget=Budget(tokens=8 - 1))
     with pytest.raises(InputError, match="cannot write"):
         run(Deepening(1, "wait", first=1), n=1)
     with pytest.raises(InputError, match="trigger is empty"):

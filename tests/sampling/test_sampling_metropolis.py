@@ -155,10 +155,10 @@ def test_cost_is_known_and_capped():
         run(Metropolis(burn_in=9), repeats=2, budget=Budget(samples=19))
     assert run(Metropolis(burn_in=9), repeats=2, budget=Budget(samples=20)).cost["samples"] == 20
     with pytest.raises(BudgetExceededError, match="tokens"):
-        run(Metropolis(burn_in=9, proposal="edit"), repeats=2, budget=Budget(tokens=59))
-    budget = Budget(tokens=61)
+        run(Metropolis(burn_in=9, proposal="edit"), repeats=2, budget=Budget(tokens=40))
+    budget = Budget(tokens=41)
     cost = run(Metropolis(burn_in=9, proposal="edit"), repeats=2, budget=budget).cost
-    assert 1 + 20 <= cost["tokens"] == budget.spent["tokens"] < 61
+    assert 1 + 20 <= cost["tokens"] == budget.spent["tokens"] < 41
     # Only outputs are read: what follows the last token or the end is not, and the context but once.
     lone = run(Metropolis(burn_in=0, proposal="edit"), repeats=400)
     assert lone.cost["tokens"] == 1 + sum(min(len(words(item)), BASE.max_tokens - 1) for item in lone.items)

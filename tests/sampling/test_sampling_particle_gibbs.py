@@ -158,10 +158,10 @@ def test_what_is_ruled_out_is_left():
 
 
 def test_cost_is_known_and_capped():
-    engine = ParticleGibbs(of(), burn_in=2)  # 3 sets of 2 particles, at most 3 tokens each, in a context of one token
+    engine = ParticleGibbs(of(), burn_in=2)  # 3 sets of 2 particles, of each 2 tokens read at most, and a context of 1
     with pytest.raises(BudgetExceededError, match="tokens"):
-        engine(TARGET, CONTEXTS[:1], budget=Budget(tokens=18), rng=np.random.default_rng(0))
-    budget = Budget(tokens=19)
+        engine(TARGET, CONTEXTS[:1], budget=Budget(tokens=12), rng=np.random.default_rng(0))
+    budget = Budget(tokens=13)
     cost = engine(TARGET, CONTEXTS[:1], budget=budget, rng=np.random.default_rng(0)).cost
     assert cost["samples"] == 6
     assert 1 < cost["tokens"] == budget.spent["tokens"] <= 1 + 3 * 2 * 2  # the last of three tokens is not read

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 
 import numpy as np
 import pytest
 
 from heedful.core import Budget, BudgetExceededError, InputError
-from heedful.models import SequenceTable, complete
+from heedful.evidence import PrefixValue, Rule
+from heedful.models import SequenceTable, TableModel, complete
 from heedful.sampling import (
     BestOfN,
     Cascade,
@@ -70,6 +72,23 @@ def test_plans_hold_and_contexts_come_back_in_their_order(name):
     assert getattr(found, "moved", None) is None or found.moved.shape == (9,)
 
 
+LONG = Narrow(
+    {words: {chr(97 + k): 1 / 26 for k in range(26)} for words in [(), *((chr(97 + k),) for k in range(26))]},
+    max_tokens=2,
+)
+# Engines that write as much and read contexts as often, whatever comes out. Of the others plans bound: rejection by its
+# tries, best of n that stops early by n, cascades by every stage asked everywhere, tempering by all its steps.
+FIXED = ("best of n", "guided", "particles", "draws", "edits", "sets", "beam")
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_plans_are_met_where_outputs_have_one_length(name):
+    found = ENGINES[name](Target(LONG, 1.0 * Liked()), MANY, budget=Budget(), rng=np.random.default_rng(1))
+    plan = ENGINES[name].plan(LONG, MANY)
+    assert (found.cost["tokens"], found.cost["samples"]) == (plan["tokens"], plan["samples"])
+    assert found.cost["scores"] > plan["scores"] / 3  # equal outputs are scored once, and no particle gives way ended
+
+
 @pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize("unit", ["samples", "tokens", "scores"])
 def test_no_cap_is_ever_exceeded(name, unit):
@@ -83,6 +102,67 @@ def test_no_cap_is_ever_exceeded(name, unit):
             assert found.cost[unit] <= budget.caps[unit]
             assert name in ("rejection", "cascade", "early"), "a plan that does not fit is refused"
         assert budget.spent[unit] <= budget.caps[unit]
+
+
+def test_ended_particles_that_give_way_are_scored_too_and_planned_for():
+    """Each word more is worth much, and outputs end half of the time: what ended is drawn anew again and again."""
+    follow = {"x": 0.2, "y": 0.2, "z": 0.1, "": 0.5}
+    words = [own for size in range(1, 6) for own in itertools.product("xyz", repeat=size)]
+    base = SequenceTable({(): {"x": 0.4, "y": 0.4, "z": 0.2}} | dict.fromkeys(words, follow), max_tokens=6)
+    longer = PrefixValue(Rule(lambda item: 6.0 * sum(len(part.text.split()) for part in item.output), "long"), "twist")
+    engine, most = Particles(4), 0.0
+    for seed in range(5):
+        found = engine(Target(base, 1.0 * longer), CONTEXTS, budget=Budget(), rng=np.random.default_rng(seed))
+        most = max(most, found.cost["scores"])
+    assert 2 * 4 < most <= engine.plan(base, CONTEXTS)["scores"] == 2 * (4 + 3 * 5)
+
+
+def test_a_cap_on_scores_is_refused_beforehand_or_gone_up_to():
+    budget = Budget(scores=8)
+    with pytest.raises(BudgetExceededError, match="scores"):
+        ENGINES["cascade"](TARGET, MANY, budget=budget, rng=np.random.default_rng(0))
+    assert not any(budget.spent.values())
+    found = ENGINES["cascade"](TARGET, MANY, budget=Budget(scores=11), rng=np.random.default_rng(0))
+    assert found.cost["scores"] <= 11
+    assert found.turned_away[1] > 0
+    found = Rejection(9.0)(TARGET, CONTEXTS, budget=Budget(scores=5), rng=np.random.default_rng(0))
+    assert 4 < found.cost["scores"] <= 5  # equal outputs are scored once
+    assert sum(own.missing for own in found.certificates) > 0
+
+
+class Sold(TableModel):
+    """A base that charges two calls a draw, one where it fails, which is on the turn given."""
+
+    turn, asked, calls = 1, 0, 0.0
+
+    def plan(self, contexts, n):
+        return {"calls": 3.0 * n * len(contexts)}
+
+    def charged(self):
+        return {"calls": Sold.calls}
+
+    def sample_each(self, contexts, n, *, rng):
+        Sold.asked += 1
+        Sold.calls += 1.0 if Sold.asked == Sold.turn else 2.0 * n * len(contexts)
+        if Sold.asked == Sold.turn:
+            raise RuntimeError("broken")
+        return tuple(item for context in contexts for item in self.sample(context, n, rng=rng))
+
+
+def test_what_draws_cost_a_base_is_planned_counted_and_capped(monkeypatch):
+    table = Sold.of({"a": {"a": 0.5, "b": 0.5}, "b c": {"a": 1.0}})
+    monkeypatch.setattr(Sold, "turn", 2)
+    engine, target, rng = BestOfN(3), Target(table, 1.0 * Liked()), np.random.default_rng(0)
+    assert engine.plan(table, CONTEXTS) == {"samples": 6.0, "calls": 18.0, "scores": 6.0}
+    budget = Budget(calls=17)
+    with pytest.raises(BudgetExceededError, match="calls"):
+        engine(target, CONTEXTS, budget=budget, rng=rng)
+    assert (Sold.asked, budget.spent["calls"]) == (0, 0)
+    budget = Budget(calls=30)
+    assert engine(target, CONTEXTS, budget=budget, rng=rng).cost["calls"] == budget.spent["calls"] == 12
+    with pytest.raises(RuntimeError):
+        engine(target, CONTEXTS, budget=budget, rng=rng)
+    assert budget.spent["calls"] == 12 + 1  # what was charged, not what was planned
 
 
 class Breaking(Liked):
@@ -181,14 +261,14 @@ def test_many_draws_of_one_context_are_drawn_in_parts_and_read_once(monkeypatch)
 def test_what_reading_contexts_again_uses_up_ends_it_with_what_there_is():
     """Tokens for the outputs alone, and a few for contexts."""
     for engine in (EarlyBestOfN(40, 0.0), Rejection(9.0, tries=40, batch=1)):
-        budget = Budget(tokens=40 * 2 * BASE.max_tokens + BASE.reading(CONTEXTS))
+        budget = Budget(tokens=40 * 2 * (BASE.max_tokens - 1) + BASE.reading(CONTEXTS))
         found = engine(Target(BASE, 1.0 * Liked()), CONTEXTS, budget=budget, rng=np.random.default_rng(0))
         assert budget.spent["tokens"] == found.cost["tokens"] <= budget.caps["tokens"]
         assert found.cost["samples"] >= 40
     dear = Cascade((Stage(BASE, 0.0, KnownScores.of([99.0])),))
     target = Target(BASE, 1.0 * Liked())
     cheap = BestOfN(1)(target, CONTEXTS, budget=Budget(), rng=np.random.default_rng(0))
-    budget = Budget(tokens=cheap.cost["tokens"] + 7)  # two dear answers of three tokens, but not their contexts
+    budget = Budget(tokens=cheap.cost["tokens"] + 6)  # two tokens of two dear answers, but not their contexts
     found = dear(target, CONTEXTS, budget=budget, rng=np.random.default_rng(0))
     assert found.items == cheap.items
     assert (found.asked, found.turned_away) == ((2, 0), (0, 2))

@@ -127,8 +127,8 @@ def test_what_is_ruled_out_counts_for_nothing():
 def test_cost_is_known_and_capped():
     engine = TokenBeam(2, groups=2, diversity=1.0)
     with pytest.raises(BudgetExceededError, match="tokens"):
-        run(engine, budget=Budget(tokens=26))
-    budget = Budget(tokens=27)  # contexts of three tokens, and two times four outputs of at most three
+        run(engine, budget=Budget(tokens=18))
+    budget = Budget(tokens=19)  # contexts of three tokens, and two times four outputs, of which at most two are read
     cost = run(engine, budget=budget).cost
     assert cost["samples"] == 8
     assert cost["tokens"] == budget.spent["tokens"] <= 3 + 8 * 2

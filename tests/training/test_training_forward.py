@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the extra `lm` is not installed")
 pytest.importorskip("transformers", reason="the extra `lm` is not installed")
 
-from heedful.core import UsageError  # noqa: E402
+from heedful.core import InputError, UsageError  # noqa: E402
 from heedful.models import LocalModel  # noqa: E402
 from heedful.training import forward  # noqa: E402
 from heedful.training.forward import Scorer, scorer  # noqa: E402
@@ -131,3 +131,21 @@ def test_what_cannot_be_foretold_is_refused():
         Rows.of([()], arrays([[[1]]]))
     with pytest.raises(UsageError, match="without outputs"):
         Rows.of([(1,)], [[]])
+
+
+def test_a_network_that_looks_back_less_far_than_shared_rows_go_is_refused(tmp_path):
+    """Its mask is ours alone, so it would look back further than it was made to."""
+    folder = tiny.mistral(tmp_path)  # over eight tokens
+    tiny.tokenizer(folder)
+    network = LocalModel(str(folder), device="cpu").loaded.network.double()
+    short, longer = arrays([[[4, 5, 1], [6]]]), arrays([[[4, 5, 1], [6, 7, 8]]])
+    found = scorer(network)(Rows.of([(5, 6, 7)], short))
+    for number, output in enumerate(short[0]):
+        expected = torch.stack(alone(network, (5, 6, 7), output))
+        torch.testing.assert_close(found[0, number, : len(output)], expected, atol=1e-5, rtol=0)
+    with pytest.raises(InputError, match="over 8 tokens, and rows that outputs share have 9"):
+        scorer(network)(Rows.of([(5, 6, 7)], longer))
+    scorer(network)(Rows.of([(5, 6, 7)], arrays([[[2] * 20]])))  # alone in its row, it reads as it was made to
+    network.config.layer_types = ["full_attention", "linear_attention"]
+    with pytest.raises(InputError, match="linear_attention"):
+        scorer(network)(Rows.of([(5, 6, 7)], short))

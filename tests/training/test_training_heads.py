@@ -145,7 +145,7 @@ def test_a_step_does_not_depend_on_how_it_is_cut(folder, name, adapter):
     network, objective, data = case(folder, name, adapter)
     told, found = [], []
     for tokens in (8192, 60, 1):
-        recipe = Recipe(steps=3, batch=6, tokens=tokens, learning_rate=1e-3)
+        recipe = Recipe(steps=2, batch=6, tokens=tokens, learning_rate=1e-3)
         trainer = Trainer(copy.deepcopy(network), data, objective, recipe)
         rows = []
         trainer.run(rows.append)

@@ -37,6 +37,20 @@ from training.common import MASK, OBJECTIVES, POLICY, REFERENCE, batch_for, loss
 @pytest.mark.parametrize(("name", "objective"), OBJECTIVES.items())
 def test_they_are_objectives(name, objective):
     assert isinstance(objective, TokenObjective)
+    type(objective)()  # with what they have by default
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_a_record_that_counts_twice_is_two_records(name):
+    """Also where records are held against what the others show."""
+    policy, reference, batch = batch_for(OBJECTIVES[name])
+    times = torch.tensor([1, 3, 1, 2, 1, 1, 2, 1])
+    rows = torch.repeat_interleave(torch.arange(8), times)
+    counted = dataclasses.replace(batch, weight=times.double())
+    repeated = dataclasses.replace(batch, weight=torch.ones(8).double()).rows(rows)
+    found = loss_of(OBJECTIVES[name], policy, reference, [(slice(None), counted)])
+    expected = loss_of(OBJECTIVES[name], policy[rows], reference[rows], [(slice(None), repeated)])
+    torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
 
 
 def test_supervised_is_the_mean_of_all_tokens():

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the extra `lm` is not installed")
 
 from heedful.core import UsageError  # noqa: E402
-from heedful.training.examples import Example  # noqa: E402
+from heedful.training.examples import Example, batch_of  # noqa: E402
 from heedful.training.objectives import asked, conditioned, hindsight, judged, refined, tried  # noqa: E402
 
 
@@ -22,6 +22,14 @@ EXAMPLE = Example((1, 2), (said(10, 11), said(20)), {"prefer": 1.0, "weight": 0.
 def seen(examples):
     assert all(one.said == {"weight": 0.5} for one in examples)
     return [(one.prompt, [own.tolist() for own in one.outputs]) for one in examples]
+
+
+def test_values_of_tokens_are_placed_though_outputs_differ_in_length():
+    examples = [Example((1,), (said(2, 3), said(4)), {"focus": ([1.0, 0.5], [0.25]), "scope": 1.0})] * 2
+    mask = torch.tensor([[[True, True], [True, False]]] * 2)
+    batch = batch_of(examples, mask)
+    assert batch.focus.tolist() == [[[1.0, 0.5], [0.25, 0.0]]] * 2
+    assert batch.scope.tolist() == [1.0, 1.0]
 
 
 def test_words_stand_before_each_output():

@@ -12,6 +12,7 @@ from heedful.training import (  # noqa: E402
     DPO,
     EXO,
     NCA,
+    PMPO,
     SPPO,
     XPO,
     Batch,
@@ -109,6 +110,18 @@ def test_weights_of_draws_of_the_base_reach_the_target():
     drawn = torch.repeat_interleave(torch.arange(5), (20 * BASE).round().long())[None]
     found = minimum(Weighted("tilt", 1.2), drawn, score=UTILITY[drawn])
     torch.testing.assert_close(found, tilted(BASE, 1.2 * UTILITY), atol=1e-6, rtol=0)
+
+
+def test_pmpo_is_the_base_weighed_by_what_is_good_and_imitates_bad_outputs_that_are_alone():
+    """Of all draws it comes to base · (share · good − (1 − share) · bad + hold), of bad ones to their own law."""
+    every, good = torch.arange(5)[:, None], UTILITY.sigmoid()
+    for share, hold in ((0.5, 0.8), (1.0, 0.0), (0.0, 1.2)):
+        law = BASE * (share * good - (1 - share) * (1 - good) + hold)
+        found = minimum(PMPO(share, hold), every, label=good[:, None], weight=BASE)
+        torch.testing.assert_close(found, law / law.sum(), atol=1e-6, rtol=0)
+    bad = BASE * (1 - good)
+    found = minimum(PMPO(0.0, 1.2), every, label=torch.zeros(5, 1).double(), weight=bad)
+    torch.testing.assert_close(found, bad / bad.sum(), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("objective", [rloo(), PolicyGradient("none")])

@@ -21,8 +21,8 @@ pytest.importorskip("transformers", reason="the extra `lm` is not installed")
 
 from heedful.core import FitError, InputError, UsageError  # noqa: E402
 from heedful.models import LocalModel  # noqa: E402
-from heedful.training import BCO, DPO, KTO, Supervised  # noqa: E402
-from heedful.training.checkpoints import checkpoints, resume, save  # noqa: E402
+from heedful.training import BCO, DPO, KTO, Supervised, rloo  # noqa: E402
+from heedful.training.checkpoints import checkpoints, digest_of_examples, resume, save  # noqa: E402
 from heedful.training.examples import Example, parts_of  # noqa: E402
 from heedful.training.forward import scorer  # noqa: E402
 from heedful.training.trainer import Recipe, Trainer, scored  # noqa: E402
@@ -153,6 +153,23 @@ def test_a_gradient_that_is_no_number_changes_nothing(network):
         trainer.step()
     assert torch.equal(weights(trainer.network), before)
     assert all(own.grad is None for own in trainer.parameters)
+
+
+def test_fields_of_tokens_are_of_as_many_as_an_output_has(network, tmp_path):
+    """Of outputs of unequal lengths, one of them missing: read, told apart by the digest, trained on and resumed."""
+    behaviour = [np.array([-1.0, -2.0, -3.0]), np.array([]), np.array([-0.5])]
+    outputs = tuple(np.arange(2, 2 + len(own)) for own in behaviour)
+    one = Example((3,), outputs, {"score": [1.0, 0.0, -1.0], "behaviour": behaviour})
+    (part,) = parts_of([one, one], [0, 1], 100, "cpu")
+    expected = torch.zeros(2, 3, 3)
+    expected[:, 0], expected[:, 2, 0] = torch.tensor([-1.0, -2.0, -3.0]), -0.5
+    assert torch.equal(part.batch.behaviour, expected)
+    other = replace(one, said=one.said | {"behaviour": [behaviour[0], behaviour[1], np.array([-0.6])]})
+    assert digest_of_examples([one]) != digest_of_examples([other])
+    trainer = Trainer(copy.deepcopy(network), [one, one], rloo(), Recipe(steps=1, batch=2))
+    trainer.run()
+    assert not torch.equal(weights(trainer.network), weights(network))
+    assert resume(trainer, save(trainer, tmp_path).parent)
 
 
 def test_examples_of_several_kinds_are_refused(network):

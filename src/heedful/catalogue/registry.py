@@ -33,6 +33,7 @@ _MODULES = {
     "001-066": "explorer",
     "001-075": "experts",
     "001-085": "told_search",
+    "001-088": "filtering",
     "001-089": "where_to_refine",
     "001-093": "taught",
     "001-098": "transformed",

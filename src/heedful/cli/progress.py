@@ -54,7 +54,9 @@ def bar(console: Any) -> Iterator[ShowStep]:
 
         def show(told: Mapping[str, Any]) -> None:
             kept.update(told)  # what is not measured at each step stays to be seen
-            display.update(task, total=told["of"], completed=told["step"], description=escape(_numbers(kept)))
+            first = {name: kept[name] for name in ("loss", "held_out") if name in kept}  # a terminal may be narrow
+            text = escape(_numbers(first | kept))
+            display.update(task, total=told["of"], completed=told["step"], description=text)
 
         yield show
 

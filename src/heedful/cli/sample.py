@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -77,10 +79,11 @@ def sample(
     from heedful.loops import Sampling, evidence_of, planned_cost
     from heedful.loops import sample as draw
 
-    how = Sampling(engine, n, budget, pessimism, seed, price, bound, moves, width, prefixes)
+    with _flags():
+        how = Sampling(engine, n, budget, pessimism, seed, price, bound, moves, width, prefixes)
     contexts = _contexts(prompt or [], prompts)
     if out is not None and not plan:
-        refuse_place(out, [prompts, tests, json_schema, *(evidence or ())])
+        refuse_place(out, [prompts, tests, json_schema, journal, *(evidence or ())])
     if not behind_server(model) and journal is not None:
         raise UsageError("a journal is of a server's answers", where="--journal", fix="leave it out")
     kept = None if plan else journal or (f"{out}.journal" if out and behind_server(model) else None)
@@ -108,6 +111,18 @@ def sample(
     if out is not None:
         _write(result["samples"], Path(out))
     printed(as_json, result, lambda: text.sampled(result, out))
+
+
+@contextmanager
+def _flags() -> Iterator[None]:
+    """Errors about an option of `Sampling`, about the flag that sets it."""
+    from heedful.core import UsageError
+
+    try:
+        yield
+    except UsageError as error:
+        flag = "-n" if error.where == "n" else f"--{error.where}"
+        raise UsageError(error.what, where=flag, fix=error.fix) from error
 
 
 def _contexts(prompt: list[str], prompts: str | None) -> tuple[Any, ...]:

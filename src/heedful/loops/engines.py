@@ -62,7 +62,7 @@ class Sampling:
                 raise UsageError(f"{self.engine} has no use for it", where=option.name, fix=f"it is for {others}")
         for name in own.needs:
             if getattr(self, name) is None:
-                raise UsageError(f"{self.engine} needs it", where=name, fix=f"give nats, such as --{name} 2.0")
+                raise UsageError(f"{self.engine} needs it", where=name, fix="give nats, such as 2.0")
 
     @property
     def outputs(self) -> int:

@@ -32,7 +32,7 @@ def sample(base: Base, contexts: Sequence[Parts], evidence: Potential, how: Samp
     """
     engine, begun = how.made(base, evidence), time.process_time()
     budget = Budget() if how.budget is None else Budget(tokens=how.budget)
-    if how.budget is not None and not isinstance(base, TokenModel | Endpoint):  # whose journal holds the cap itself
+    if how.budget is not None and not isinstance(base, TokenModel | Endpoint):
         raise UsageError(f"{type(base).__name__} counts no tokens", where="budget", fix="leave the budget out")
     rng = np.random.default_rng(how.seed)
     found = engine(Target(base, evidence), contexts, budget=budget, rng=rng)
@@ -46,19 +46,17 @@ def sample(base: Base, contexts: Sequence[Parts], evidence: Potential, how: Samp
         "honesty": honesty,
         "samples": rows,
         "missing": len(contexts) - len(rows),
-        "plan": _with_calls(engine.plan(base, contexts), base, contexts),
-        "cost": {**found.cost, **_bought(base), "seconds": round(time.process_time() - begun, 3)},
+        "plan": engine.plan(base, contexts),
+        "cost": {**found.cost, "seconds": round(time.process_time() - begun, 3)},
     }
 
 
 def planned_cost(base: Base, contexts: Sequence[Parts], how: Sampling) -> dict[str, float]:
-    """The most that `sample` can cost: outputs, scores and model tokens; of a server also calls, if none fails."""
-    plan = how.made(base, PrefixValue(Constant(0.0), "twist")).plan(base, contexts)
-    return _with_calls(plan, base, contexts)
+    """The most that `sample` can cost: outputs, scores, model tokens, and calls of a server, none sent again.
 
-
-def _with_calls(plan: dict[str, float], base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
-    return plan | base.plan(contexts, int(plan["samples"]) // len(contexts)) if isinstance(base, Endpoint) else plan
+    Raises InputError or UsageError where a context cannot be read, or sent.
+    """
+    return how.made(base, PrefixValue(Constant(0.0), "twist")).plan(base, contexts)
 
 
 def evidence_of(
@@ -110,11 +108,6 @@ def _of_texts(folder: str) -> Any:
             fix="fit one of texts: heedful fit ... --utility features",
         )
     return fitted.potential()
-
-
-def _bought(base: Base) -> dict[str, float]:
-    """Calls, tokens and money charged to an endpoint."""
-    return dict(base.spending().charged) if isinstance(base, Endpoint) else {}
 
 
 def _strength(named: str) -> tuple[str, float]:

@@ -16,7 +16,7 @@ from heedful.sampling.batches import refuse_no_contexts
 from heedful.sampling.best_of_n import greatest
 from heedful.sampling.score_laws import ScoreLaw
 from heedful.sampling.scoring import Scoring
-from heedful.sampling.spending import affordable, writing_plan
+from heedful.sampling.spending import affordable, refuse_beyond, writing_plan
 from heedful.sampling.writing import base_draws
 from heedful.target import Target
 
@@ -86,6 +86,7 @@ class Cascade:
         """Raises BudgetExceededError where the base cannot answer every context, InputError where a score is NaN."""
         refuse_no_contexts(contexts)
         size, scoring = len(contexts), Scoring(target, budget)
+        refuse_beyond(budget, writing_plan(target.base, contexts) | {"scores": float(size)})
         value = np.full((size, 1 + len(self.stages)), np.nan)
         answers: list[list[Item]] = [[] for _ in contexts]
         rows, cost, asked, turned_away = np.arange(size), Counter[str](), [], [0]

@@ -66,8 +66,9 @@ class ParticleGibbs(Thinned):
 
     def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
         """The most it can cost, but for what guides and twists ask."""
-        written = writing_plan(base, contexts, self.particles.n, times=self.moves + 1)
-        return written | {"scores": written["samples"]}
+        sets = self.moves + 1
+        scores = float(self.particles.most_scores(base) * sets * len(contexts))
+        return writing_plan(base, contexts, self.particles.n, times=sets) | {"scores": scores}
 
     def _chained(self, scoring: Scoring, twist: Twist | None, begun: Writing, rng: np.random.Generator) -> Chained:
         """Of contexts whose chains move side by side."""

@@ -81,7 +81,15 @@ class Particles:
 
     def plan(self, base: Base, contexts: Sequence[Parts]) -> dict[str, float]:
         """The most it can cost, but for what guides and twists ask."""
-        return writing_plan(base, contexts, self.n) | {"scores": float(self.n * len(contexts))}
+        return writing_plan(base, contexts, self.n) | {"scores": float(self.most_scores(base) * len(contexts))}
+
+    def most_scores(self, base: Base) -> int:
+        """The most outputs that are scored in a context: n − 1 at each weighing, and all at the last.
+
+        A particle that has ended and is scored may give way to a copy of one that goes on, and ends in its turn.
+        """
+        weighings = -(-base.max_tokens // self.every) if isinstance(base, TokenModel) else 1
+        return self.n + (self.n - 1) * (weighings - 1)
 
     def begun(
         self, base: TokenModel, contexts: Sequence[Parts], budget: Budget, *, times: int = 1

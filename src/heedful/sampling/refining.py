@@ -119,11 +119,9 @@ class Refining:
         critiques = n * self.rounds * (self.drafts if self.subject == "each" else 1) * self.critiques
         revisions = critiques * self.revisions
         calls = critiques * self.critic.most_calls + revisions * self.editor.most_calls
-        return {
-            **writing_plan(base, contexts, self.drafts),
-            "calls": float(calls),
-            "scores": float(n * self.drafts + revisions),
-        }
+        total = Counter(writing_plan(base, contexts, self.drafts))
+        total.update({"calls": float(calls), "scores": float(n * self.drafts + revisions)})
+        return dict(total)
 
 
 @dataclass(slots=True, eq=False)

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from heedful.models import Continuations, TokenModel, complete, drawn
 from heedful.models.token_models import WAIT, Tokens
 from heedful.sampling.batches import portions
 from heedful.sampling.guides import Guide, Guiding
-from heedful.sampling.spending import refuse_beyond, reserved, writing_plan
+from heedful.sampling.spending import Bought, refuse_beyond, reserved, tokens_each, writing_plan
 from heedful.target import Target
 
 DRAW = WAIT
@@ -55,7 +54,7 @@ class Writing:
         given back, also where that is an error.
         """
         rows = float(len(contexts) * times)
-        plan = {"samples": rows, "tokens": rows * base.max_tokens + base.reading(contexts)}
+        plan = {"samples": rows, "tokens": rows * tokens_each(base) + base.reading(contexts)}
         with reserved(budget, plan) as spent:
             writing = cls(base.begin(contexts))
             try:
@@ -124,33 +123,39 @@ def _chosen(drawn: Tokens, given: Tokens | None) -> Tokens:
     return drawn if given is None else np.where(given == DRAW, drawn, given)
 
 
-@runtime_checkable
-class ManyContexts(Base, Protocol):
-    """A base that draws for many contexts at once, n for each, one context after the other."""
-
-    def sample_each(self, contexts: Sequence[Parts], n: int, *, rng: np.random.Generator) -> tuple[Item, ...]: ...
-
-
 def base_draws(
     base: Base, contexts: Sequence[Parts], n: int, budget: Budget, rng: np.random.Generator
 ) -> tuple[list[Item], dict[str, float]]:
     """n draws from the base for each context, in order, and their cost, reserved before they are drawn.
 
-    A base that writes token by token writes many outputs at once, and its tokens are counted; one that draws for many
-    contexts at once (`sample_each`) is asked for all. Raises InputError where a base gives another number of samples
-    than it was asked for.
+    A base that writes token by token writes many outputs at once, and its tokens are counted; one that buys its draws
+    is asked for all at once, and what it charged meanwhile is counted, also where it fails. Raises InputError where a
+    base gives another number of samples than it was asked for.
     """
     if isinstance(base, TokenModel):
         return _written(base, contexts, n, budget, rng)
+    drawn: list[Item] = []
+    with reserved(budget, writing_plan(base, contexts, n)) as spent:
+        if isinstance(base, Bought):
+            drawn += _bought(base, contexts, n, spent, rng)
+        else:
+            for context in contexts:
+                spent["samples"] += n  # which a base that fails may have drawn
+                drawn += base.sample(context, n, rng=rng)
     total = n * len(contexts)
-    budget.reserve(samples=float(total))  # which a base that fails may have drawn
-    if isinstance(base, ManyContexts):
-        drawn = list(base.sample_each(contexts, n, rng=rng))
-    else:
-        drawn = [item for context in contexts for item in base.sample(context, n, rng=rng)]
     if len(drawn) != total:
         raise InputError(f"the base gave {len(drawn)} samples, not the {total} asked for", where="base.sample")
-    return drawn, {"samples": float(total)}
+    return drawn, {unit: float(amount) for unit, amount in spent.items()}
+
+
+def _bought(
+    base: Bought, contexts: Sequence[Parts], n: int, spent: Counter[str], rng: np.random.Generator
+) -> Sequence[Item]:
+    before, spent["samples"] = base.charged(), n * len(contexts)
+    try:
+        return base.sample_each(contexts, n, rng=rng)
+    finally:
+        spent.update({unit: amount - before[unit] for unit, amount in base.charged().items()})
 
 
 def _written(

@@ -100,8 +100,3 @@ def write_adapter(network: Any, folder: Path) -> None:
     config.save_pretrained(folder)
     weights = {f"base_model.model.{name}": own.contiguous() for name, own in get_peft_model_state_dict(network).items()}
     save_file(weights, folder / "adapter_model.safetensors", {"format": "pt"})
-
-
-def is_adapted(folder: Path) -> bool:
-    """Whether a folder holds an adapter, and not a whole network."""
-    return (folder / "adapter_config.json").exists()

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
+from heedful.training.inputs import inputs
 from heedful.training.rows import Rows
 
 _MOST_LOGITS = 1 << 26
@@ -34,9 +35,7 @@ class Scorer:
 
     def __call__(self, rows: Rows) -> Tensor:
         """Log-probability [rows, k, t] (nats) of each token, in single precision or better, 0 where there is none."""
-        read = {"input_ids": rows.tokens, "position_ids": rows.position, "use_cache": False}
-        if rows.seen is not None:
-            read["attention_mask"] = rows.seen
+        read = inputs(self.network, rows)
         if self.project is None:
             logits = self.network(**read).logits.flatten(0, 1)[rows.source]
             return rows.placed(logprobs(logits, rows.target))

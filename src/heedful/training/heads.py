@@ -13,6 +13,7 @@ from torch import Tensor
 from heedful.core import InputError
 from heedful.models.folders import placed, pretrained, read_config
 from heedful.training.forward import Scorer, scorer
+from heedful.training.inputs import inputs
 from heedful.training.rows import Rows
 
 _WHAT = "causal network with a head of scores"
@@ -28,10 +29,7 @@ class ScoreReader:
     network: Any
 
     def __call__(self, rows: Rows) -> Tensor:
-        read = {"input_ids": rows.tokens, "position_ids": rows.position, "use_cache": False}
-        if rows.seen is not None:
-            read["attention_mask"] = rows.seen
-        hidden = self.network.base_model(**read).last_hidden_state.flatten(0, 1)
+        hidden = self.network.base_model(**inputs(self.network, rows)).last_hidden_state.flatten(0, 1)
         return _placed(rows, self.network.score(hidden[columns(rows)]))
 
 

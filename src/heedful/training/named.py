@@ -12,9 +12,13 @@ from heedful.core import UsageError
 from heedful.training.forms import Form
 from heedful.training.head_objectives import reward
 from heedful.training.objectives import (
+    AOT,
     BCO,
+    CPO,
     DPO,
+    EXO,
     KTO,
+    NCA,
     ORPO,
     PMPO,
     LiPO,
@@ -22,6 +26,7 @@ from heedful.training.objectives import (
     SimPO,
     Supervised,
     TokenObjective,
+    Unlikelihood,
     Weighted,
 )
 
@@ -51,10 +56,17 @@ NAMED: Mapping[str, Named] = {
     "slic": Named(partial(DPO, link="hinge"), "paired", "a lead of at least strength"),
     "simpo": Named(SimPO, "paired", "leads by token, without a reference"),
     "orpo": Named(ORPO, "paired", "imitation and leads in log odds, without a reference"),
+    "cpo": Named(CPO, "paired", "leads in log-probability and imitation, without a reference"),
+    "exo": Named(
+        partial(EXO, smooth=0.001, outputs="two"), "paired", "shares of the policy against those of the votes"
+    ),
+    "aot": Named(AOT, "paired", "leads whose whole distribution lies above the reference's"),
+    "nca": Named(partial(NCA, outputs="two"), "paired", "votes as shares, each output against the reference"),
     "kto": Named(KTO, "called", "outputs called good or bad, against a point of reference"),
     "bco": Named(BCO, "called", "a classifier of good from bad"),
     "process": Named(partial(BCO, shift=False), "called", "the same without a shift: an implicit process reward"),
     "pmpo": Named(PMPO, "called", "good outputs alone, bad ones alone, or both"),
+    "unlikelihood": Named(Unlikelihood, "called", "imitate good outputs, and make tokens of bad ones unlikely"),
     "plackett-luce": Named(PlackettLuce, "ordered", "the likelihood of whole orders"),
     "lipo": Named(LiPO, "ordered", "pairs of an order, by what swapping them would change"),
     "reward": Named(reward, "paired", "a reward model, by the likelihood of votes", head=True),

@@ -91,7 +91,10 @@ class Endpoint:
         return order.tokens_in + order.tokens_out
 
     def plan(self, contexts: Sequence[Parts], n: int) -> dict[str, float]:
-        """The most that n draws of each context can take where no call fails; money where prices are known."""
+        """The most that n draws of each context can take where no call fails; money where prices are known.
+
+        Raises UsageError where a context cannot be sent.
+        """
         orders = [self._order(Request(chat_messages(context))) for context in contexts]
         read, written = (n * sum(getattr(own, name) for own in orders) for name in ("tokens_in", "tokens_out"))
         money = {} if self.prices is None else {"money": self.prices.of(read, written)}
@@ -117,6 +120,10 @@ class Endpoint:
             Item(context, text_parts(answer.text or "", "system"), self.model)
             for (context, _), answer in zip(asked, answers, strict=True)
         )
+
+    def charged(self) -> dict[str, float]:
+        """Calls, tokens and (with prices) money that the journal's calls have cost so far."""
+        return {unit: own for unit, own in self.spending().charged.items() if unit != "money" or self.prices}
 
     def log_prob(self, items: Sequence[Item]) -> Floats:
         """Raises UsageError: the chat protocol does not tell how likely a given output is."""

@@ -44,13 +44,14 @@ class KTO:
 
     def statistics(self, policy: Tensor, reference: Tensor | None, batch: Batch) -> Mapping[str, Tensor]:
         batch.refuse_other_than(2, self)
-        there = batch.present[:, 1]
         ratio = log_ratio(policy, reference, batch.mask)[:, 1].detach()
-        return {"ratio": torch.where(there, ratio, 0.0).sum(), "number": there.sum().to(ratio)}
+        weight = torch.where(batch.present[:, 1], batch.weight.to(ratio), 0.0)
+        return {"ratio": (weight * ratio).sum(), "number": weight.sum()}
 
     def __call__(self, policy: Tensor, reference: Tensor | None, batch: Batch) -> Losses:
         totals = batch.totals or self.statistics(policy, reference, batch)
-        point = (totals["ratio"] / totals["number"].clamp(min=1)).clamp(min=0) / self.strength
+        number = totals["number"]
+        point = torch.where(number > 0, totals["ratio"] / number, 0.0).clamp(min=0) / self.strength
         reward = log_ratio(policy, reference, batch.mask)[:, 0] / self.strength
         label = batch.needed("label", self)[:, 0].to(reward)
         lost = label * self.good * (point - reward).sigmoid() + (1 - label) * self.bad * (reward - point).sigmoid()
@@ -84,12 +85,13 @@ class BCO(Whole):
         if not self.shift:
             return {}
         reward = log_ratio(policy, reference, batch.mask)[:, 0].detach() / self.strength
-        label = batch.needed("label", self)[:, 0].to(reward)
+        weight, label = batch.weight.to(reward), batch.needed("label", self)[:, 0].to(reward)
+        good, bad = weight * label, weight * (1 - label)
         return {
-            "good": (label * reward).sum(),
-            "bad": ((1 - label) * reward).sum(),
-            "number good": label.sum(),
-            "number bad": (1 - label).sum(),
+            "good": (good * reward).sum(),
+            "bad": (bad * reward).sum(),
+            "number good": good.sum(),
+            "number bad": bad.sum(),
         }
 
     def __call__(self, policy: Tensor, reference: Tensor | None, batch: Batch) -> Losses:
@@ -113,8 +115,10 @@ class PMPO(Splits):
     all: either sign alone suffices (Abdolmaleki et al. 2025, "Learning from negative feedback, or positive feedback or
     both", equation 10).
 
-    The last term estimates KL(reference ‖ policy) where outputs were drawn from the reference, and is what keeps bad
-    outputs alone from driving the policy anywhere. Raises UsageError where bad ones count and nothing holds.
+    The last term estimates KL(reference ‖ policy) where the records of a step are all draws of the reference, good and
+    bad, and is what keeps bad outputs from driving the policy anywhere. Where bad ones alone are left as records, what
+    holds is more than what pushes away, and they are imitated: give the good ones too, and share = 0. Raises UsageError
+    where bad ones count and nothing holds.
     """
 
     share: float = 0.5
