@@ -59,7 +59,7 @@ ENTRY = Entry(
     citation="Pandey et al. 2024",
     claim=(
         "Free policies over 30 outputs to 10 prompts, 60 steps on 8 outputs a prompt that the policy drew. "
-        "KL(posterior ‖ policy), the posterior being base · exp(2 · reward), is smaller for BRAIn than for RAFT and than "
+        "KL(posterior ‖ policy), the posterior being base · exp(2 · reward), is smaller for BRAIn than for RAFT and "
         "for DPO on the better and the worse of pairs of the same draws, and smaller than the base's."
     ),
     configuration="training.BRAIn(2), the policy as behaviour; training.Weighted('best'); training.DPO(2) on pairs.",

@@ -8,7 +8,7 @@ from scipy.special import expit, log_softmax
 from heedful.catalogue.entry import Entry
 from heedful.catalogue.learning import Listed, Records, exploitability, loss_of, minimised
 from heedful.catalogue.settings import without_torch
-from heedful.catalogue.verdicts import Check
+from heedful.catalogue.verdicts import SEEDS, Check
 from heedful.core import Floats
 
 _M, _TEMPERATURE, _STEP = 8, 0.05, 1.0
@@ -92,6 +92,7 @@ ENTRY = Entry(
         Check("exploitability, mirror prox", "exploitability, self-play DPO", below=0.0),
     ),
     miniature=miniature,
+    seeds=SEEDS[:30],
     missing=without_torch,
     beyond="All pairs in their exact proportions, and steps minimised to the end: no sampling, no network.",
 )
