@@ -71,6 +71,7 @@ _MODULES = {
     "004-001": "either_sign",
     "004-007": "filtered",
     "004-017": "navigating",
+    "004-019": "energies",
     "004-021": "failing",
     "004-023": "density",
     "004-024": "following_up",
