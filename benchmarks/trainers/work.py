@@ -68,7 +68,7 @@ def tokenizer_of(size: str) -> Any:
     from transformers import PreTrainedTokenizerFast
 
     words, rng = bank(), random.Random(1)
-    texts = (" ".join(rng.choice(words) for _ in range(40)) for _ in range(3000))
+    texts = (" ".join(rng.choice(words) for _ in range(40)) for _ in range(SIZES[size]["vocabulary"] // 2))
     made = Tokenizer(models.BPE())
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()

@@ -89,8 +89,8 @@ def test_an_adapter_is_saved_loaded_by_path_and_merged(folder, tmp_path):
 
 
 def test_checkpoints_hold_what_is_trained_and_go_on_to_the_same_bits(folder, tmp_path):
-    def begun(path=folder):
-        return Trainer(adapted(loaded(path).network, rank=4), examples(), DPO(5.0), RECIPE)
+    def begun(path=folder, **settings):
+        return Trainer(adapted(loaded(path).network, rank=4, **settings), examples(), DPO(5.0), RECIPE)
 
     whole, first, second = begun(), begun(), begun()
     whole.run()
@@ -106,6 +106,9 @@ def test_checkpoints_hold_what_is_trained_and_go_on_to_the_same_bits(folder, tmp
     second.run()
     for own, other in zip(second.parameters, whole.parameters, strict=True):
         assert torch.equal(own, other)
+    for settings in ({"alpha": 64.0}, {"dropout": 0.5}):  # which no weight shows
+        with pytest.raises(InputError, match="network"):
+            resume(begun(**settings), tmp_path)
     # What is frozen is not in a checkpoint, so that of another base goes on nowhere.
     (tmp_path / "other").mkdir()
     tiny.tokenizer(getattr(tiny, loaded(folder).network.config.model_type)(tmp_path / "other", seed=1))

@@ -171,6 +171,8 @@ def test_a_reward_learns_votes_and_a_folder_says_what_it_says(folder, tmp_path, 
     assert told[-1]["accuracy"] == 1.0
     assert told[-1]["loss"] < 0.1
     if adapter:
+        with pytest.raises(UsageError, match="merge it first"):
+            save_model(loaded.network, loaded.tokenizer, tmp_path / "reward")
         merged(loaded.network)
     save_model(loaded.network, loaded.tokenizer, tmp_path / "reward")
     made = SequenceClassifier(str(tmp_path / "reward"), device="cpu")

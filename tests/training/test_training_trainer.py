@@ -25,6 +25,7 @@ from heedful.training import BCO, DPO, KTO, Supervised, rloo  # noqa: E402
 from heedful.training.checkpoints import checkpoints, digest_of_examples, resume, save  # noqa: E402
 from heedful.training.examples import Example, parts_of  # noqa: E402
 from heedful.training.forward import scorer  # noqa: E402
+from heedful.training.processes import Processes  # noqa: E402
 from heedful.training.trainer import Recipe, Trainer, scored  # noqa: E402
 from models import tiny  # noqa: E402
 
@@ -286,6 +287,13 @@ def stepped(model, case):
         adapted(network, rank=2)
     Trainer(network, data, objective, Recipe(steps=3, batch=6, learning_rate=1e-3)).run()
     return network
+
+
+def test_steps_that_leave_a_process_without_examples_are_refused(network, monkeypatch):
+    monkeypatch.setattr(Processes, "number", 2, raising=False)
+    monkeypatch.setattr(Processes, "__init__", lambda self: None)
+    with pytest.raises(UsageError, match="2 processes cannot share steps of 1"):
+        Trainer(network, examples(4), DPO(5.0), Recipe(steps=1, batch=1))
 
 
 def test_two_processes_take_the_steps_of_one(network, tmp_path):

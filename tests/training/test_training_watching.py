@@ -25,6 +25,14 @@ def test_each_line_is_there_before_the_next_step(tmp_path):
     assert json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[1]) == {"step": 1, "loss": 0.25}
 
 
+def test_a_line_that_lost_its_end_alone_is_a_line(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1}\n{"step": 2}')
+    with written(tmp_path, 2) as write:
+        write({"step": 3})
+    assert steps(tmp_path) == [1, 2, 3]
+
+
 @pytest.mark.parametrize("cut", [0, 3, 15])
 def test_steps_that_are_taken_again_are_told_once(tmp_path, cut):
     with written(tmp_path, -1) as write:

@@ -70,6 +70,11 @@ class Records:
     said: Mapping[str, Any]
 
 
+def exploitability(wins: Floats, policy: Floats) -> float:
+    """max P(y preferred to the policy) − ½ of log-probabilities [m], by the probabilities [m, m] that the row wins."""
+    return float((wins @ np.exp(policy)).max() - 0.5)
+
+
 Loss = Callable[[Floats], tuple[float, Floats]]
 
 

@@ -80,10 +80,11 @@ class StepTree:
     With `words`, outputs at fault are told of: where all that a new prefix was written out to is at fault, its last
     step is replaced in place, once, and steps drawn from a prefix hear what was said before.
 
-    It claims nothing of its law and gives no KL. With exploration above 0 and widening above 0 and below 1
-    (at 1 there is always room at the root), the best output that the base can write is met with a probability that tends to 1 as steps grow; how soon is for the values to decide. Published
-    forms: ReST-MCTS* (Zhang et al. 2024) with `evidence.WeightedSteps`; RethinkMCTS and SWE-Search with `words`; the
-    search of AlphaMath (Chen et al. 2024) with roll-outs and a value fitted to `tree_labels`.
+    It claims nothing of its law and gives no KL. With exploration above 0 and widening above 0 and below 1 (at 1 there
+    is always room at the root), the best output that the base can write is met with a probability that tends to 1 as
+    steps grow; how soon is for the values to decide. Published forms: ReST-MCTS* (Zhang et al. 2024) with
+    `evidence.WeightedSteps`; RethinkMCTS and SWE-Search with `words`; the search of AlphaMath (Chen et al. 2024) with
+    roll-outs and a value fitted to `tree_labels`.
     """
 
     steps: int

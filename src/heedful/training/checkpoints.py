@@ -11,7 +11,7 @@ import torch
 
 from heedful.core import InputError
 from heedful.models.folders import read_json
-from heedful.training.digests import digest_of_examples
+from heedful.training.digests import digest_of_examples, settings
 from heedful.training.saving import whole_folder
 from heedful.training.stopping import Stopping
 from heedful.training.trainer import Trainer
@@ -23,11 +23,14 @@ _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 def save(trainer: Trainer, folder: Path, stopping: Stopping | None = None) -> Path:
     """A checkpoint in `folder`, whole or not at all; older ones are then removed. Returns where it is.
 
-    It holds the weights that are trained, and what `stopping` knows.
+    It holds the weights that are trained, and what `stopping` knows. Of several processes, which have the same, the
+    first one writes.
     """
     from safetensors.torch import save_file
 
     made = folder / _NAME.format(trainer.done)
+    if trainer.processes.own:
+        return made
     with whole_folder(made) as begun:
         save_file(_tensors(trainer, stopping), begun / "state.safetensors")
         told = {"done": trainer.done, "digest": digest(trainer, stopping)}
@@ -70,7 +73,10 @@ def resume(trainer: Trainer, folder: Path, stopping: Stopping | None = None) -> 
 def digest(trainer: Trainer, stopping: Stopping | None = None) -> str:
     """What training depends on, but the weights it has come to, as a hash."""
     rule = None if stopping is None else (stopping.every, stopping.patience)
-    said = (trainer.objective, trainer.recipe, trainer.origin, digest_of_examples(trainer.examples), rule)
+    said = (
+        (trainer.objective, trainer.recipe, rule),
+        (trainer.origin, settings(trainer.network), digest_of_examples(trainer.examples)),
+    )
     return hashlib.blake2b(repr(said).encode(), digest_size=16).hexdigest()
 
 

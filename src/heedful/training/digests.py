@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,15 @@ def digest_of_weights(network: Any, *, bare: bool = False) -> str:
         said.update(repr((name, tuple(own.shape), str(own.dtype))).encode())
         said.update(own.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return said.hexdigest()
+
+
+def settings(network: Any) -> str:
+    """What no weight shows, as JSON: the configuration of a network, and that of its adapter (scale, dropout)."""
+    adapters = {name: own.to_dict() for name, own in getattr(network, "peft_config", {}).items()}
+    written = json.dumps(
+        adapters, sort_keys=True, default=lambda own: sorted(own) if isinstance(own, set) else str(own)
+    )
+    return str(network.config.to_json_string()) + written
 
 
 def digest_of_examples(examples: Sequence[Example]) -> str:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from heedful.core import UsageError
 from heedful.feedback.atomic import synced
 from heedful.models.folders import quiet
 from heedful.training.adapters import write_adapter
@@ -35,8 +36,12 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 def save_model(network: Any, tokenizer: Any, folder: Path) -> Path:
     """Weights as safetensors, their configuration and the tokenizer; of a network with an adapter, the adapter alone.
 
-    Whole or not at all, in the place of what was there. Returns the folder.
+    Whole or not at all, in the place of what was there. Returns the folder. Raises UsageError for an adapter beside a
+    head of its own, which no folder of an adapter holds.
     """
+    if hasattr(network, "peft_config") and hasattr(network, "score"):
+        what = "an adapter beside a head would be saved without the head"
+        raise UsageError(what, where="save_model", fix="merge it first: adapters.merged(network)")
     with whole_folder(folder) as begun, quiet():
         if hasattr(network, "peft_config"):
             write_adapter(network, begun)

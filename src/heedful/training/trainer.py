@@ -102,6 +102,9 @@ class Trainer:
         self.origin = digest_of_weights(self.network)
         self.read = in_precision(reader(self.network), self.network, self.recipe.precision)
         self.processes = Processes()
+        if self.recipe.batch < self.processes.number:
+            what = f"{self.processes.number} processes cannot share steps of {self.recipe.batch} examples"
+            raise UsageError(what, where="Recipe(batch=...)", fix="give a batch of one example a process at least")
         self.weights = {name: own for name, own in self.network.named_parameters() if own.requires_grad}
         self.parameters = list(self.weights.values())
         self.optimiser = torch.optim.AdamW(

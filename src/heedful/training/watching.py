@@ -64,7 +64,7 @@ def _kept(path: Path, after: int) -> Iterator[str]:
         for line in path.read_text("utf-8").splitlines(keepends=True):
             with suppress(ValueError):
                 if json.loads(line)["step"] <= after:
-                    yield line
+                    yield line.rstrip("\n") + "\n"
 
 
 @contextmanager
