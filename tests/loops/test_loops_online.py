@@ -143,6 +143,10 @@ def test_wrong_runs_are_refused():
         how(rloo(), SHORT, probe=PROBE)
     with pytest.raises(UsageError, match="trained on"):
         how(rloo(), SHORT, gold=RIGHT, probe=[*PROBE, PROMPTS[3]])(small_model(max_tokens=8), PROMPTS)
+    with pytest.raises(UsageError, match="have no interval"):
+        how(rloo(), SHORT, probe=PROBE[:5], gold=RIGHT)
+    with pytest.raises(UsageError, match="say nothing of 3"):
+        pass_at(np.ones((1, 2)), 3)
     with pytest.raises(UsageError, match="rounds"):
         how(rloo(), SHORT, rounds=0)
     with pytest.raises(UsageError, match="own law"):

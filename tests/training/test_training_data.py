@@ -80,7 +80,7 @@ def ordered(outputs, *scores):
         (FIRST, wanted("a"), called(a=1, b=0), paired(("a", "b")), ordered("ab", 1.0, 0.0)),
         (TIE, [], [], paired(("a", "b"), prefer=0.5), []),
         (BOTH_BAD, [], called(a=0, b=0), [], []),
-        (SHARE, wanted("a"), called(a=1, b=0), paired(("a", "b"), prefer=0.7), ordered("ab", 1.0, 0.0)),
+        (SHARE, wanted("a"), called(a=0.7, b=0.3), paired(("a", "b"), prefer=0.7), ordered("ab", 1.0, 0.0)),
         (EDIT, wanted("new"), called(old=0, new=1), paired(("new", "old")), ordered(["old", "new"], 0.0, 1.0)),
         (LABEL, wanted("a"), called(a=1), [], []),
         (BAD, [], called(a=0), [], []),

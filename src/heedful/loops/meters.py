@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from heedful.core import Floats, Item, Scores
+from heedful.core import Floats, Item, Scores, UsageError
 from heedful.stats import paired_difference
 
 Told = Mapping[str, float]
@@ -88,9 +88,11 @@ class Drawn:
 def pass_at(right: Floats, k: int) -> Floats:
     """Unbiased estimate [c] of the chance that one of k outputs is right, from n ≥ k outputs each right or not [c, n].
 
-    1 − C(n − right, k) / C(n, k) (Chen et al. 2021, "Evaluating large language models trained on code", equation 1).
+    1 − C(n − right, k) / C(n, k) (Chen et al. 2021, "Evaluating large language models trained on code", equation 1). Raises UsageError unless 1 ≤ k ≤ n.
     """
     n = right.shape[1]
+    if not 1 <= k <= n:
+        raise UsageError(f"{n} outputs say nothing of {k}", where="pass_at")
     wrong = n - (right > 0).sum(1)
     places = np.arange(k)
     chance = np.clip((wrong[:, None] - places) / (n - places), 0.0, 1.0).prod(1)

@@ -16,6 +16,7 @@ from heedful.models import LocalModel, complete
 from heedful.models.decoding import Decoding
 from heedful.models.token_models import Tokens
 from heedful.sampling.batches import portions
+from heedful.stats import MIN_CLUSTERS
 
 if TYPE_CHECKING:
     from heedful.training.examples import Example
@@ -65,6 +66,9 @@ class Online:
         if self.prompts % self.recipe.batch:
             what = f"{self.prompts} prompts a round cannot be cut into steps of {self.recipe.batch}"
             raise UsageError(what, where="Online(recipe=...)", fix="let the batch divide the prompts")
+        if 0 < len(self.probe) < MIN_CLUSTERS:
+            fix = f"give {MIN_CLUSTERS} prompts or more"
+            raise UsageError(f"{len(self.probe)} prompts have no interval", where="Online(probe=...)", fix=fix)
         if self.probe and self.gold is None:
             raise UsageError("a probe measures worth, and none is known", where="Online(probe=...)", fix="give gold")
 

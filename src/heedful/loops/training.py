@@ -228,7 +228,7 @@ def _recipe(how: Training, n: int) -> Recipe:
 
     return Recipe(
         math.ceil(how.passes * n / how.batch) if how.steps is None else how.steps,
-        batch=how.batch,
+        batch=min(how.batch, n),  # so that a pass has each example once
         tokens=how.tokens,
         learning_rate=how.learning_rate,
         warmup=how.warmup,

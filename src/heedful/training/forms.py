@@ -146,10 +146,11 @@ def _compared(record: Record, items: Sequence[Item]) -> list[Lesson]:
 
 
 def _split(record: Record, items: Sequence[Item]) -> list[Lesson]:
-    """The chosen output is good and the other bad; both are, where they were called so."""
+    """The chosen output is good and the other bad, as far as votes were shared; both are bad where they were called so."""
     if record.value.choice == "both_bad":
         return _called(zip(items, (0.0, 0.0), strict=True))
-    levels = _levels(record)
+    share = record.value.share
+    levels = _levels(record) if share is None else [share, 1 - share]
     return _called(zip(items, levels, strict=True)) if levels[0] != levels[1] else []
 
 
