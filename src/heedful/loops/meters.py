@@ -88,7 +88,8 @@ class Drawn:
 def pass_at(right: Floats, k: int) -> Floats:
     """Unbiased estimate [c] of the chance that one of k outputs is right, from n ≥ k outputs each right or not [c, n].
 
-    1 − C(n − right, k) / C(n, k) (Chen et al. 2021, "Evaluating large language models trained on code", equation 1). Raises UsageError unless 1 ≤ k ≤ n.
+    1 − C(n − right, k) / C(n, k) (Chen et al. 2021, "Evaluating large language models trained on code", equation 1).
+    Raises UsageError unless 1 ≤ k ≤ n.
     """
     n = right.shape[1]
     if not 1 <= k <= n:

@@ -146,7 +146,7 @@ def _compared(record: Record, items: Sequence[Item]) -> list[Lesson]:
 
 
 def _split(record: Record, items: Sequence[Item]) -> list[Lesson]:
-    """The chosen output is good and the other bad, as far as votes were shared; both are bad where they were called so."""
+    """The chosen output is good and the other bad, by the share of votes; both are bad where they were called so."""
     if record.value.choice == "both_bad":
         return _called(zip(items, (0.0, 0.0), strict=True))
     share = record.value.share
