@@ -46,7 +46,7 @@ class Listed:
 
     def divergence(self, policy: Floats) -> float:
         """KL(policy ‖ base) in nats, mean over prompts."""
-        return float((np.exp(policy) * (policy - self.base)).sum(1).mean())
+        return apart(policy, self.base)
 
     def value(self, policy: Floats, strength: float) -> float:
         """Worth less KL / strength, which the target makes greatest; 0 at the greatest there is, below it elsewhere."""
@@ -68,6 +68,11 @@ class Records:
     prompts: Indices
     outputs: Indices
     said: Mapping[str, Any]
+
+
+def apart(law: Floats, other: Floats) -> float:
+    """KL(law ‖ other) in nats, of log-probabilities [..., m], mean over all but the last axis."""
+    return float((np.exp(law) * (law - other)).sum(-1).mean())
 
 
 def exploitability(wins: Floats, policy: Floats) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import log_softmax
 
 from heedful.catalogue.entry import Entry
-from heedful.catalogue.learning import Listed, Records, loss_of, stepped
+from heedful.catalogue.learning import Listed, Records, apart, loss_of, stepped
 from heedful.catalogue.settings import without_torch
 from heedful.catalogue.verdicts import Check
 from heedful.core import Floats
@@ -20,7 +20,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
     rng = np.random.default_rng([372, seed])
     world = Listed(log_softmax(rng.normal(size=(10, 30)), axis=1), rng.normal(size=(10, 30)))
     goal = world.target(_STRENGTH)
-    figures = {"base": _apart(goal, world.base)}
+    figures = {"base": apart(goal, world.base)}
     for name, objective, pairs in (
         ("BRAIn", BRAIn(_STRENGTH), False),
         ("DPO", DPO(_STRENGTH), True),
@@ -31,7 +31,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
             policy = world.policy(theta)
             records = _drawn(world, policy, pairs, own)
             theta = stepped(loss_of(world, objective, records), theta, 3.0)
-        figures[name] = _apart(goal, world.policy(theta))
+        figures[name] = apart(goal, world.policy(theta))
     return figures
 
 
@@ -45,11 +45,6 @@ def _drawn(world: Listed, policy: Floats, pairs: bool, rng: np.random.Generator)
     behaviour = policy[prompts[:, None], outputs][:, :, None]
     prefer = {"prefer": 0.5 + 0.5 * np.sign(score[:, 0] - score[:, 1])} if pairs else {}
     return Records(prompts, outputs, {"score": score, "behaviour": behaviour} | prefer)
-
-
-def _apart(goal: Floats, policy: Floats) -> float:
-    """KL(goal ‖ policy), mean over prompts."""
-    return float((np.exp(goal) * (goal - policy)).sum(1).mean())
 
 
 ENTRY = Entry(

@@ -11,6 +11,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
 
 from heedful.catalogue.entry import Entry
+from heedful.catalogue.learning import apart
 from heedful.catalogue.settings import KnownScores
 from heedful.catalogue.verdicts import Check
 from heedful.core import Budget, Floats, Item
@@ -44,8 +45,8 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
     first_is_last = _WORDS[:, 0] == _WORDS[:, -1]
     share = float(np.exp(truth)[first_is_last].sum())
     return {
-        "autoregressive, divergence": _divergence(truth, auto),
-        "weighed, divergence": _divergence(truth, tilted),
+        "autoregressive, divergence": apart(truth, auto),
+        "weighed, divergence": apart(truth, tilted),
         "autoregressive, off the rule": abs(float(np.exp(auto)[first_is_last].sum()) - share),
         "resampled, off the rule": abs(count[True] / len(drawn.items) - share),
     }
@@ -84,10 +85,6 @@ def _contrasted(real: Floats, noise: Floats) -> Floats:
         ) + 2e-4 * weight
 
     return np.asarray(minimize(loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B").x[:-1])
-
-
-def _divergence(truth: Floats, model: Floats) -> float:
-    return float(np.exp(truth) @ (truth - model))
 
 
 ENTRY = Entry(

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import expit, log_softmax
 
 from heedful.catalogue.entry import Entry
-from heedful.catalogue.learning import Listed, Records, exploitability, loss_of, minimised
+from heedful.catalogue.learning import Listed, Records, apart, exploitability, loss_of, minimised
 from heedful.catalogue.settings import without_torch
 from heedful.catalogue.verdicts import SEEDS, Check
 from heedful.core import Floats
@@ -31,8 +31,8 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
             played = _step(world, DPO(_STEP), wins, played, played, reference=played)
     goal = _equilibrium(world.base[0], wins)
     return {
-        "mirror prox": _apart(goal, whole[0]),
-        "mirror descent": _apart(goal, alone[0]),
+        "mirror prox": apart(goal, whole[0]),
+        "mirror descent": apart(goal, alone[0]),
         "exploitability, mirror prox": exploitability(wins, whole[0]),
         "exploitability, self-play DPO": exploitability(wins, played[0]),
     }
@@ -59,11 +59,6 @@ def _equilibrium(base: Floats, wins: Floats) -> Floats:
     for _ in range(3_000):
         policy = log_softmax(0.97 * policy + 0.03 * (base + wins @ np.exp(policy) / _TEMPERATURE))
     return np.asarray(policy)
-
-
-def _apart(goal: Floats, policy: Floats) -> float:
-    """KL(goal ‖ policy)."""
-    return float(np.exp(goal) @ (goal - policy))
 
 
 ENTRY = Entry(
