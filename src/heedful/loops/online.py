@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import copy
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from heedful.core import Floats, Item, Parts, Potential, Scores, UsageError
+from heedful.core import Budget, Floats, Item, Parts, Potential, Scores, UsageError
 from heedful.loops.meters import ALARMS, Alarm, Drawn, Probe, worth_fell
-from heedful.models import LocalModel, complete
+from heedful.models import LocalModel
 from heedful.models.decoding import Decoding
 from heedful.models.token_models import Tokens
-from heedful.sampling.batches import portions
+from heedful.sampling.writing import written
 from heedful.stats import MIN_CLUSTERS
 
 if TYPE_CHECKING:
@@ -189,9 +190,7 @@ def draws(
     """Independent outputs of the policy as it is, with the very tokens that it wrote."""
     items: list[Item] = []
     tokens: list[Tokens] = []
-    for portion in portions(policy, prompts, n):
-        state = policy.begin([context for context in portion for _ in range(n)])
-        complete(state, rng)
+    for state in written(policy, prompts, n, Budget(), rng, Counter()):
         items += state.items()
         tokens += state.tokens()
     return items, tokens

@@ -161,10 +161,18 @@ def _bought(
 def _written(
     base: TokenModel, contexts: Sequence[Parts], n: int, budget: Budget, rng: np.random.Generator
 ) -> tuple[list[Item], dict[str, float]]:
-    """Where n are more than the base holds at once, a context is read once for all of them."""
-    refuse_beyond(budget, writing_plan(base, contexts, n))
     cost: Counter[str] = Counter()
-    drawn: list[Item] = []
+    return [item for state in written(base, contexts, n, budget, rng, cost) for item in state.items()], dict(cost)
+
+
+def written(
+    base: TokenModel, contexts: Sequence[Parts], n: int, budget: Budget, rng: np.random.Generator, cost: Counter[str]
+) -> Iterator[Continuations]:
+    """n draws of each context, one context after the other, in finished states of as many as the base holds at once.
+
+    Where n are more than that, a context is read once for all of them. What they cost is added to `cost`.
+    """
+    refuse_beyond(budget, writing_plan(base, contexts, n))
     most = min(n, getattr(base, "batch_size", n))
     for portion in portions(base, contexts, n):
         with Writing.begun(base, portion, (), budget, times=n) as writing:
@@ -172,6 +180,5 @@ def _written(
                 rows = np.repeat(np.arange(len(portion)), min(most, n - start))
                 part = writing if n == 1 else writing.again(rows)
                 complete(part.state, rng)
-                drawn += part.state.items()
+                yield part.state
             cost.update(writing.cost)
-    return drawn, dict(cost)
