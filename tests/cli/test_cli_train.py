@@ -113,3 +113,13 @@ def test_held_out_records_that_cannot_be_measured_by_are_told(tmp_path: Path) ->
         assert code == 0, err
         told.append("None of 1 records held out" in shown and "dropped: 1 it prefers no output" in shown)
     assert sum(told) == 1
+
+
+def test_a_file_that_cannot_be_read_is_named_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "votes.jsonl"
+    path.write_bytes(b"\x00\xff not json\n")
+    code, _, err = invoke("train", path, "--model", FOLDER, "--out", tmp_path / "out", "--objective", "dpo")
+    assert code == 2
+    assert "no record that can be read" in err
+    assert "votes.jsonl" in err
+    assert not (tmp_path / "out").exists()

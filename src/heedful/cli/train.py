@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from heedful.core import InputError
+    from heedful.feedback import Feedback
 
 
 def train(
@@ -93,9 +97,21 @@ def train(
     )
     refuse_folder(Path(out))
     found = read(feedback, mapping=mapping, format=input_format)
+    if not len(found.table):
+        raise _nothing_read(found)
     with stepping() as show:
         result = trained(found.table, how, Path(out), watch=show) | {"rejected": len(found.rejects)}
     printed(as_json, result, lambda: _told(result))
+
+
+def _nothing_read(found: Feedback) -> InputError:
+    """That no record of the feedback could be read, and why the first one could not."""
+    from heedful.core import InputError
+
+    first = next(iter(found.rejects), None)
+    why = "" if first is None else f" (the first of {len(found.rejects):,}, line {first.line}: {first.reason})"
+    where = ", ".join(source.path for source in found.sources)
+    return InputError(f"there is no record that can be read{why}", where=where, fix="heedful check says more")
 
 
 def _told(result: Mapping[str, Any]) -> str:
