@@ -73,9 +73,11 @@ def _takers(call: Call, calls: Sequence[Call]) -> list[int]:
         return []
     later = [other for other in calls[call.number + 1 :] if other.began > call.ended]
     around = list(_around(call, calls))
-    seen = _seen(call.gave, later, calls)
-    if not any(holds(calls[number].gave, call.gave) for number in seen):  # else they passed it on
-        seen += [other.number for other in around if holds(other.gave, call.gave)][:1]
+    outer = next((other for other in around if holds(other.gave, call.gave)), None)  # what comes after it has its own
+    inside = [other for other in later if outer is None or outer.ended is None or other.began < outer.ended]
+    seen = _seen(call.gave, inside, calls)
+    if outer is not None and not any(holds(calls[number].gave, call.gave) for number in seen):  # else they passed it on
+        seen.append(outer.number)
     if seen or call.error:
         return seen or [around[0].number]
     return [other.number for other in later if other.within == call.within] + [around[0].number]
