@@ -65,7 +65,8 @@ class Subgraph:
         return Carried(tuple(own for own in made if own.bears_on))
 
     def _said(self, place: int, graph: Graph, words: str, names: frozenset[str]) -> Said:
-        leading = list(reversed([number for number in graph.order if number in graph.leading(names)]))
+        led = graph.leading(names)
+        leading = [number for number in reversed(graph.order) if number in led]
         bears_on = sorted({name for number in leading for name in graph.reads[number]} & names)
         calls = [graph.run.calls[number] for number in leading]
         short = {call.number: f"result {call.number}" for call in calls if call.within is not None}
