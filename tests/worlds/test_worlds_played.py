@@ -6,17 +6,19 @@ import asyncio
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binomtest
 
 from heedful.core import Budget, InputError, Item, UsageError
 from heedful.models import Endpoint, Request, Sampling
-from heedful.models.marked import filled
+from heedful.models.marked import filled, in_block
 from heedful.sampling import KEEP, Chat, Task
 from heedful.sampling.refinements import CONTRAST, CRITIQUE, REVISE
 from heedful.worlds import (
     PROGRAM_STEPS,
     Asked,
+    Block,
     ChatServer,
+    Drift,
     RuleCritic,
     RuleEditor,
     RuleWorld,
@@ -25,6 +27,7 @@ from heedful.worlds import (
     in_steps_async,
     rule_models,
     step_text,
+    to_rewrite,
 )
 
 WORLD = RuleWorld()
@@ -41,6 +44,30 @@ $critiques
 Write the whole prompt, rewritten, between a line <$mark> and a line </$mark>."""
 
 
+MARK = "0123456789ab"
+PARTS = f"""\
+These may be rewritten:
+part 1, the text a
+<{MARK}-1>
+Be kind.
+</{MARK}-1>
+part 2, b
+<{MARK}-2>
+
+</{MARK}-2>
+This was said:
+<{MARK}>
+1. It gives no source.
+</{MARK}>
+Write each between its own marks, <{MARK}-1> and </{MARK}-1> for part 1 and so on."""
+PER_CALL = """\
+Here is one call of a step of it, named $stage. What was said of what it gave:
+$words
+One part of what it was given is $what:
+$value
+Say how that part should change. Write it on lines of its own between <$mark> and </$mark>."""
+
+
 def ask(answer, model: str, *texts: str, seed: int = 0) -> str:
     roles = ("user", "assistant") * len(texts)
     messages = [{"role": role, "content": text} for role, text in zip(roles, texts, strict=False)]
@@ -48,28 +75,43 @@ def ask(answer, model: str, *texts: str, seed: int = 0) -> str:
 
 
 def consistent(hits: int, n: int, share: float) -> bool:
-    return 2 * min(binom.cdf(hits, n, share), binom.sf(hits - 1, n, share)) > 1e-4
+    return bool(binomtest(hits, n, share).pvalue > 1e-4)
 
 
 def test_blocks_are_read_by_the_mark_of_the_request():
     inner = "<0123456789ab>\nold\n</0123456789ab>\nverdict 0123456789ab: CHANGE"
     text, mark = filled(REVISE, {"context": QUESTION, "answer": inner, "critique": "Bad.\n\nIt is."}, {})
     read = Asked.read([{"role": "user", "content": text}])
-    assert (read.mark, read.blocks) == (mark, (QUESTION, inner, "Bad.\n\nIt is."))
-    assert QUESTION not in read.without(0)
-    assert inner in read.without(0)
-    assert read.form("new") == f"<{mark}>\nnew\n</{mark}>"
+    heads = "Request:", "Answer:", "Criticism:"
+    texts = QUESTION, inner, "Bad.\n\nIt is."
+    assert read.blocks == tuple(Block(*own) for own in zip(heads, (mark,) * 3, texts, strict=True))
+    assert not any(own in read.outside for own in texts)
+    assert read.form("new", mark) == f"<{mark}>\nnew\n</{mark}>"
+    (part,), said = to_rewrite(read)
+    assert part.text == QUESTION
+    assert inner in said
+
+
+def test_numbered_blocks_are_what_may_be_rewritten():
+    read = Asked.read([{"role": "user", "content": PARTS}])
+    parts, said = to_rewrite(read)
+    assert parts == [Block("part 1, the text a", f"{MARK}-1", "Be kind."), Block("part 2, b", f"{MARK}-2", "")]
+    assert "It gives no source." in said
+    assert "Be kind." not in said
+    assert read.form("new", f"{MARK}-2") == f"<{MARK}-2>\nnew\n</{MARK}-2>"
+    (whole,), said = to_rewrite(Asked.read([{"role": "user", "content": "Be kind."}]))
+    assert (whole.text, said) == ("Be kind.", "Be kind.")
 
 
 def test_the_form_of_an_answer_is_the_one_asked_for():
     material = {"context": QUESTION, "answer": "This.", "other": "That."}
     critique, mark = filled(CRITIQUE, {"context": QUESTION, "answer": "This."}, {})
     asked = Asked.read([{"role": "user", "content": critique}])
-    assert asked.form("It is long.") == f"It is long.\nverdict {mark}: CHANGE"
-    assert asked.form(KEEP).endswith(f"verdict {mark}: KEEP")
+    assert asked.criticism("It is long.") == f"It is long.\nverdict {mark}: CHANGE"
+    assert asked.criticism(KEEP).endswith(f"verdict {mark}: KEEP")
     contrast, _ = filled(CONTRAST, material, {})
-    assert Asked.read([{"role": "user", "content": contrast}]).form("It is long.") == "It is long."
-    assert Asked.read([{"role": "user", "content": "Anything."}]).form("It is long.") == "It is long."
+    assert Asked.read([{"role": "user", "content": contrast}]).criticism("It is long.") == "It is long."
+    assert Asked.read([{"role": "user", "content": "Anything."}]).criticism("It is long.") == "It is long."
 
 
 def test_what_the_assistant_said_is_not_read():
@@ -91,7 +133,7 @@ def test_chat_roles_are_played_over_http():
     item, rng = Item.of(QUESTION, UNDONE), np.random.default_rng(0)
     assert np.flatnonzero(WORLD.amiss(item)).tolist() == [1, 4, 5, 6, 7, 8, 10]
     players = {"critic": RuleCritic(WORLD, sees=1.0, misled=0.0), "editor": RuleEditor(WORLD, skill=1.0)}
-    with ChatServer(rule_models(WORLD, **players, reads=lambda own: (own.blocks[1], own.without(1)))) as server:
+    with ChatServer(rule_models(WORLD, **players, reads=lambda own: (own.blocks[1:2], own.blocks[2].text))) as server:
         critic = Chat(Endpoint(server.url, "critic"), CRITIQUE, "critique")
         editor = Chat(Endpoint(server.url, "editor"), REVISE)
         (said,) = critic([Task(item)], budget=Budget(), rng=rng).values
@@ -109,8 +151,28 @@ def test_a_prompt_is_rewritten_by_what_most_critiques_say():
     critiques = "It gives no source.\nIt uses a list.\nIt gives no source.\nThe prompt was: Give an example."
     text, mark = filled(REWRITE, {"prompt": "Be kind.\nName the year.", "critiques": critiques}, {})
     assert ask(SURE, "editor", text) == f"<{mark}>\nBe kind.\nName the year.\nGive a source.\n</{mark}>"
-    other = rule_models(WORLD, editor=RuleEditor(WORLD, 1.0), reads=lambda asked: (asked.blocks[1], "It tells a joke."))
+    other = rule_models(WORLD, editor=RuleEditor(WORLD, 1.0), reads=lambda own: (own.blocks[1:], "It tells a joke."))
     assert ask(other, "editor", text) == f"<{mark}>\n{critiques}\nTell no joke.\n</{mark}>"
+
+
+def test_what_was_said_of_a_call_is_passed_on_to_what_it_bears_on():
+    words = "It gives no source.\nIt tells a joke."
+
+    def told(stage: str, what: str) -> str:
+        text, mark = filled(PER_CALL, {"words": words, "value": "Be kind."}, {"stage": stage, "what": what})
+        return in_block(ask(SURE, "critic", text), mark) or ""
+
+    assert told("draft", "the text 'draft'") == "It tells a joke."
+    assert told("retrieve", "the text 'retrieve'") == "It gives no source."
+    assert told("check", "the text 'check'") == "It is well."
+    assert told("draft", "the result of an earlier step, retrieve") == words
+    assert told("answer", "the text 'prompt'") == words
+
+
+def test_one_of_several_prompts_is_rewritten():
+    new = {ask(SURE, "editor", PARTS, seed=seed) for seed in range(20)}
+    texts = "Be kind.\nGive a source.", "Give a source."
+    assert new == {f"<{MARK}-{place}>\n{text}\n</{MARK}-{place}>" for place, text in enumerate(texts, 1)}
 
 
 def test_a_malformed_answer_is_mended_by_asking_again():
@@ -124,6 +186,23 @@ def test_a_malformed_answer_is_mended_by_asking_again():
     assert consistent(sum(own.startswith(f"<{mark}>") for own in again), len(bad), 0.6)
     with pytest.raises(InputError, match="malformed is -1"):
         rule_models(WORLD, malformed=-1)
+
+
+def test_what_is_criticised_drifts_with_the_clock():
+    time, turned = [0], WORLD.valued([-own.worth for own in WORLD.aspects])
+    drift = Drift((WORLD, turned), (0, 10))
+
+    def models(world: RuleWorld):
+        return rule_models(world, critic=RuleCritic(world, sees=1.0, misled=0.0))
+
+    lines = "\n".join(own.line(own.worth > 0) for own in WORLD.aspects)
+    with ChatServer(lambda *asked: models(drift.at(time[0]))(*asked)) as server:
+        endpoint = Endpoint(server.url, "critic")
+        before = endpoint.complete([Request.of(f"{QUESTION}\n{lines}")])[0].text
+        time[0] = 10
+        after = endpoint.complete([Request.of(f"{QUESTION}\n{lines}", sample=1)])[0].text
+    assert before == "It is well."
+    assert after in {own.complaint(own.worth < 0) for own in WORLD.aspects if own.worth}
 
 
 # A program of three steps.

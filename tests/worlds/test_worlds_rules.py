@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.special import expit
-from scipy.stats import binom
+from scipy.stats import binomtest
 
 import heedful
 from heedful.core import InputError, Item
@@ -33,8 +33,7 @@ HISTORY, TRAVEL = "Question 3 about history.", "Question 4 about travel."
 
 
 def consistent(hits: int, n: int, share: float) -> bool:
-    """Whether so many hits may be: a two-sided binomial test at 1e-4."""
-    return 2 * min(binom.cdf(hits, n, share), binom.sf(hits - 1, n, share)) > 1e-4
+    return bool(binomtest(hits, n, share).pvalue > 1e-4)
 
 
 def subsets(options):
@@ -94,6 +93,15 @@ def test_no_set_of_rules_is_better_than_the_best(capacity, follows):
     assert world.expected(world.best()) == pytest.approx(max(worths), abs=1e-12)
 
 
+def test_no_prompts_of_steps_are_better_than_the_best_of_each():
+    steps = {"retrieve": ("Name the year.", "Name no year.", "Give a source.", "Give no source.")}
+    steps["draft"] = tuple(rule for rule in SMALL.rules if rule not in steps["retrieve"])
+    tight = replace(SMALL, capacity=1)
+    each = [[" ".join(rules) for rules in subsets(own)] for own in steps.values()]
+    worths = [tight.expected({"retrieve": one, "draft": two}) for one, two in itertools.product(*each)]
+    assert tight.expected({step: tight.best(step) for step in steps}) == pytest.approx(max(worths), abs=1e-12)
+
+
 def test_an_aspect_left_undone_is_better_forbidden_than_asked():
     assert {"Do not apologise.", "Use no list."} <= {*WORLD.best().split("\n")}
     assert not {"Greet the reader.", "Do not greet."} & {*WORLD.best().split("\n")}
@@ -109,6 +117,8 @@ def test_in_the_null_world_every_share_is_a_fair_coin():
     assert {*shares} == {0.0, 1.0}
     assert consistent(int(shares.sum()), 400, 0.5)
     assert null.best() == ""
+    said = [RuleCritic(null, sees=1.0, misled=0.3)(item, rng) for item in items]
+    assert consistent(sum(text != KEEP for text in said), 400, 0.3)
 
 
 def test_a_drift_changes_what_matters_at_its_times():
@@ -186,8 +196,9 @@ def test_the_editor_does_what_most_critiques_ask_for():
     assert editor(PROMPT, critiques, rng) == f"{PROMPT}\nGive a source."
     assert editor(PROMPT, "It names a year.", rng) == "Answer in English.\nUse no list.\nGreet the reader."
     assert editor(PROMPT, "It greets the reader.", rng) == "Answer in English.\nName the year. Use no list."
-    assert editor(PROMPT, "It does not name the year.", rng) == PROMPT
-    assert editor(PROMPT, "Name the year. It was in 1969.", rng) == PROMPT
+    assert editor(PROMPT, "1. (3 times) It gives no source.\n2. It uses a list.\n3. It uses a list.", rng) == (
+        f"{PROMPT}\nGive a source."
+    )
     assert editor("", "It gives no source.", rng) == "Give a source."
 
 
@@ -199,13 +210,34 @@ def test_the_editor_does_as_often_as_its_skill_says_and_else_anything():
     assert all(len({*WORLD.standing(text)} ^ {*WORLD.standing(PROMPT)}) == 1 for text in new)
 
 
+def test_where_nothing_is_asked_for_the_edit_is_random():
+    editor, rng = RuleEditor(WORLD, skill=1.0), np.random.default_rng(5)
+    for said in ("It does not name the year.", "Name the year. It was in 1969.", ""):
+        new = {editor(PROMPT, said, rng) for _ in range(200)}
+        assert len(new) > 15
+        assert all(len({*WORLD.standing(text)} ^ {*WORLD.standing(PROMPT)}) == 1 for text in new)
+
+
+def test_of_several_prompts_the_editor_finds_the_one_to_blame():
+    n, editor, rng = 1000, RuleEditor(WORLD, skill=1.0, finds=0.4), np.random.default_rng(6)
+    prompts = [("part 1, retrieve", "Name the year."), ("part 2, draft", PROMPT), ("part 3, check", "Be kind.")]
+    edits = [editor.among(prompts, "It gives no source.", rng) for _ in range(n)]
+    assert {new for place, new in edits if place == 0} == {"Name the year.\nGive a source."}
+    assert consistent(sum(place == 0 for place, _ in edits), n, 0.4 + 0.6 / 3)
+    assert consistent(sum(place == 2 for place, _ in edits), n, 0.6 / 3)
+    untold = [(head.replace("draft", "other"), text) for head, text in prompts]
+    assert consistent(sum(editor.among(untold, "It tells a joke.", rng)[0] == 1 for _ in range(n)), n, 1 / 3)
+
+
 def test_the_editor_revises_answers():
     editor, rng = RuleEditor(WORLD, skill=1.0), np.random.default_rng(6)
     answer = "It was some time ago.\n* one * two\nThat is all"
     assert editor.revise(answer, "It does not name the year.", rng) == "It was in 1969.\n* one * two\nThat is all"
     assert editor.revise(answer, "It uses a list.", rng) == "It was some time ago.\nOne, and then two.\nThat is all"
     assert editor.revise(answer, "It does not end with a full stop.", rng).endswith("That is all.")
-    assert editor.revise(answer, "It gives no source.", rng) == answer
+    random = {editor.revise(answer, "It gives no source.", rng) for _ in range(50)}
+    assert len(random) == 3
+    assert all(len({*own.split("\n")} - {*answer.split("\n")}) == 1 for own in random)
     with pytest.raises(InputError, match="skill is 2"):
         RuleEditor(WORLD, skill=2)
 

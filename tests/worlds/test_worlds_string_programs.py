@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binomtest
 
 from heedful.core import InputError, Item
 from heedful.models import Endpoint, Request
 from heedful.models.marked import filled
 from heedful.sampling import KEEP
+from heedful.sampling.refinements import CRITIQUE
 from heedful.worlds import ChatServer, StringProgramWorld, as_writer, run_text, string_models
 from heedful.worlds.string_programs import OPERATIONS, run
 
@@ -39,7 +40,7 @@ def failing(world: StringProgramWorld, program: str) -> str | None:
 def mended(world: StringProgramWorld, program: str, rounds: int, draws: np.random.Generator) -> str:
     for _ in range(rounds):
         if text := failing(world, program):
-            program = world.editor(program, world.critic(program, text, draws), draws)
+            program = world.editor(program, world.critic(world.item(program, text), draws), draws)
     return program
 
 
@@ -70,9 +71,9 @@ def test_a_token_that_is_no_operation_is_named():
 
 
 def test_the_worth_of_a_program_is_that_of_its_outputs():
-    item = Item.of(WORLD.context("abcd"), "cdab")
+    item = Item.of(WORLD.context("abcd"), "abcd\nleft: cdab")
     assert (WORLD.wanted("abcd"), WORLD.share(item)) == ("cdba", 0.5)
-    assert WORLD.reward()([item, Item.of(WORLD.context("abcd"), "Error")]).mean.tolist() == [0.5, 0.0]
+    assert WORLD.reward()([item, WORLD.item("left hed", "abcd")]).mean.tolist() == [0.5, 0.0]
     assert (WORLD.expected("left head odds"), WORLD.passed("left head odds").all()) == (1.0, True)
     assert (WORLD.expected("left lefft odds"), WORLD.passed("left lefft odds").any()) == (0.0, False)
     assert WORLD.expected(START) == pytest.approx(
@@ -91,14 +92,14 @@ def test_the_worth_of_a_program_is_that_of_its_outputs():
     ],
 )
 def test_a_trace_names_the_first_token_at_fault_and_is_enough_to_mend_it(program, said, after):
-    trace = WORLD.critic(program, "abcd", rng())
+    trace = WORLD.critic(WORLD.item(program, "abcd"), rng())
     assert trace.startswith(said)
     assert WORLD.editor(program, f"Of the first input: {trace}", rng()) == after
 
 
 def test_a_right_output_is_not_traced():
-    assert WORLD.critic("left head odds", "abcd", rng()) == KEEP
-    assert WORLD.critic("left head odds left right", "abcd", rng()) == KEEP
+    assert WORLD.critic(WORLD.item("left head odds", "abcd"), rng()) == KEEP
+    assert WORLD.critic(WORLD.item("left head odds left right", "abcd"), rng()) == KEEP
     assert WORLD.editor(START, "All is well.", rng()) == START
 
 
@@ -111,8 +112,7 @@ def test_the_editor_does_what_most_traces_ask_for():
 def test_the_chance_of_mending_is_that_of_simulations(sees, skill):
     world, draws, n = replace(WORLD, sees=sees, skill=skill), rng(1), 250
     right = sum(world.passed(mended(world, START, 4, draws)).all() for _ in range(n))
-    told = world.success(START, 4)
-    assert 2 * min(binom.cdf(right, n, told), binom.sf(right - 1, n, told)) > 1e-4
+    assert binomtest(int(right), n, world.success(START, 4)).pvalue > 1e-4
 
 
 def test_a_sure_critic_and_editor_mend_a_token_a_round():
@@ -141,22 +141,24 @@ def test_what_cannot_be_is_refused():
 
 def test_programs_are_run_traced_and_mended_over_http():
     models = string_models(WORLD)
-    texts = "abcd", "hgbcf"
-    program = "left hed odds"
     with ChatServer(models) as server:
 
         def asked(model: str, text: str) -> str:
             return Endpoint(server.url, model).complete([Request.of(text)])[0].text
 
-        outputs = [asked("task", run_text(program, text)) for text in texts]
-        traces = "\n".join(asked("critic", run_text(program, text)) for text in texts)
-        request, mark = filled(REWRITE, {"program": program, "critiques": traces}, {})
+        logs = [asked("task", run_text("left hed odds", text)) for text in ("abcd", "hgbcf")]
+        material = ({"context": WORLD.context(log.partition("\n")[0]), "answer": log} for log in logs)
+        said = [asked("critic", filled(CRITIQUE, own, {})[0]).partition("\n")[0] for own in material]
+        request, mark = filled(REWRITE, {"program": "left hed odds", "critiques": "\n".join(said)}, {})
         new = asked("editor", request)
-        assert asked("task", run_text("left head odds", "abcd")) == "cdba"
-    assert outputs == ["Error: token 2 'hed' is no operation."] * 2
+        assert asked("critic", f"Of the program, \n{said[0]}\nwas said.") == said[0]
+        assert asked("task", run_text("left head odds", "abcd")) == "abcd\nleft: bcda\nhead: cbda\nodds: cdba"
+    assert logs == ["abcd\nleft: bcda\nhed: (no such operation)", "hgbcf\nleft: gbcfh\nhed: (no such operation)"]
+    assert said[1] == "Token 2 'hed': 'gbcfh' should become 'bgcfh', but meets no operation of that name."
     assert new == f"<{mark}>\nleft head odds\n</{mark}>"
-    with pytest.raises(InputError, match="no program with its input"):
-        as_writer(models, "task").complete([Request.of("Run it.")])
+    for model, text in (("task", "Run it."), ("critic", "Input: abcd"), ("critic", "abcd")):
+        with pytest.raises(InputError, match=r"no program with|no run on 'abcd'|no input in"):
+            as_writer(models, model).complete([Request.of(text)])
 
 
 def test_every_program_that_is_right_is_known():

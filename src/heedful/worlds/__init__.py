@@ -1,5 +1,5 @@
-"""Worlds with known truth: an arena of systems, an enumerable language, a grid, exercises, raters with known faults;
-and a server of any function."""
+"""Worlds with known truth: an arena of systems, an enumerable language, a grid, exercises, prompts with rules,
+programs to be mended, raters with known faults; and a server of any function."""
 
 from heedful.worlds.arena import ArenaWorld
 from heedful.worlds.aspects import ASPECTS, LUCK, Aspect
@@ -14,7 +14,7 @@ from heedful.worlds.language import CRITERIA, LanguageWorld, TrueUtility
 from heedful.worlds.limit import davidson_limit
 from heedful.worlds.lookups import LOOKUP_FEATURES, SUBGOALS, LookupWorld
 from heedful.worlds.marking import completion_marks, completion_shares, marks, outcomes
-from heedful.worlds.played import Asked, Player, as_writer, played, to_rewrite
+from heedful.worlds.played import Asked, Block, Player, as_writer, played, to_rewrite
 from heedful.worlds.raters import Shown, SimulatedRaters, TieLaw, tie_probabilities
 from heedful.worlds.repair import RepairWorld
 from heedful.worlds.rule_models import PROGRAM_STEPS, in_steps, in_steps_async, rule_models, step_text
@@ -38,6 +38,7 @@ __all__ = [
     "ArenaWorld",
     "Asked",
     "Aspect",
+    "Block",
     "ChainWorld",
     "ChatServer",
     "Drift",

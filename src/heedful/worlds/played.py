@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,7 +16,17 @@ from heedful.models import FunctionWriter
 from heedful.models.marked import block
 from heedful.worlds.served import Answering, Messages
 
-_MARK = re.compile(r"<([0-9a-f]{12})>")
+_MARK = re.compile(r"<([0-9a-f]{12})(?:-\d+)?>")
+_WELL = "It is well."
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A text between lines of a mark, which may be numbered, and the line before these."""
+
+    head: str
+    mark: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +34,14 @@ class Asked:
     """A request as it reads.
 
     text     what others than the assistant said
-    mark     the first mark that stands in it, "" where none does
-    blocks   what stands between lines of this mark, in order
+    mark     the first mark that stands in it, without a number; "" where none does
+    blocks   those of this mark, in order
     outside  the text without the blocks
     """
 
     text: str
     mark: str
-    blocks: tuple[str, ...]
+    blocks: tuple[Block, ...]
     outside: str
 
     @classmethod
@@ -41,23 +51,28 @@ class Asked:
         found = _MARK.search(text)
         if not found:
             return cls(text, "", (), text)
-        between = re.compile(rf"<{found[1]}>\n(.*?)\n?</{found[1]}>", re.DOTALL)
-        return cls(text, found[1], tuple(between.findall(text)), between.sub("", text))
+        between = re.compile(rf"(?:([^\n]*)\n)?<({found[1]}(?:-\d+)?)>\n(.*?)\n?</\2>", re.DOTALL)
+        return cls(text, found[1], tuple(Block(*own) for own in between.findall(text)), between.sub(r"\1", text))
 
-    def without(self, place: int) -> str:
-        """The text without the block at a place; the whole text where there is no block."""
-        return self.text.replace(block(self.blocks[place], self.mark), "", 1) if self.blocks else self.text
+    def form(self, answer: str, mark: str) -> str:
+        """An answer as it is asked for: between lines of a mark where that is numbered, or named for more than to say
+        what is material, else bare."""
+        named = mark and re.search(rf"<{mark}>(?! and </{mark}> is material)", self.outside)
+        return block(answer, mark) if named or mark != self.mark else answer
 
-    def form(self, answer: str) -> str:
-        """An answer in the form asked for: before a verdict (KEEP where it is empty), between marks, or bare."""
+    def criticism(self, words: str) -> str:
+        """What a critic says as it is asked for: before a verdict, or in the form of other answers. "": all is well."""
         if self.mark and f"verdict {self.mark}:" in self.outside:
-            return f"{answer or 'It is well.'}\nverdict {self.mark}: {'CHANGE' if answer else 'KEEP'}"
-        return block(answer, self.mark) if self.mark and f"line <{self.mark}>" in self.outside else answer
+            return f"{words or _WELL}\nverdict {self.mark}: {'CHANGE' if words else 'KEEP'}"
+        return self.form(words or _WELL, self.mark)
 
 
-def to_rewrite(asked: Asked) -> tuple[str, str]:
-    """The text that an editor is to rewrite, and what is said of it: the first block, and all else."""
-    return (asked.blocks[0] if asked.blocks else asked.text), asked.without(0)
+def to_rewrite(asked: Asked) -> tuple[Sequence[Block], str]:
+    """The texts that an editor may rewrite, and all else that it is told: the numbered blocks, or, where there are
+    none, the first; the whole text where there are no blocks."""
+    parts = [own for own in asked.blocks if own.mark != asked.mark] or list(asked.blocks[:1])
+    others = (own.text for own in asked.blocks if own not in parts)
+    return parts or [Block("", "", asked.text)], "\n".join([asked.outside, *others])
 
 
 Player = Callable[[Asked, np.random.Generator], str]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import numpy as np
 
 from heedful.core import Item
-from heedful.worlds.played import Asked, check_shares, played, to_rewrite
+from heedful.worlds.played import Asked, Block, check_shares, played, to_rewrite
 from heedful.worlds.rule_players import RuleCritic, RuleEditor
 from heedful.worlds.rule_world import RuleWorld
 from heedful.worlds.served import Answering
@@ -25,15 +25,16 @@ def rule_models(
     critic: RuleCritic | None = None,
     editor: RuleEditor | None = None,
     malformed: float = 0.0,
-    reads: Callable[[Asked], tuple[str, str]] = to_rewrite,
+    reads: Callable[[Asked], tuple[Sequence[Block], str]] = to_rewrite,
 ) -> Answering:
-    """Chat models named task, critic and editor, for `ChatServer`, or `writer` without one.
+    """Chat models named task, critic and editor, for `ChatServer`, or `as_writer` without a server.
 
     task    answers by the rules that stand in what it is told; with a line "Step: NAME", the aspects of this step
             alone, behind what stands "So far:"
-    critic  criticises the answer whose lines it is shown, to the last question that it is shown
-    editor  rewrites, as `reads` finds it, a prompt, or a text that shows aspects as an answer. It is `malformed`, not
-            in the form asked for, with this probability
+    critic  criticises the answer whose lines it is shown, to the last question that it is shown. Where it is shown what
+            was said already, it passes that on
+    editor  rewrites what `reads` finds: one of some prompts, or an answer. What it writes is `malformed`, not in the
+            form asked for, with this probability
 
     In a world that drifts, `lambda *asked: rule_models(drift.at(clock()))(*asked)`.
 
@@ -44,13 +45,18 @@ def rule_models(
     says, edits = critic or RuleCritic(world), editor or RuleEditor(world)
 
     def criticise(asked: Asked, rng: np.random.Generator) -> str:
-        return asked.form(says(Item.of(asked.text, asked.text), rng))
+        told = [said for own in world.aspects for said in (own.lacks, own.has) if said and said in asked.text]
+        if told:
+            return asked.criticism(_passed_on(world, told, asked.outside))
+        return asked.criticism(says(Item.of(asked.text, asked.text), rng))
 
     def rewrite(asked: Asked, rng: np.random.Generator) -> str:
-        text, said = reads(asked)
-        is_answer = not np.isnan(world.shown(text)).all()
-        new = edits.revise(text, said, rng) if is_answer else edits(text, said, rng)
-        return new if rng.random() < malformed else asked.form(new)
+        parts, said = reads(asked)
+        if np.isnan(world.shown(parts[0].text)).all():
+            place, new = edits.among([(own.head, own.text) for own in parts], said, rng)
+        else:
+            place, new = 0, edits.revise(parts[0].text, said, rng)
+        return new if rng.random() < malformed else asked.form(new, parts[place].mark)
 
     def perform(asked: Asked, rng: np.random.Generator) -> str:
         told, _, so_far = asked.text.partition(_SO_FAR)
@@ -59,6 +65,15 @@ def rule_models(
         return "\n".join(filter(None, (so_far.strip(), own)))
 
     return played({"task": perform, "critic": criticise, "editor": rewrite})
+
+
+def _passed_on(world: RuleWorld, told: Sequence[str], asked: str) -> str:
+    """What is said, of what was said of a call: all of it, of the result of an earlier step; of what went into a step
+    that is named, what this step decides."""
+    steps = {own.step for own in world.aspects if own.step in asked}
+    if steps and "result of an earlier step" not in asked:
+        told = [words for own in world.aspects for words in told if own.step in steps and words in (own.lacks, own.has)]
+    return "\n".join(told)
 
 
 def step_text(prompt: object, step: str, question: str, so_far: str = "") -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,8 @@ from heedful.models.marked import context_text, output_text
 from heedful.sampling import KEEP
 from heedful.worlds.played import check_shares
 from heedful.worlds.rule_world import RuleWorld
+
+_TIMES = re.compile(r"\((\d+) times\)")
 
 
 @dataclass(frozen=True)
@@ -51,27 +54,40 @@ def scope(topic: str) -> str:
 class RuleEditor:
     """Changes one thing in a text: what critiques ask for most, of equal ones any.
 
-    With probability `skill` it does what is asked; where nothing is asked that is not done, the text stays as it is.
-    Else it makes a random edit.
+    With probability `skill` it does what is asked; else, and where nothing is asked that is not done, it makes a random
+    edit. Of several prompts it changes one: with probability `finds` that whose head names the step that decides what
+    is asked, where one does, and else any.
     """
 
     world: RuleWorld
     skill: float = 0.9
+    finds: float = 0.5
 
     def __post_init__(self) -> None:
-        check_shares("RuleEditor", skill=self.skill)
+        check_shares("RuleEditor", skill=self.skill, finds=self.finds)
 
     def __call__(self, prompt: str, critiques: str, rng: np.random.Generator) -> str:
         """A prompt with the rule more that is asked for, or, where its contrary stands in it, without that."""
-        if rng.random() >= self.skill:
-            return self.mutate(prompt, rng)
         standing = self.world.standing(prompt)
         rule = self._asked(critiques, {own: asks for own, asks in self.world.rules.items() if own not in standing}, rng)
-        if rule is None:
-            return prompt
+        if rule is None or rng.random() >= self.skill:
+            return self.mutate(prompt, rng)
         place, wants = self.world.rules[rule]
         contrary = self.world.aspects[place].rule(not wants)
         return without(prompt, contrary) if contrary in standing else added(prompt, rule)
+
+    def among(self, prompts: Sequence[tuple[str, str]], critiques: str, rng: np.random.Generator) -> tuple[int, str]:
+        """Of prompts, each behind its head, the place of one, and what it becomes."""
+        standing = {rule for _, prompt in prompts for rule in self.world.standing(prompt)}
+        rule = self._asked(critiques, {own: asks for own, asks in self.world.rules.items() if own not in standing}, rng)
+        place, said = int(rng.integers(len(prompts))), critiques
+        if rule is not None:
+            number, wants = self.world.rules[rule]
+            own = self.world.aspects[number]
+            named = [spot for spot, (head, _) in enumerate(prompts) if own.step in head]
+            place = named[0] if named and rng.random() < self.finds else place
+            said = own.complaint(wants)
+        return place, self(prompts[place][1], said, rng)
 
     def mutate(self, prompt: str, rng: np.random.Generator) -> str:
         """A prompt with a random rule more, or, where it stands in it, less."""
@@ -84,17 +100,23 @@ class RuleEditor:
         lines = {
             self.world.aspects[place].line(not done): (place, not done) for place, done in shown if not np.isnan(done)
         }
-        line = self._asked(critiques, lines, rng) if rng.random() < self.skill else _one_of(list(lines), rng)
-        if line is None:
-            return answer
+        line = self._asked(critiques, lines, rng)
+        if line is None or rng.random() >= self.skill:
+            line = list(lines)[rng.integers(len(lines))]
         place, wants = lines[line]
         return answer.replace(self.world.aspects[place].line(not wants), line)
 
     def _asked(self, critiques: str, options: Mapping[str, tuple[int, bool]], rng: np.random.Generator) -> str | None:
         """What critiques ask for most of options, each an aspect and whether it is wanted done; None where nothing."""
         said = {own: self.world.aspects[place].complaint(wants) for own, (place, wants) in options.items()}
-        times = {own: critiques.count(words) for own, words in said.items() if words and words in critiques}
+        times = {own: repeated(critiques, words) for own, words in said.items() if words and words in critiques}
         return _one_of([own for own, count in times.items() if count == max(times.values())], rng)
+
+
+def repeated(said: str, words: str) -> int:
+    """On how many lines words stand; a line that holds "(3 times)" counts as so many."""
+    lines = (line for line in said.split("\n") if words in line)
+    return sum(int(found[1]) if (found := _TIMES.search(line)) else 1 for line in lines)
 
 
 def added(prompt: str, rule: str) -> str:

@@ -195,7 +195,7 @@ class RuleWorld:
             wanted.setdefault(self.rules[rule][0], []).append(self.rules[rule][1])
         law = np.array([own.chance for own in self.aspects])
         for place, wants in wanted.items():
-            law[place] += followed * (np.mean(wants) - law[place])
+            law[place] += followed * (sum(wants) / len(wants) - law[place])
         return law
 
     def _right(self, prompts: Prompts) -> Floats:

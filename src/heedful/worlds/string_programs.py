@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,7 +16,7 @@ from heedful.core import Floats, InputError, Item
 from heedful.evidence import Rule
 from heedful.models.marked import context_text, output_text
 from heedful.sampling import KEEP
-from heedful.worlds.played import Asked, check_shares, played, to_rewrite
+from heedful.worlds.played import Asked, Block, check_shares, played, to_rewrite
 from heedful.worlds.served import Answering
 
 OPERATIONS: Mapping[str, Callable[[str], str]] = {
@@ -32,9 +32,9 @@ OPERATIONS: Mapping[str, Callable[[str], str]] = {
 second letter comes first. No two do the same with 4 letters or more, all different."""
 _FEWEST = 4
 _MOST_PROGRAMS = 100_000
-_RUN = re.compile(r"^Program: *(.*)\nInput: *([a-z]+)$", re.MULTILINE)
+_PROGRAM = re.compile(r"^Program: *(.*)\nInput: *([a-z]+)$", re.MULTILINE)
 _INPUT = re.compile(r"^Input: *([a-z]+)$", re.MULTILINE)
-_TRACE = re.compile(r"Token (\d+) '\S*': '([a-z]+)' should become '([a-z]+)'")
+_TRACE = re.compile(r"Token (\d+) '\S*': '([a-z]+)' should become '([a-z]+)', but [^.]*\.")
 
 
 @dataclass(frozen=True)
@@ -64,18 +64,19 @@ class StringProgramWorld:
     def context(self, text: str) -> str:
         return f"Input: {text}"
 
+    def item(self, program: str, text: str) -> Item:
+        """The run of a program on an input."""
+        return Item.of(self.context(text), run_log(program, text))
+
     def wanted(self, text: str) -> str:
         """What is right for an input."""
         return run(self.target, text)
 
     def share(self, item: Item) -> float:
-        """The share of letters of the output that are in place; 0 where it is no text of this length."""
-        found, told = _INPUT.findall(context_text(item.context)), output_text(item)
-        if not found:
-            fix = f"write it as {self.context(self.inputs[0])!r}"
-            raise InputError("there is no input in the context", where="StringProgramWorld", fix=fix)
-        wanted = self.wanted(found[-1])
-        return float(np.mean([a == b for a, b in zip(told, wanted, strict=True)])) if len(told) == len(wanted) else 0.0
+        """The share of letters of the output that are in place; 0 where it is not made of these."""
+        wanted, told = self.wanted(_input_of(item)), result(output_text(item))
+        whole = sorted(told) == sorted(wanted)
+        return float(np.mean([a == b for a, b in zip(told, wanted, strict=True)])) if whole else 0.0
 
     def reward(self) -> Rule:
         """The share of letters in place."""
@@ -83,16 +84,16 @@ class StringProgramWorld:
 
     def expected(self, program: str) -> float:
         """The mean share of letters in place, over all inputs."""
-        outputs = (Item.of(self.context(text), perform(program, text)) for text in self.inputs)
-        return float(np.mean([self.share(item) for item in outputs]))
+        return float(np.mean([self.share(self.item(program, text)) for text in self.inputs]))
 
     def passed(self, program: str) -> NDArray[np.bool_]:
         """Whether a program does what is right, for each input."""
-        return np.array([perform(program, text) == self.wanted(text) for text in self.inputs])
+        return np.array([result(run_log(program, text)) == self.wanted(text) for text in self.inputs])
 
-    def critic(self, program: str, text: str, rng: np.random.Generator) -> str:
-        """A trace of the run, to the token named; `KEEP` where what comes of it is right."""
-        if perform(program, text) == self.wanted(text):
+    def critic(self, item: Item, rng: np.random.Generator) -> str:
+        """A trace of a run to the token named; `KEEP` where what came of it is right."""
+        text, program = _input_of(item), _program_of(item)
+        if result(output_text(item)) == self.wanted(text):
             return KEEP
         if rng.random() < self.sees:
             place, should = self._fault(program, text), _states(self.target, text)
@@ -170,16 +171,21 @@ def run(program: str, text: str) -> str:
     return text
 
 
-def perform(program: str, text: str) -> str:
-    """The same, or the error in words."""
-    try:
-        return run(program, text)
-    except InputError as error:
-        return f"Error: {error.what}."
+def run_log(program: str, text: str) -> str:
+    """A run line by line: the text, and behind each token what becomes of it; up to one that is no operation."""
+    tokens, states = program.split(), _states(program, text)
+    lines = [f"{token}: {state}" for token, state in zip(tokens, states[1:], strict=False)]
+    stopped = [f"{token}: (no such operation)" for token in tokens[len(lines) : len(lines) + 1]]
+    return "\n".join([text, *lines, *stopped])
+
+
+def result(log: str) -> str:
+    """What came of a run."""
+    return log.rpartition("\n")[2].rpartition(": ")[2]
 
 
 def run_text(program: object, text: str) -> str:
-    """What the model `task` is asked, and a critic reads: a program and its input."""
+    """What the model `task` is asked: to run a program on an input."""
     return f"Program: {program}\nInput: {text}"
 
 
@@ -187,27 +193,51 @@ def string_models(
     world: StringProgramWorld,
     *,
     malformed: float = 0.0,
-    reads: Callable[[Asked], tuple[str, str]] = to_rewrite,
+    reads: Callable[[Asked], tuple[Sequence[Block], str]] = to_rewrite,
 ) -> Answering:
     """Chat models named task, critic and editor, as `rule_models`: runs, traces and mends the program it is shown."""
     check_shares("string_models", malformed=malformed)
 
     def criticise(asked: Asked, rng: np.random.Generator) -> str:
-        return asked.form(world.critic(*_run_in(asked), rng))
+        traces = [found[0] for found in _TRACE.finditer(asked.text)]
+        return asked.criticism("\n".join(traces) or world.critic(_run_in(asked.text), rng))
 
     def rewrite(asked: Asked, rng: np.random.Generator) -> str:
-        new = world.editor(*reads(asked), rng)
-        return new if rng.random() < malformed else asked.form(new)
+        parts, said = reads(asked)
+        new = world.editor(parts[0].text, said, rng)
+        return new if rng.random() < malformed else asked.form(new, parts[0].mark)
 
-    return played({"task": lambda asked, rng: perform(*_run_in(asked)), "critic": criticise, "editor": rewrite})
+    def perform(asked: Asked, rng: np.random.Generator) -> str:
+        found = _PROGRAM.search(asked.text)
+        if found is None:
+            fix = f"write it as {run_text('left odds', 'abcd')!r}"
+            raise InputError("no program with its input", where="string_models", fix=fix)
+        return run_log(found[1], found[2])
+
+    return played({"task": perform, "critic": criticise, "editor": rewrite})
 
 
-def _run_in(asked: Asked) -> tuple[str, str]:
-    found = _RUN.search(asked.text)
-    if found is None:
-        fix = f"write it as {run_text('left odds', 'abcd')!r}"
-        raise InputError("no program with its input", where="string_models", fix=fix)
-    return found[1], found[2]
+def _input_of(item: Item) -> str:
+    found = _INPUT.findall(context_text(item.context))
+    if not found:
+        raise InputError(
+            "there is no input in the context", where="StringProgramWorld", fix="write it as 'Input: abcd'"
+        )
+    return str(found[-1])
+
+
+def _run_in(text: str) -> Item:
+    """The last run on the last input that a text shows."""
+    given = _input_of(Item.of(text))
+    logs = re.findall(rf"^{given}(?:\n\S+: .*)*$", text, re.MULTILINE)
+    if not logs:
+        raise InputError(f"no run on {given!r} is shown", where="string_models", fix="show the output of the program")
+    return Item.of(f"Input: {given}", logs[-1])
+
+
+def _program_of(item: Item) -> str:
+    """The tokens of a run, as far as it went."""
+    return " ".join(line.partition(": ")[0] for line in output_text(item).split("\n")[1:])
 
 
 def _states(program: str, text: str) -> list[str]:
