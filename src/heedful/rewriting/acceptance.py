@@ -51,7 +51,13 @@ class Trial:
         return replace(self, differences=np.concatenate([self.differences, differences]))
 
     def told(self) -> Mapping[str, Any]:
-        return {"n": len(self.differences), "log_e": self.log_e, "level": self.level, "kept": self.kept}
+        return {
+            "n": len(self.differences),
+            "log_e": self.log_e,
+            "level": self.level,
+            "difference": float(self.differences.mean()),
+            "kept": self.kept,
+        }
 
 
 @dataclass(frozen=True, eq=False)
