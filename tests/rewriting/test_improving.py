@@ -217,9 +217,8 @@ class TestWorth:
     def test_a_utility_is_told_against_the_start(self) -> None:
         worth = Worth(Rule(lambda item: 3.0, "r"))
         assert worth.against_start
-        scores = np.array([1.0, 2.0, -np.inf, -np.inf, 1.0])
-        start = np.array([1.0, 2.0 - np.log(3), 0.0, -np.inf, -np.inf])
-        assert worth.unit(scores, start).tolist() == pytest.approx([0.5, 0.75, 0, 0, 1])
+        scores, start = np.array([1.0, 2, 3, -np.inf, -np.inf, 1]), np.array([1.0, 1, 4, 0, -np.inf, -np.inf])
+        assert worth.unit(scores, start).tolist() == [0.5, 1, 0, 0, 0.5, 1]
         done = improved(worth=Worth(Rule(lambda item: 4 - 2.0 * len(amiss(item)), "rules kept")))
         assert done.before is not None
         assert done.before.value == pytest.approx(0.5)

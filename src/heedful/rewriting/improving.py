@@ -193,7 +193,8 @@ class _Search:
             self._tried(number, batch, float(earned.mean()), [{**parent.values, **own} for own in made.values])
 
     def _heard(self, runs: Sequence[Run], earned: Floats) -> tuple[Said, ...]:
-        heard = self.plan.critic(runs, earned, budget=self.budget)
+        worth = np.full(len(earned), np.nan) if self.worth.against_start else earned
+        heard = self.plan.critic(runs, worth, budget=self.budget)
         carried = self.plan.rule(runs, heard.words, frozenset(self.parameters), budget=self.budget)
         self.counts.update(unread=heard.missing + carried.missing)
         self.said.append(carried.said)
@@ -216,11 +217,11 @@ class _Search:
             self.counts.update(worse_in_training=len(members))
 
     def _trial(self, candidate: Member, number: int) -> None:
-        trial = self.gate.trial(len(self.splits.validation), self.rng)
+        trial = self.gate.trial(len(self.splits.validation), self.plan.rounds - number, rng=self.rng)
         while trial.open:
             places = trial.next(_BLOCK)
             after, before = (self._validated(own, places) for own in (candidate.values, self.kept.values))
-            trial = trial.after(after - before)
+            trial = trial.after(self.worth.differences(after, before))
         self.gate = self.gate.closed(trial)
         self.counts.update(tried=1, kept=int(trial.kept))
         self.audit("tried", round=number, values=candidate.values, **trial.told())
@@ -228,21 +229,27 @@ class _Search:
             self.kept = candidate
 
     def _validated(self, values: Mapping[str, Any], places: Sequence[int]) -> Floats:
-        """What values earned on validation examples, each run once."""
-        name = repr(sorted(values.items()))
+        """The evidence on validation examples, each run once with each of the values that are tried."""
+        name = written(values)
         new = [place for place in places if (name, place) not in self.validated]
-        _, earned = self._earned([self.splits.validation[place] for place in new], [values], VALIDATION)
-        self.validated.update({(name, place): own for place, own in zip(new, earned, strict=True)})
+        _, scores = self._scored([self.splits.validation[place] for place in new], [values], VALIDATION)
+        self.validated.update({(name, place): own for place, own in zip(new, scores, strict=True)})
         return np.array([self.validated[name, place] for place in places])
+
+    def _scored(
+        self, inputs: Sequence[Inputs], candidates: Sequence[Mapping[str, Any]], draw: int
+    ) -> tuple[Sequence[Run], Floats]:
+        """Runs of each of the candidates on all inputs, one candidate after the other, and the evidence of them."""
+        self.budget.reserve(runs=float(len(inputs) * len(candidates)))
+        runs = self.runner([Task(own, values, draw) for values in candidates for own in inputs])
+        self.counts.update(failed=sum(bool(run.error) for run in runs))
+        return runs, self.worth.scores(runs)
 
     def _earned(
         self, inputs: Sequence[Inputs], candidates: Sequence[Mapping[str, Any]], draw: int
     ) -> tuple[Sequence[Run], Floats]:
-        """Runs of each of the candidates on all inputs, one candidate after the other, and what they earned."""
-        self.budget.reserve(runs=float(len(inputs) * len(candidates)))
-        runs = self.runner([Task(own, values, draw) for values in candidates for own in inputs])
-        self.counts.update(failed=sum(bool(run.error) for run in runs))
-        scores = self.worth.scores(runs)
+        """`_scored`, with what was earned in the place of the evidence."""
+        runs, scores = self._scored(inputs, candidates, draw)
         if not self.worth.against_start:
             return runs, self.worth.unit(scores)
         names = [(written(own), draw) for own in inputs]

@@ -59,10 +59,11 @@ def rule_models(
         return new if rng.random() < malformed else asked.form(new, parts[place].mark)
 
     def perform(asked: Asked, rng: np.random.Generator) -> str:
-        told, _, so_far = asked.text.partition(_SO_FAR)
-        step = _STEP.search(told)
-        own = world.answer(told, rng=rng, step=step[1] if step else None)
-        return "\n".join(filter(None, (so_far.strip(), own)))
+        before, _, so_far = asked.text.partition(_SO_FAR)
+        step = _STEP.search(before)
+        own = world.answer(asked.text, rng=rng, step=step[1] if step else None)
+        lines = {line for aspect in world.aspects for line in (aspect.done, aspect.undone)}
+        return "\n".join(filter(None, [*(line for line in so_far.splitlines() if line in lines), own]))
 
     return played({"task": perform, "critic": criticise, "editor": rewrite})
 
