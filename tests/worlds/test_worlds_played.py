@@ -165,7 +165,7 @@ def test_what_was_said_of_a_call_is_passed_on_to_what_it_bears_on():
     assert told("draft", "the text 'draft'") == "It tells a joke."
     assert told("retrieve", "the text 'retrieve'") == "It gives no source."
     assert told("check", "the text 'check'") == "It is well."
-    assert told("draft", "the result of an earlier step, retrieve") == words
+    assert told("check", "the result of an earlier step, draft") == words
     assert told("answer", "the text 'prompt'") == words
 
 

@@ -196,7 +196,7 @@ def test_the_editor_does_what_most_critiques_ask_for():
     assert editor(PROMPT, critiques, rng) == f"{PROMPT}\nGive a source."
     assert editor(PROMPT, "It names a year.", rng) == "Answer in English.\nUse no list.\nGreet the reader."
     assert editor(PROMPT, "It greets the reader.", rng) == "Answer in English.\nName the year. Use no list."
-    assert editor(PROMPT, "1. (3 times) It gives no source.\n2. It uses a list.\n3. It uses a list.", rng) == (
+    assert editor(PROMPT, "1. (3 times) It gives no source.\n2. It tells a joke.\n3. It tells a joke.", rng) == (
         f"{PROMPT}\nGive a source."
     )
     assert editor("", "It gives no source.", rng) == "Give a source."
@@ -225,6 +225,8 @@ def test_of_several_prompts_the_editor_finds_the_one_to_blame():
     assert {new for place, new in edits if place == 0} == {"Name the year.\nGive a source."}
     assert consistent(sum(place == 0 for place, _ in edits), n, 0.4 + 0.6 / 3)
     assert consistent(sum(place == 2 for place, _ in edits), n, 0.6 / 3)
+    both = {replace(editor, finds=1.0).among(prompts, "It gives no source.\nIt tells a joke.", rng) for _ in range(20)}
+    assert both == {(0, "Name the year.\nGive a source."), (1, f"{PROMPT}\nTell no joke.")}
     untold = [(head.replace("draft", "other"), text) for head, text in prompts]
     assert consistent(sum(editor.among(untold, "It tells a joke.", rng)[0] == 1 for _ in range(n)), n, 1 / 3)
 
@@ -279,7 +281,7 @@ def test_a_log_of_thumbs_and_comments_is_read_back(tmp_path):
     back = heedful.read(path)
     assert (len(back.table), len(back.rejects)) == (50, 0)
     records = [record for record in back.table.records() if record.kind == "critique"]
-    assert len(records) == 10
+    assert len(records) == len({record.context for record in records}) == 10
     for record in records:
         (item,) = record.items()
         scoped = record.address.kind == "scope"

@@ -71,14 +71,15 @@ def test_a_token_that_is_no_operation_is_named():
 
 
 def test_the_worth_of_a_program_is_that_of_its_outputs():
-    item = Item.of(WORLD.context("abcd"), "abcd\nleft: cdab")
-    assert (WORLD.wanted("abcd"), WORLD.share(item)) == ("cdba", 0.5)
-    assert WORLD.reward()([item, WORLD.item("left hed", "abcd")]).mean.tolist() == [0.5, 0.0]
+    assert WORLD.wanted("abcd") == "cdba"
+    programs = "left head odds", "left head tail", "left tail odds", "tail head odds", "left hed", "", "left head"
+    shares = WORLD.reward()([WORLD.item(own, "abcd") for own in programs]).mean
+    np.testing.assert_allclose(shares, [1, 2 / 3, 1 / 3, 0, 1 / 3, 0, 2 / 3])
+    np.testing.assert_allclose(WORLD.share(WORLD.item("left head odds tail", "abcd")), 3 / 4)
+    assert WORLD.share(WORLD.item("left head odds left right", "abcd")) == 1.0
     assert (WORLD.expected("left head odds"), WORLD.passed("left head odds").all()) == (1.0, True)
-    assert (WORLD.expected("left lefft odds"), WORLD.passed("left lefft odds").any()) == (0.0, False)
-    assert WORLD.expected(START) == pytest.approx(
-        np.mean([np.mean([a == b for a, b in zip(run(START, t), WORLD.wanted(t), strict=True)]) for t in WORLD.inputs])
-    )
+    assert (WORLD.expected("left lefft odds"), WORLD.passed("left lefft odds").any()) == (pytest.approx(1 / 3), False)
+    assert StringProgramWorld("left left").passed("halves").tolist() == [True, True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -152,6 +153,7 @@ def test_programs_are_run_traced_and_mended_over_http():
         request, mark = filled(REWRITE, {"program": "left hed odds", "critiques": "\n".join(said)}, {})
         new = asked("editor", request)
         assert asked("critic", f"Of the program, \n{said[0]}\nwas said.") == said[0]
+        assert asked("critic", f"Input: abcd\n{WORLD.item('left', 'abcd').output[0].text}\n\n{logs[0]}") == said[0]
         assert asked("task", run_text("left head odds", "abcd")) == "abcd\nleft: bcda\nhead: cbda\nodds: cdba"
     assert logs == ["abcd\nleft: bcda\nhed: (no such operation)", "hgbcf\nleft: gbcfh\nhed: (no such operation)"]
     assert said[1] == "Token 2 'hed': 'gbcfh' should become 'bgcfh', but meets no operation of that name."

@@ -79,10 +79,10 @@ class RulePeople:
         Raises InputError where 100 · n answers give too little to say.
         """
         found: list[Record] = []
-        for _ in range(_MOST_SHOWN * n):
+        for number in range(_MOST_SHOWN * n):
             if len(found) == n:
                 break
-            ((item,),) = self._drawn(1, 1, rng)
+            ((item,),) = self._drawn(1, 1, rng, number)
             if text := critic(item, rng):
                 found.append(self._comment(item, text, f"{name}-{len(found)}"))
         if len(found) < n:
@@ -102,11 +102,11 @@ class RulePeople:
             rater=Rater(id=f"rater-{name}", kind="simulated"),
         )
 
-    def _drawn(self, n: int, size: int, rng: np.random.Generator) -> list[tuple[Item, ...]]:
+    def _drawn(self, n: int, size: int, rng: np.random.Generator, first: int = 0) -> list[tuple[Item, ...]]:
         names = tuple(self.prompts)
         if size > len(names):
             raise InputError(f"{size} different systems out of {len(names)}", where="RulePeople")
-        contexts = self.world.contexts(n, rng=rng)
+        contexts = self.world.contexts(n, rng=rng, first=first)
         drawn = [[names[place] for place in rng.permutation(len(names))[:size]] for _ in contexts]
         return [
             tuple(self._answer(name, context, rng) for name in own)

@@ -78,10 +78,10 @@ class RuleWorld:
     def question(self, topic: str, number: int) -> str:
         return f"Question {number} about {topic}."
 
-    def contexts(self, n: int, *, rng: np.random.Generator) -> tuple[Parts, ...]:
-        """n questions of random topics, numbered."""
-        drawn = rng.choice(self.topics, n)
-        return tuple(text_parts(self.question(topic, number), "world") for number, topic in enumerate(drawn))
+    def contexts(self, n: int, *, rng: np.random.Generator, first: int = 0) -> tuple[Parts, ...]:
+        """n questions of random topics, numbered from `first` on."""
+        drawn = enumerate(rng.choice(self.topics, n), first)
+        return tuple(text_parts(self.question(topic, number), "world") for number, topic in drawn)
 
     def topic(self, text: str) -> int:
         """The number of the topic of the last question in a text. Raises InputError where there is none."""

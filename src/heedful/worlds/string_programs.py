@@ -73,34 +73,32 @@ class StringProgramWorld:
         return run(self.target, text)
 
     def share(self, item: Item) -> float:
-        """The share of letters of the output that are in place; 0 where it is not made of these."""
-        wanted, told = self.wanted(_input_of(item)), result(output_text(item))
-        whole = sorted(told) == sorted(wanted)
-        return float(np.mean([a == b for a, b in zip(told, wanted, strict=True)])) if whole else 0.0
+        """How far a run goes as that of the target does, of all its tokens; 1 where what comes of it is right."""
+        told, should = _told(item), _states(self.target, _input_of(item))
+        return 1.0 if told[-1] == should[-1] else _fault(told, should) / (max(len(told), len(should)) - 1)
 
     def reward(self) -> Rule:
-        """The share of letters in place."""
-        return Rule(self.share, "letters in place")
+        """The share of a run."""
+        return Rule(self.share, "how far it is right")
 
     def expected(self, program: str) -> float:
-        """The mean share of letters in place, over all inputs."""
+        """The mean share of its runs, over all inputs."""
         return float(np.mean([self.share(self.item(program, text)) for text in self.inputs]))
 
     def passed(self, program: str) -> NDArray[np.bool_]:
         """Whether a program does what is right, for each input."""
-        return np.array([result(run_log(program, text)) == self.wanted(text) for text in self.inputs])
+        return np.array([_states(program, text)[-1] == self.wanted(text) for text in self.inputs])
 
     def critic(self, item: Item, rng: np.random.Generator) -> str:
         """A trace of a run to the token named; `KEEP` where what came of it is right."""
-        text, program = _input_of(item), _program_of(item)
-        if result(output_text(item)) == self.wanted(text):
+        told, should = _told(item), _states(self.target, _input_of(item))
+        if told[-1] == should[-1]:
             return KEEP
         if rng.random() < self.sees:
-            place, should = self._fault(program, text), _states(self.target, text)
-            return _trace(program, place, should[: place + 1][-1], should[: place + 2][-1])
-        place = int(rng.integers(max(len(program.split()), 1)))
-        before = _states(program, text)[: place + 1][-1]
-        return _trace(program, place, before, OPERATIONS[_any(rng)](before))
+            place = _fault(told, should)
+            return _trace(item, place, should[: place + 1][-1], should[: place + 2][-1])
+        place = int(rng.integers(max(len(told) - 1, 1)))
+        return _trace(item, place, told[place], OPERATIONS[_any(rng)](told[place]))
 
     def editor(self, program: str, critiques: str, rng: np.random.Generator) -> str:
         """The program with the token changed that traces name most often, of equal ones any.
@@ -154,12 +152,6 @@ class StringProgramWorld:
             new[here] += self.sees * self.skill * wrong.sum(axis=place)
         return new
 
-    def _fault(self, program: str, text: str) -> int:
-        """The first token after which the run is not that of the target."""
-        own, should = _states(program, text), _states(self.target, text)
-        pairs = itertools.zip_longest(own[1:], should[1:])
-        return next((place for place, (one, other) in enumerate(pairs) if one != other), len(own) - 1)
-
 
 def run(program: str, text: str) -> str:
     """What a program makes of a text. Raises InputError naming the first token that is no operation."""
@@ -177,11 +169,6 @@ def run_log(program: str, text: str) -> str:
     lines = [f"{token}: {state}" for token, state in zip(tokens, states[1:], strict=False)]
     stopped = [f"{token}: (no such operation)" for token in tokens[len(lines) : len(lines) + 1]]
     return "\n".join([text, *lines, *stopped])
-
-
-def result(log: str) -> str:
-    """What came of a run."""
-    return log.rpartition("\n")[2].rpartition(": ")[2]
 
 
 def run_text(program: object, text: str) -> str:
@@ -235,9 +222,15 @@ def _run_in(text: str) -> Item:
     return Item.of(f"Input: {given}", logs[-1])
 
 
-def _program_of(item: Item) -> str:
-    """The tokens of a run, as far as it went."""
-    return " ".join(line.partition(": ")[0] for line in output_text(item).split("\n")[1:])
+def _told(item: Item) -> list[str]:
+    """What a run says that the text was before each token, and after the last."""
+    return [line.rpartition(": ")[2] for line in output_text(item).split("\n")]
+
+
+def _fault(told: Sequence[str], should: Sequence[str]) -> int:
+    """The first token after which the text is not what it should be."""
+    pairs = itertools.zip_longest(told[1:], should[1:])
+    return next((place for place, (one, other) in enumerate(pairs) if one != other), len(told) - 1)
 
 
 def _states(program: str, text: str) -> list[str]:
@@ -246,8 +239,8 @@ def _states(program: str, text: str) -> list[str]:
     return list(itertools.accumulate(tokens, lambda state, token: OPERATIONS[token](state), initial=text))
 
 
-def _trace(program: str, place: int, before: str, after: str) -> str:
-    own = "".join(program.split()[place : place + 1])
+def _trace(item: Item, place: int, before: str, after: str) -> str:
+    own = "".join(line.partition(": ")[0] for line in output_text(item).split("\n")[place + 1 : place + 2])
     does = f"becomes {OPERATIONS[own](before)!r}" if own in OPERATIONS else "meets no operation of that name"
     return f"Token {place + 1} '{own}': {before!r} should become {after!r}, but {does if own else 'the program ends'}."
 
