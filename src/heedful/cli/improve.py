@@ -161,12 +161,11 @@ def _result(done: Improved, prompts: Mapping[str, str], spent: Mapping[str, floa
 
 def _told(result: Mapping[str, Any], folder: Path) -> str:
     """What was gained, how that is known, and where it lies."""
-    claim, counts = result["claim"], result["counts"]
+    counts = result["counts"]
     changed = [name for name, own in result["prompts"].items() if own["before"] != own["after"]]
     cost = ", ".join(f"{own:,.0f} {unit}" for unit, own in result["spent"].items())
     lines = [
-        f"Earned {result['before'].value:.3f} before and {result['after'].value:.3f} after, of 1: "
-        f"{_gain(claim)}, on {claim.n} examples held out, measured once",
+        _earned(result),
         f"Rewritten: {', '.join(changed)}" if changed else "No prompt was rewritten: nothing was proven better",
         f"{counts.get('proposed', 0)} proposals, {counts.get('tried', 0)} tried, {counts.get('kept', 0)} kept; "
         f"{counts.get('unread', 0)} answers could not be read",
@@ -175,6 +174,16 @@ def _told(result: Mapping[str, Any], folder: Path) -> str:
     if others := result["records_without_comment"]:
         lines.append(f"{others} records of the files of comments are no comments, and were not used")
     return "\n".join([*lines, f"Prompts, log and report: {folder}"])
+
+
+def _earned(result: Mapping[str, Any]) -> str:
+    claim = result["claim"]
+    if not claim.identified:
+        return f"Nothing is claimed: {claim.note}"
+    return (
+        f"Earned {result['before'].value:.3f} before and {result['after'].value:.3f} after, of 1: "
+        f"{_gain(claim)}, on {claim.n} examples held out, measured once"
+    )
 
 
 def _gain(claim: Estimate) -> str:
