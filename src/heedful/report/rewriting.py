@@ -153,7 +153,7 @@ def _end(text: str) -> str:
 
 
 def _spent(result: Mapping[str, Any]) -> Markup:
-    rows = {**result["spent"], "runs of the program": result["runs"], **result["counts"]}
+    rows = {**result["spent"], **result["counts"]}
     cells = [
         tag("tr", tag("th", name.replace("_", " "), scope="row"), tag("td", f"{value:,.0f}"))
         for name, value in rows.items()
