@@ -205,7 +205,10 @@ def test_python_of_the_guide_to_rewriting_runs() -> None:
         "evidence": world.reward(),
         "questions": [context_text(own) for own in world.contexts(300, rng=np.random.default_rng(0))],
     }
-    assert run("rewriting.md", scope) == 2
+    for topic in world.topics:
+        scope[topic] = [{"question": world.question(topic, number)} for number in range(30)]
+    scope["names_year"] = lambda item: float("1969" in item.output[0].text)
+    assert run("rewriting.md", scope) == 3
     done: Any = scope["done"]
     assert done.claim.n == 90
     assert done.counts["kept"] > 0

@@ -12,6 +12,7 @@ from heedful.rewriting.proposing import FromHistory, Mutated, Proposed, Proposer
 from heedful.rewriting.recording import Call
 from heedful.rewriting.remembering import Memory
 from heedful.rewriting.running import Runner, Task
+from heedful.rewriting.scoped import Scoped, examples_of, regressions, within_scope
 from heedful.rewriting.splits import Splits
 from heedful.rewriting.tracing import Program, Run, stage, trace
 
@@ -42,6 +43,7 @@ __all__ = [
     "Run",
     "Runner",
     "Said",
+    "Scoped",
     "Situation",
     "Splits",
     "Subgraph",
@@ -52,6 +54,7 @@ __all__ = [
     "Tried",
     "Worth",
     "draw",
+    "examples_of",
     "improve",
     "incumbent",
     "item_of",
@@ -59,6 +62,8 @@ __all__ = [
     "longest",
     "matches",
     "pareto",
+    "regressions",
     "stage",
     "trace",
+    "within_scope",
 ]
