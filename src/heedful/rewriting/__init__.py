@@ -2,6 +2,7 @@
 
 from heedful.rewriting.audit import Audit
 from heedful.rewriting.context import Threads, draw
+from heedful.rewriting.control import Control, Steered, steer
 from heedful.rewriting.graph import Graph
 from heedful.rewriting.improve import improve
 from heedful.rewriting.improving import Improved, Improving, incumbent, pareto
@@ -21,6 +22,7 @@ __all__ = [
     "Call",
     "Carried",
     "Code",
+    "Control",
     "Critic",
     "Failures",
     "FromHistory",
@@ -46,6 +48,7 @@ __all__ = [
     "Scoped",
     "Situation",
     "Splits",
+    "Steered",
     "Subgraph",
     "Task",
     "Text",
@@ -64,6 +67,7 @@ __all__ = [
     "pareto",
     "regressions",
     "stage",
+    "steer",
     "trace",
     "within_scope",
 ]
