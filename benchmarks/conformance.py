@@ -137,7 +137,7 @@ def _rest(before: dict[str, Any], kind: str, only: str | None) -> dict[str, Told
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few draws, a case of each engine and no bugs: that it runs")
+    parser.add_argument("--quick", action="store_true", help="few draws, a case of each engine, no bugs: that it runs")
     parser.add_argument("--only", metavar="REGEX", help="run what is so named; keep what FILE says of the rest")
     parser.add_argument("--out", metavar="FILE", type=Path)
     options = parser.parse_args()
