@@ -392,7 +392,7 @@ def show(rows: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="100 items and 20,000 comparisons, one round, 8 sets")
+    parser.add_argument("--quick", action="store_true", help="100 items and 20,000 comparisons, one round, 20 sets")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sets", type=int, default=2000)
     parser.add_argument("--part", choices=("times", "coverage"), help="one part; --out keeps what it has of the other")
@@ -417,7 +417,7 @@ def main() -> None:
         show(done["rows"])
         print(json.dumps(done["ratios"], indent=1))
     if options.part != "times":
-        done["coverage"] = coverage(8 if options.quick else options.sets)
+        done["coverage"] = coverage(20 if options.quick else options.sets)
     if options.out:
         options.out.write_text(json.dumps(done, indent=1) + "\n")
     own = [row for row in done["rows"] if row["method"].startswith("heedful")]

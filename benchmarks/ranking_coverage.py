@@ -429,13 +429,13 @@ def _coverage(checks: list[dict[str, Any]], promise: str) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="4 sets per cell, and a smaller sample for the truth")
+    parser.add_argument("--quick", action="store_true", help="8 sets per cell, and a smaller sample for the truth")
     parser.add_argument("--sets", type=int, default=2000)
     parser.add_argument("--cells", nargs="*", default=None, help="parts of cell names")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    sets, truth_votes = (4, TRUTH_VOTES // 40) if options.quick else (options.sets, TRUTH_VOTES)
+    sets, truth_votes = (8, TRUTH_VOTES // 20) if options.quick else (options.sets, TRUTH_VOTES)
     head = f"{'cell':<40}{'promise':<12}{'sets':>6}{'ident.':>8}"
     print(head + "".join(f"{name:>8}{'p':>9}" for name in ("item", "pair", "rank")) + f"{'±':>7}")
     rows = []
