@@ -15,6 +15,7 @@ from heedful.models import Endpoint, Request, Writer
 from heedful.rewriting import (
     Critic,
     Failures,
+    Gate,
     Improved,
     Improving,
     Logged,
@@ -75,7 +76,7 @@ def improve_prompts(
         critic=Logged(comments, behind=known) if comments else known,
         rounds=how.rounds,
         batch=how.batch,
-        alpha=how.alpha,
+        gate=Gate(how.alpha),
         concurrency=how.concurrency,
     )
     budget = Budget() if how.runs is None else Budget(runs=how.runs)

@@ -1,8 +1,11 @@
 """Rewriting: the texts, code and numbers of a program, improved by feedback in words and in votes."""
 
+from heedful.rewriting.acceptance import Gate, Trial
 from heedful.rewriting.audit import Audit
+from heedful.rewriting.claims import Claim, claim, overfitted
 from heedful.rewriting.context import Threads, draw
 from heedful.rewriting.control import Control, Steered, steer
+from heedful.rewriting.costs import exceeded, undominated
 from heedful.rewriting.graph import Graph
 from heedful.rewriting.improve import improve
 from heedful.rewriting.improving import Improved, Improving, incumbent, pareto
@@ -14,6 +17,7 @@ from heedful.rewriting.recording import Call
 from heedful.rewriting.remembering import Memory
 from heedful.rewriting.running import Runner, Task
 from heedful.rewriting.scoped import Scoped, examples_of, regressions, within_scope
+from heedful.rewriting.scores import Score
 from heedful.rewriting.splits import Splits
 from heedful.rewriting.tracing import Program, Run, stage, trace
 
@@ -21,11 +25,13 @@ __all__ = [
     "Audit",
     "Call",
     "Carried",
+    "Claim",
     "Code",
     "Control",
     "Critic",
     "Failures",
     "FromHistory",
+    "Gate",
     "Graph",
     "Heard",
     "Improved",
@@ -46,6 +52,7 @@ __all__ = [
     "Runner",
     "Said",
     "Scoped",
+    "Score",
     "Situation",
     "Splits",
     "Steered",
@@ -54,20 +61,25 @@ __all__ = [
     "Text",
     "Threads",
     "Together",
+    "Trial",
     "Tried",
     "Worth",
+    "claim",
     "draw",
     "examples_of",
+    "exceeded",
     "improve",
     "incumbent",
     "item_of",
     "keeps",
     "longest",
     "matches",
+    "overfitted",
     "pareto",
     "regressions",
     "stage",
     "steer",
     "trace",
+    "undominated",
     "within_scope",
 ]

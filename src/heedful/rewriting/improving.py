@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 
 from heedful.core import Budget, BudgetExceededError, Estimate, Floats, Rewritten, UsageError
-from heedful.rewriting.acceptance import Gate, Score, claim
+from heedful.rewriting.acceptance import Gate
 from heedful.rewriting.audit import Audit
+from heedful.rewriting.claims import claim
 from heedful.rewriting.judging import Critic, Failures, Worth
 from heedful.rewriting.parameters import Parameter
 from heedful.rewriting.propagating import Rule, Said, Subgraph
 from heedful.rewriting.proposing import Proposer, Situation, Tried
 from heedful.rewriting.running import Runner, Task
+from heedful.rewriting.scores import Score
 from heedful.rewriting.splits import Inputs, Splits, written
 from heedful.rewriting.tracing import Program, Run
 
@@ -103,7 +105,7 @@ class Improving:
     critic    says what is wrong with what the program gave
     rounds    at most so many; fewer where the budget ends
     batch     training examples a round
-    alpha     probability at most that the run ever keeps what is no better
+    gate      decides what is kept: its `alpha` is the probability at most that the run ever keeps what is no better
     select    where proposals start from: `incumbent` or `pareto`
     recall    rounds whose words are said again beside those of the last (momentum)
     frozen    names of parameters that stay as they are
@@ -115,7 +117,7 @@ class Improving:
     critic: Critic = field(default_factory=Failures)
     rounds: int = 10
     batch: int = 16
-    alpha: float = 0.05
+    gate: Gate = field(default_factory=Gate)
     select: Select = incumbent
     recall: int = 0
     frozen: frozenset[str] = frozenset()
@@ -164,7 +166,7 @@ class _Search:
         self.parameters: Mapping[str, Parameter[Any]] = {}
         self.kept = Member({}, {})
         self.pool = [self.kept]
-        self.gate = Gate(plan.alpha)
+        self.gate = plan.gate
         self.history: list[Tried] = []
         self.said: list[tuple[Said, ...]] = []
         self.validated: dict[tuple[str, int], float] = {}
@@ -313,6 +315,7 @@ class _Search:
     def _claimed(self) -> Improved:
         """The one look at what is held out."""
         before = after = None
+        made: Estimate
         try:
             runs = [self._earned(self.splits.held_out, [values], HELD_OUT) for values in ({}, self.kept.values)]
             before, after = (Score(own, "held out") for _, own in runs)

@@ -1,6 +1,7 @@
 """Intervals, tests, calibration, scoring rules, sequential inference and resampling; knows nothing of feedback."""
 
 from heedful.stats.betting import Capital, closed_rejections, coin_capital
+from heedful.stats.bounded import Bets, bounded_interval
 from heedful.stats.calibration import (
     CalibrationError,
     ReliabilityBin,
@@ -22,12 +23,13 @@ from heedful.stats.intervals import (
 )
 from heedful.stats.krippendorff import krippendorff_alpha
 from heedful.stats.ranks import rank_intervals
-from heedful.stats.resampling import cluster_bootstrap, mcnemar, percentile_interval, sign_flip_test
+from heedful.stats.resampling import cluster_bootstrap, mcnemar, percentile_interval, permutation_test, sign_flip_test
 from heedful.stats.scoring import accuracy, brier, log_loss, overlap
 from heedful.stats.sequential import confidence_sequence, difference_sequence, e_process
 
 __all__ = [
     "MIN_CLUSTERS",
+    "Bets",
     "CalibrationError",
     "Capital",
     "Grouping",
@@ -35,6 +37,7 @@ __all__ = [
     "ReliabilityBin",
     "accuracy",
     "apply_temperature",
+    "bounded_interval",
     "brier",
     "clopper_pearson",
     "closed_rejections",
@@ -54,6 +57,7 @@ __all__ = [
     "overlap",
     "paired_difference",
     "percentile_interval",
+    "permutation_test",
     "proportion",
     "rank_intervals",
     "reliability_curve",

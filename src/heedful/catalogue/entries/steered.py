@@ -54,7 +54,9 @@ ENTRY = Entry(
         "a word, proportional control alone one of more than 2 words; both err less than no control; and an integral "
         "part seven times as strong errs more, by a word or more."
     ),
-    configuration="rewriting.steer of a Number by rewriting.Control: P 0.4; PI 0.2, 0.5; PID 0.2, 0.5, 0.1; PI 0.2, 3.5.",
+    configuration=(
+        "rewriting.steer of a Number by rewriting.Control: P 0.4; PI 0.2, 0.5; PID 0.2, 0.5, 0.1; PI 0.2, 3.5."
+    ),
     measures={
         **{f"bias, {name}": f"|mean of words − 30| over the last 10 rounds, {name}" for name in ("P", "PI", "PID")},
         "bias, PI, hot": "the same of PI with an integral part of 3.5",
@@ -73,8 +75,8 @@ ENTRY = Entry(
     miniature=miniature,
     beyond=(
         "The abstract names controllers and no numbers; the generator stands for a language model that is asked for so "
-        "many words. The claim about a stronger integral part is that of the theory: it does not settle. In a first run c "
-        "was 0.004 at most, and some generators could not write 30 words whatever was asked; it is 0.001 at most now."
+        "many words. The claim about a stronger integral part is that of the theory: it does not settle. In a first "
+        "run c was 0.004 at most, and some generators could not write 30 words whatever was asked; it is 0.001 now."
     ),
     seeds=SEEDS[:30],
 )
