@@ -75,6 +75,26 @@ def test_votes_train_with_their_objectives(tmp_path):
         assert found["data"]["used"] + found["held_out"]["data"]["used"] == 60
 
 
+def test_marks_of_steps_and_thumbs_of_spans_are_learnt(tmp_path):
+    """Of right answers after wrong steps: what is marked is told apart on contexts not seen."""
+    made = []
+    for place, (asked, own) in enumerate(shown(60)):
+        steps = [{"text": own + "0"}, {"text": own}]
+        good = {"kind": "span", "start": len(own) + 3, "end": 2 * len(own) + 3}  # after a blank line
+        if place % 2:
+            said = {"kind": "steps", "value": {"steps": [0.0, 1.0]}}
+        else:
+            said = {"kind": "label", "value": {"label": True}, "address": good}
+        made.append(Record(context=asked, candidates=[{"output": steps}], **said))
+    found = train(Table.of(made), how("addressed", settings=("strength=2",), passes=5.0), tmp_path / "out")
+    assert found["data"]["dropped"] == {}
+    held = found["held_out"]
+    assert held["before"] == pytest.approx(np.log(2), abs=1e-5)
+    assert held["change"]["interval"]["high"] < 0
+    with pytest.raises(FitError, match="about a span"):
+        train(Table.of(made[::2]), how("process"), tmp_path / "whole")
+
+
 @pytest.mark.parametrize("lora", [None, 4])
 def test_votes_make_a_reward_model_that_other_parts_read(tmp_path, lora):
     found = train(votes(100), how("reward", passes=6.0, lora=lora), tmp_path / "out")

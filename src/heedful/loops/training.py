@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _MARK = "lost.jsonl"  # the first file of a folder that training writes to
 TAKES: Mapping[str, str] = {
     "wanted": "demonstrations, edits, preferred outputs or ones labelled good",
-    "called": "labels, ratings, comparisons or demonstrations",
+    "called": "labels, ratings, comparisons, demonstrations or (addressed) marks of steps",
     "paired": "comparisons, rankings, choices, edits, or grades of several outputs of a context",
     "ordered": "rankings, comparisons, choices, edits, or grades of several outputs of a context",
 }
@@ -200,6 +200,7 @@ def _examples(table: Table, loaded: LoadedModel | LoadedHead, how: Training) -> 
         longest=how.longest,
         cut=how.cut,
         others=named.others,
+        addressed=named.addressed,
     )
 
 
@@ -209,7 +210,9 @@ def _refuse_nothing(data: Data, how: Training) -> None:
 
     if not data.examples:
         reasons = "; ".join(f"{n} {why}" for why, n in data.account()["dropped"].items()) or "there are no records"
-        fix = f"give {TAKES[NAMED[how.objective].form]}, or take another objective"
+        named = NAMED[how.objective]
+        parts = ", of outputs or parts of them" if named.addressed else ""
+        fix = f"give {TAKES[named.form]}{parts}, or take another objective"
         raise FitError(f"no record teaches {how.objective} anything ({reasons})", fix=fix)
 
 

@@ -22,6 +22,7 @@ from heedful.training.objectives import (
     NCA,
     ORPO,
     PMPO,
+    Addressed,
     LiPO,
     PlackettLuce,
     SimPO,
@@ -37,17 +38,29 @@ Made = Callable[..., TokenObjective]
 @dataclass(frozen=True, slots=True)
 class Named:
     """An objective that learns from feedback as it stands: how it is made, from what, and what it is in a line; `head`
-    where it trains a head of scores, and not what a model writes."""
+    where it trains a head of scores, and not what a model writes; `addressed` where feedback on parts of outputs is
+    learnt too."""
 
     made: Made
     form: Form
     about: str
     head: bool = False
+    addressed: bool = False
 
     @property
     def others(self) -> bool:
         """Whether it asks for outputs of other contexts beside those that were judged."""
         return self.form == "called" and self.made().outputs == "two"
+
+
+def addressed(strength: float = 10.0, shift: bool = False) -> Addressed:
+    """Steps and characters called good or bad, each against the reference: an implicit process reward (`BCO`)."""
+    return Addressed(BCO(strength, shift))
+
+
+def addressed_dpo(strength: float = 10.0, flips: float = 0.0, smooth: float = 0.0) -> Addressed:
+    """Leads of the tokens alone that were compared (Lai et al. 2024, "Step-DPO")."""
+    return Addressed(DPO(strength, flips=flips, smooth=smooth))
 
 
 NAMED: Mapping[str, Named] = {
@@ -67,6 +80,8 @@ NAMED: Mapping[str, Named] = {
     "bco": Named(BCO, "called", "a classifier of good from bad"),
     "process": Named(partial(BCO, shift=False), "called", "the same without a shift: an implicit process reward"),
     "pmpo": Named(PMPO, "called", "good outputs alone, bad ones alone, or both"),
+    "addressed": Named(addressed, "called", "steps, characters and outputs called good or bad", addressed=True),
+    "addressed-dpo": Named(addressed_dpo, "paired", "leads of the steps or characters compared", addressed=True),
     "unlikelihood": Named(Unlikelihood, "called", "imitate good outputs, and make tokens of bad ones unlikely"),
     "plackett-luce": Named(PlackettLuce, "ordered", "the likelihood of whole orders"),
     "lipo": Named(LiPO, "ordered", "pairs of an order, by what swapping them would change"),
