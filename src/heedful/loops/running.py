@@ -20,19 +20,26 @@ Watch = Callable[[Mapping[str, Any]], None]
 TENTHS = 10  # checkpoints on the way, and measurements where nobody says how many
 
 
-def run(trainer: Trainer, stopping: Stopping | None, out: Path, watch: Watch, board: bool) -> None:
+def run(
+    trainer: Trainer, stopping: Stopping | None, out: Path, watch: Watch, board: bool, begun: Callable[[], None]
+) -> None:
     """Steps until the last or until `stopping` says so, whose best weights the network then has.
 
-    Each is written to `out` and told to `watch`, with the number of all steps as `of`. Raises UsageError where another
-    process is at it in `out`.
+    Each is written to `out` and told to `watch`, with the number of all steps as `of`. `begun` is called once it is
+    sure that nothing stands in the way. Raises UsageError where another process is at it in `out`.
     """
+    import torch
+
     from heedful.training.checkpoints import resume, save
     from heedful.training.watching import written
 
     folder, steps = out / "checkpoints", trainer.recipe.steps
     with ExitStack() as stack:
-        stack.enter_context(_alone(folder))
+        stack.enter_context(alone(folder))
+        stack.enter_context(torch.random.fork_rng())  # what others draw by stays as it is
+        torch.manual_seed(trainer.recipe.seed)
         found = resume(trainer, folder, stopping)
+        begun()
         write = stack.enter_context(written(out, trainer.done if found else -1, board))
         if stopping is not None and not found:
             write({"step": 0, **stopping(trainer)})
@@ -47,7 +54,7 @@ def run(trainer: Trainer, stopping: Stopping | None, out: Path, watch: Watch, bo
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """A folder that no other process, or call, is in; the system lets go of it when this one ends, however it ends."""
     import fcntl  # which not every system has
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -13,17 +12,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from heedful.core import Finding, FitError, UsageError
 from heedful.evaluation import hold_out
 from heedful.feedback import Table
-from heedful.feedback.atomic import Replacement
+from heedful.loops.folders import begin, refuse_folder, saved, write_lost, write_summary
 from heedful.loops.measuring import Held, compared, doubts, reference_of, stopped, stopping_by
 from heedful.loops.running import Watch, run
 
 if TYPE_CHECKING:
     from heedful.models.local_folder import LoadedModel
-    from heedful.training.data import Data
+    from heedful.training.data import Data, Lost
     from heedful.training.heads import LoadedHead
     from heedful.training.trainer import Recipe
 
-_MARK = "lost.jsonl"  # the first file of a folder that training writes to
 TAKES: Mapping[str, str] = {
     "wanted": "demonstrations, edits, preferred outputs or ones labelled good",
     "called": "labels, ratings, comparisons, demonstrations or (addressed) marks of steps",
@@ -93,7 +91,7 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
     from heedful.models.local_folder import check_folder
     from heedful.models.sentence_folder import digest
     from heedful.training.adapters import adapted
-    from heedful.training.named import objective_of
+    from heedful.training.named import NAMED, objective_of
     from heedful.training.trainer import Trainer
     from heedful.training.watching import refuse_board
 
@@ -114,16 +112,16 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
     if how.lora is not None:
         adapted(loaded.network, rank=how.lora, seed=how.seed)
     recipe = _recipe(how, len(data.examples))
-    _write_lost(out, (data, other, stop))
+    begin(out)
     measure = Held(loaded.network, other, objective, how)
     before, begun = measure(), time.perf_counter()
     reference = reference_of(loaded.network, data, objective, how)
     trainer = Trainer(loaded.network, data.examples, objective, recipe, reference)
     by = measure if how.patience is None else Held(loaded.network, stop, objective, how)
     stopping = stopping_by(by, how, recipe.steps)
-    run(trainer, stopping, out, watch, how.board)
+    run(trainer, stopping, out, watch, how.board, lambda: write_lost(out, _lost((data, other, stop))))
     seconds, after = time.perf_counter() - begun, measure()
-    made = _saved(loaded, how, out)
+    made = saved(loaded, out, lora=how.lora is not None, head=NAMED[how.objective].head)
     summary = {
         "objective": how.objective,
         "claim": objective.claim,
@@ -137,9 +135,7 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
         "findings": [asdict(finding) for finding in findings],
         "folder": str(made),
     }
-    with Replacement(out / "summary.json") as replacement:
-        replacement.temporary.write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
-    return summary
+    return write_summary(out, summary)
 
 
 def _loaded(how: Training) -> LoadedModel | LoadedHead:
@@ -151,26 +147,6 @@ def _loaded(how: Training) -> LoadedModel | LoadedHead:
     if NAMED[how.objective].head:
         return load_head(Path(how.model), how.device)
     return load(Path(how.model), None, how.device, "float32")
-
-
-def _saved(loaded: LoadedModel | LoadedHead, how: Training, out: Path) -> Path:
-    """The folder of the model, or of its adapter; a head with an adapter is one model, which is read whole."""
-    from heedful.training.adapters import merged
-    from heedful.training.named import NAMED
-    from heedful.training.saving import save_model
-
-    if how.lora is None or NAMED[how.objective].head:
-        network = loaded.network if how.lora is None else merged(loaded.network)
-        return save_model(network, loaded.tokenizer, out / "model")
-    return save_model(loaded.network, loaded.tokenizer, out / "adapter")
-
-
-def refuse_folder(out: Path) -> None:
-    """Raises UsageError where `out` holds something that training did not put there."""
-    if out.is_dir() and any(out.iterdir()) and not (out / _MARK).is_file():
-        raise UsageError("there is something else in this folder", where=str(out), fix="name a new folder")
-    if out.exists() and not out.is_dir():
-        raise UsageError("this is a file", where=str(out), fix="name a new folder")
 
 
 def _split(table: Table, how: Training, findings: list[Finding]) -> tuple[Table, Table]:
@@ -216,14 +192,8 @@ def _refuse_nothing(data: Data, how: Training) -> None:
         raise FitError(f"no record teaches {how.objective} anything ({reasons})", fix=fix)
 
 
-def _write_lost(out: Path, found: Sequence[Data]) -> None:
-    """Each record that was dropped, cut or used in part, as JSON Lines, and the place for checkpoints."""
-    out.mkdir(parents=True, exist_ok=True)
-    rows = [(kind, lost) for data in found for kind in ("dropped", "cut", "partly") for lost in getattr(data, kind)]
-    with Replacement(out / _MARK) as replacement:
-        lines = (json.dumps({"what": kind, **asdict(lost)}, ensure_ascii=False) + "\n" for kind, lost in rows)
-        replacement.temporary.write_text("".join(lines), "utf-8")
-    (out / "checkpoints").mkdir(exist_ok=True)
+def _lost(found: Sequence[Data]) -> list[tuple[str, Lost]]:
+    return [(kind, lost) for data in found for kind in ("dropped", "cut", "partly") for lost in getattr(data, kind)]
 
 
 def _recipe(how: Training, n: int) -> Recipe:

@@ -11,7 +11,7 @@ from functools import partial
 
 from heedful.core import UsageError
 from heedful.training.forms import Form
-from heedful.training.head_objectives import reward
+from heedful.training.head_objectives import Valued, reward
 from heedful.training.objectives import (
     AOT,
     BCO,
@@ -20,16 +20,23 @@ from heedful.training.objectives import (
     EXO,
     KTO,
     NCA,
+    NFT,
     ORPO,
     PMPO,
     Addressed,
     LiPO,
     PlackettLuce,
+    PolicyGradient,
     SimPO,
     Supervised,
     TokenObjective,
     Unlikelihood,
     Weighted,
+    dapo,
+    dr_grpo,
+    grpo,
+    pairwise_ppo,
+    rloo,
 )
 
 Made = Callable[..., TokenObjective]
@@ -90,14 +97,36 @@ NAMED: Mapping[str, Named] = {
 }
 
 
-def objective_of(name: str, settings: Sequence[str] = ()) -> TokenObjective:
-    """The objective of this name, with settings such as "strength=5".
+def ppo(clip: float = 0.2, weight: float = 0.5) -> Valued:
+    """Proximal policy optimisation with a head of values, whose loss counts by `weight`."""
+    return Valued(PolicyGradient("none", (clip, clip), over="step"), weight, clip)
+
+
+DRAWN: Mapping[str, Made] = {
+    "rloo": rloo,
+    "grpo": grpo,
+    "dr-grpo": dr_grpo,
+    "dapo": dapo,
+    "pairwise-ppo": pairwise_ppo,
+    "ppo": ppo,
+    "nft": NFT,
+    "tilt": partial(Weighted, "tilt"),
+    "raft": partial(Weighted, "best"),
+}
+"""Objectives of outputs that the policy draws itself, by what evidence says of them."""
+
+
+def objective_of(name: str, settings: Sequence[str] = (), *, drawn: bool = False) -> TokenObjective:
+    """The objective of this name, of `NAMED` or, `drawn`, of `DRAWN`, with settings such as "strength=5".
 
     Raises UsageError where there is none of the name, or where it has no such setting or does not take its value.
     """
-    if name not in NAMED:
-        raise UsageError(f"{name!r} is no objective", where="objective", fix=f"one of {', '.join(NAMED)}")
-    made = NAMED[name].made
+    known_by_name = DRAWN if drawn else {own: told.made for own, told in NAMED.items()}
+    if name not in known_by_name:
+        other = "learns from feedback as it stands" if drawn else "learns from outputs that the model draws in rounds"
+        what = other if name in (NAMED if drawn else DRAWN) else "is no objective"
+        raise UsageError(f"{name!r} {what}", where="objective", fix=f"one of {', '.join(known_by_name)}")
+    made = known_by_name[name]
     known = {name: own for name, own in inspect.signature(made).parameters.items() if name not in _FIXED}
     given = dict(_setting(own, name, known) for own in settings)
     if len(given) < len(settings):
