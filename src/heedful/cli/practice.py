@@ -30,6 +30,7 @@ def practised(given: Mapping[str, Any]) -> dict[str, Any]:
     from heedful.core import UsageError
     from heedful.loops import evidence_of
     from heedful.loops.practice import Practice, practise
+    from heedful.training.processes import joined
 
     refuse_flags(given, OF_FEEDBACK, "with --rounds a model learns from its own outputs, and not from feedback")
     if given["passes"] != int(given["passes"]) or given["passes"] < 1:
@@ -56,7 +57,7 @@ def practised(given: Mapping[str, Any]) -> dict[str, Any]:
         unsafe=given["unsafe"],
     )
     contexts = contexts_of([], given["prompts"], "heedful train --rounds")
-    with stepping() as show:
+    with joined(), stepping() as show:
         return practise(contexts, evidence, how, Path(given["out"]), gold=gold, watch=show)
 
 

@@ -96,17 +96,20 @@ def train(
         printed(as_json, practised, lambda: practice.told(practised))
         return
     practice.refuse_flags(given, practice.OF_ROUNDS, "this is of training in --rounds")
-    printed(as_json, result := _trained(given), lambda: _told(result))
+    result = _trained(given)
+    if result is not None:
+        printed(as_json, result, lambda: _told(result))
 
 
-def _trained(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What came of training on feedback as the flags say."""
+def _trained(given: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What came of training on feedback as the flags say; None where another process says it."""
     from heedful.cli.progress import stepping
     from heedful.core import UsageError
     from heedful.feedback import read
     from heedful.loops.folders import refuse_folder
     from heedful.loops.training import Training
     from heedful.loops.training import train as train_on
+    from heedful.training.processes import joined
 
     if not given["feedback"]:
         fix = "name files of it, or give --rounds with --prompts and --evidence"
@@ -118,12 +121,15 @@ def _trained(given: Mapping[str, Any]) -> dict[str, Any]:
         board=given["tensorboard"],
         **{name: given[name] for name in _SAME},
     )
-    refuse_folder(Path(given["out"]))
-    found = read(given["feedback"], mapping=given["mapping"], format=given["input_format"])
-    if not len(found.table):
-        raise _nothing_read(found)
-    with stepping() as show:
-        return train_on(found.table, how, Path(given["out"]), watch=show) | {"rejected": len(found.rejects)}
+    with joined() as processes:
+        if processes.first:
+            refuse_folder(Path(given["out"]))
+        found = read(given["feedback"], mapping=given["mapping"], format=given["input_format"])
+        if not len(found.table):
+            raise _nothing_read(found)
+        with stepping() as show:
+            result = train_on(found.table, how, Path(given["out"]), watch=show) | {"rejected": len(found.rejects)}
+        return result if processes.first else None
 
 
 _SAME = ("passes", "steps", "batch", "tokens", "learning_rate", "warmup", "decay", "lora", "every", "patience", "held",

@@ -52,11 +52,16 @@ def write_summary(out: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
     return dict(made)
 
 
-def saved(loaded: Any, out: Path, *, lora: bool, head: bool) -> Path:
-    """The model in `out`/model, or its adapter in `out`/adapter; a head with an adapter is one model, read whole."""
+def saved(loaded: Any, out: Path, *, lora: bool, head: bool, write: bool = True) -> Path:
+    """The model in `out`/model, or its adapter in `out`/adapter; a head with an adapter is one model, read whole.
+
+    Without `write`, where another process has the same model and writes it, only where it will be.
+    """
     from heedful.training.adapters import merged
     from heedful.training.saving import save_model
 
+    if not write:
+        return out / ("adapter" if lora and not head else "model")
     if not lora or head:
         network = merged(loaded.network) if lora else loaded.network
         return save_model(network, loaded.tokenizer, out / "model")

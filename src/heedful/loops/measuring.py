@@ -88,8 +88,11 @@ class Held:
         return losses(self.network, self.examples, self.objective, self.reference, how.tokens, how.precision)
 
     def mean(self) -> float:
+        """What all processes, where there are several, go by."""
+        from heedful.training.processes import Processes
+
         found = self._losses()
-        return math.nan if found is None else float(found.mean())
+        return Processes().agreed(math.nan if found is None else float(found.mean()))
 
 
 def compared(before: Floats | None, after: Floats | None, data: Data, objective: TokenObjective) -> dict[str, Any]:

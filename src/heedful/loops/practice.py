@@ -87,9 +87,12 @@ def practise(
     from heedful.models.sentence_folder import digest
     from heedful.training.adapters import adapted
     from heedful.training.named import objective_of
+    from heedful.training.processes import Processes
     from heedful.training.trainer import Recipe
     from heedful.training.watching import refuse_board
 
+    if not Processes().alone:
+        raise UsageError("rounds are of one process", where="practise", fix="start it without torchrun")
     objective = objective_of(how.objective, how.settings, drawn=True)
     refuse_folder(out)
     if how.board:

@@ -84,7 +84,8 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
     feedback and of the model.
 
     What the same call began in `out` goes on from its last checkpoint. `out` holds `checkpoints`, `metrics.jsonl` (a
-    step a line), `lost.jsonl` (records dropped, cut or used in part, and why) and `summary.json` beside the model.
+    step a line), `lost.jsonl` (records dropped, cut or used in part, and why) and `summary.json` beside the model. Of
+    several processes (`heedful.training.processes.joined`), which take the steps of one, the first writes.
     Raises FitError where no record teaches what the objective learns from, nothing tells when to stop or the model is
     broken by it, UsageError and InputError for options, folders and records that cannot be used.
     """
@@ -92,12 +93,14 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
     from heedful.models.sentence_folder import digest
     from heedful.training.adapters import adapted
     from heedful.training.named import NAMED, objective_of
+    from heedful.training.processes import Processes
     from heedful.training.trainer import Trainer
     from heedful.training.watching import refuse_board
 
-    objective = objective_of(how.objective, how.settings)
+    objective, writes = objective_of(how.objective, how.settings), Processes().first
     check_folder(Path(how.model), None)
-    refuse_folder(out)
+    if writes:
+        refuse_folder(out)
     if how.board:
         refuse_board()
     findings: list[Finding] = []
@@ -112,7 +115,8 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
     if how.lora is not None:
         adapted(loaded.network, rank=how.lora, seed=how.seed)
     recipe = _recipe(how, len(data.examples))
-    begin(out)
+    if writes:
+        begin(out)
     measure = Held(loaded.network, other, objective, how)
     before, begun = measure(), time.perf_counter()
     reference = reference_of(loaded.network, data, objective, how)
@@ -121,7 +125,7 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
     stopping = stopping_by(by, how, recipe.steps)
     run(trainer, stopping, out, watch, how.board, lambda: write_lost(out, _lost((data, other, stop))))
     seconds, after = time.perf_counter() - begun, measure()
-    made = saved(loaded, out, lora=how.lora is not None, head=NAMED[how.objective].head)
+    made = saved(loaded, out, lora=how.lora is not None, head=NAMED[how.objective].head, write=writes)
     summary = {
         "objective": how.objective,
         "claim": objective.claim,
@@ -135,7 +139,7 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
         "findings": [asdict(finding) for finding in findings],
         "folder": str(made),
     }
-    return write_summary(out, summary)
+    return write_summary(out, summary) if writes else summary
 
 
 def _loaded(how: Training) -> LoadedModel | LoadedHead:
