@@ -263,3 +263,35 @@ def test_two_commands_do_not_train_into_one_folder(tmp_path):
 
     train(votes(8), how(held=0.0, steps=2), tmp_path / "out", watch=again)
     train(votes(8), how(held=0.0, steps=2), tmp_path / "out")
+
+
+def test_a_call_that_is_refused_changes_nothing_and_a_broken_checkpoint_is_named(tmp_path):
+    out = tmp_path / "out"
+    train(Table.concat([votes(8), demonstrations(2)]), how("dpo", held=0.0, steps=1), out)
+    lost = (out / "lost.jsonl").read_text()
+    assert len(lost.splitlines()) == 2
+    with pytest.raises(InputError, match="another objective"):
+        train(votes(8), how("dpo", held=0.0, steps=2), out)
+    assert (out / "lost.jsonl").read_text() == lost
+    (state,) = out.glob("checkpoints/*/state.safetensors")
+    state.write_bytes(state.read_bytes()[:100])
+    with pytest.raises(InputError, match=r"state.safetensors.*cannot be read.*remove its folder"):
+        train(Table.concat([votes(8), demonstrations(2)]), how("dpo", held=0.0, steps=1), out)
+
+
+def test_training_leaves_the_random_numbers_of_others_as_they_are(tmp_path):
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    train(votes(8), how("dpo", held=0.0, steps=1), tmp_path / "out")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_what_is_no_number_is_null_and_counted(tmp_path):
+    from heedful.loops.folders import write_summary
+    from heedful.training.watching import written
+
+    with written(tmp_path, -1) as write:
+        write({"step": 1, "loss": float("nan"), "held_out": 0.5})
+    found = write_summary(tmp_path, {"loss": float("inf"), "of": [1.0, {"p": float("nan")}]})
+    assert found == {"loss": None, "of": [1.0, {"p": None}], "not_numbers": {"summary": 2, "metrics": 1}}
+    assert json.loads((tmp_path / "summary.json").read_text()) == found
