@@ -182,7 +182,7 @@ def test_python_of_the_guide_to_training_runs(tmp_path: Path) -> None:
         "prompts": [own.context for own in asked],
         "probe": [own.context for own in exercises(40, seed=1)],
     }
-    assert run("training.md", scope) == 2
+    assert run("training.md", scope) == 3
     assert scope["summary"]["held_out"]["change"]["value"] < 0
     assert len(scope["learnt"].told) == 3
 

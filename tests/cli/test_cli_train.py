@@ -123,3 +123,77 @@ def test_a_file_that_cannot_be_read_is_named_as_such(tmp_path: Path) -> None:
     assert "no record that can be read" in err
     assert "votes.jsonl" in err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def posterior(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shorter is better."""
+    from heedful.feedback import Candidate, Record, Table, Value
+    from heedful.models import StyleFeatures
+    from heedful.preference import fit
+
+    texts = ["1", "12 34", "12 34 56 78", "12 34 56 78 90 12 34"]
+    pairs = [(a, b) for a in range(4) for b in range(4) if a != b] * 4
+    votes = [
+        Record(
+            kind="comparison",
+            context=f"q{row}",
+            candidates=[Candidate(output=texts[a]), Candidate(output=texts[b])],
+            value=Value(choice="first" if (a < b) != (row % 9 == 0) else "second"),
+        )
+        for row, (a, b) in enumerate(pairs)
+    ]
+    folder = tmp_path_factory.mktemp("fit") / "posterior"
+    fit(Table.of(votes), utility="features", features=StyleFeatures()).save(folder)
+    return folder
+
+
+def test_a_model_learns_in_rounds_from_its_own_outputs(posterior: Path, tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts.jsonl"
+    asked = [f"sort {letters}=" for letters in ("ba", "dc", "fe", "hg", "ca", "ba")]
+    prompts.write_text("".join(json.dumps({"prompt": own}) + "\n" for own in asked))
+    out = tmp_path / "out"
+    given = ["train", "--rounds", 2, "--objective", "grpo", "--set", "clip=0.1", "--evidence", f"{posterior}=2",
+             "--prompts", prompts, "--model", FOLDER, "--out", out, "--batch", 2, "-n", 3, "--max-tokens", 8,
+             "--learning-rate", 0.001, "--held", 0.2, "--device", "cpu"]  # fmt: skip
+    code, shown, err = invoke(*given)
+    assert code == 0, err
+    assert "grpo (surrogate): 2 rounds" in shown
+    assert "Prompts: 4 trained on, 1 held out, of 6 read" in shown
+    assert "given more than once: 1" in shown
+    assert "Score on prompts held out" in shown
+    assert "step 2: score" in err
+    assert LocalModel(str(out / "model"), device="cpu", max_tokens=8).size
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2]
+    code, again, err = invoke(*given, "--json")
+    assert code == 0, err
+    told = json.loads(again)
+    assert told["last"]["score"] == rows[1]["score"]
+    assert told["evidence"][0].startswith(f"--evidence {posterior}=2 ")
+    code, _, err = invoke(*given, "--tests", "tests.py", "--unsafe")
+    assert (code, "tests.py" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (["--objective", "rloo"], "'rloo' learns from outputs that the model draws in rounds"),
+        (["--objective", "dpo", "--rounds", "2"], "with --rounds a model learns from its own outputs"),
+        (["--objective", "dpo", "--evidence", "posterior"], "this is of training in --rounds"),
+        (["--objective", "dpo", "--otherwise", "0"], "--otherwise"),
+    ],
+)
+def test_flags_of_one_way_to_train_are_none_of_the_other(votes: Path, tmp_path: Path, changed: list[str], said: str):
+    code, _, err = invoke("train", votes, "--model", FOLDER, "--out", tmp_path / "out", *changed)
+    assert code == 2
+    assert said in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_there_is_something_to_learn_from(posterior: Path, tmp_path: Path) -> None:
+    given = ["train", "--model", FOLDER, "--out", tmp_path / "out", "--objective"]
+    assert "there is no feedback to learn from" in invoke(*given, "dpo")[2]
+    assert "there is no evidence" in invoke(*given, "rloo", "--rounds", 1)[2]
+    assert "there is no prompt" in invoke(*given, "rloo", "--rounds", 1, "--evidence", posterior)[2]
+    assert "whole times" in invoke(*given, "rloo", "--rounds", 1, "--passes", 0.5)[2]

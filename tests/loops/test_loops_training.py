@@ -75,6 +75,26 @@ def test_votes_train_with_their_objectives(tmp_path):
         assert found["data"]["used"] + found["held_out"]["data"]["used"] == 60
 
 
+def test_marks_of_steps_and_thumbs_of_spans_are_learnt(tmp_path):
+    """Of right answers after wrong steps: what is marked is told apart on contexts not seen."""
+    made = []
+    for place, (asked, own) in enumerate(shown(60)):
+        steps = [{"text": own + "0"}, {"text": own}]
+        good = {"kind": "span", "start": len(own) + 3, "end": 2 * len(own) + 3}  # after a blank line
+        if place % 2:
+            said = {"kind": "steps", "value": {"steps": [0.0, 1.0]}}
+        else:
+            said = {"kind": "label", "value": {"label": True}, "address": good}
+        made.append(Record(context=asked, candidates=[{"output": steps}], **said))
+    found = train(Table.of(made), how("addressed", settings=("strength=2",), passes=5.0), tmp_path / "out")
+    assert found["data"]["dropped"] == {}
+    held = found["held_out"]
+    assert held["before"] == pytest.approx(np.log(2), abs=1e-5)
+    assert held["change"]["interval"]["high"] < 0
+    with pytest.raises(FitError, match="about a span"):
+        train(Table.of(made[::2]), how("process"), tmp_path / "whole")
+
+
 @pytest.mark.parametrize("lora", [None, 4])
 def test_votes_make_a_reward_model_that_other_parts_read(tmp_path, lora):
     found = train(votes(100), how("reward", passes=6.0, lora=lora), tmp_path / "out")
@@ -243,3 +263,35 @@ def test_two_commands_do_not_train_into_one_folder(tmp_path):
 
     train(votes(8), how(held=0.0, steps=2), tmp_path / "out", watch=again)
     train(votes(8), how(held=0.0, steps=2), tmp_path / "out")
+
+
+def test_a_call_that_is_refused_changes_nothing_and_a_broken_checkpoint_is_named(tmp_path):
+    out = tmp_path / "out"
+    train(Table.concat([votes(8), demonstrations(2)]), how("dpo", held=0.0, steps=1), out)
+    lost = (out / "lost.jsonl").read_text()
+    assert len(lost.splitlines()) == 2
+    with pytest.raises(InputError, match="another objective"):
+        train(votes(8), how("dpo", held=0.0, steps=2), out)
+    assert (out / "lost.jsonl").read_text() == lost
+    (state,) = out.glob("checkpoints/*/state.safetensors")
+    state.write_bytes(state.read_bytes()[:100])
+    with pytest.raises(InputError, match=r"state.safetensors.*cannot be read.*remove its folder"):
+        train(Table.concat([votes(8), demonstrations(2)]), how("dpo", held=0.0, steps=1), out)
+
+
+def test_training_leaves_the_random_numbers_of_others_as_they_are(tmp_path):
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    train(votes(8), how("dpo", held=0.0, steps=1), tmp_path / "out")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_what_is_no_number_is_null_and_counted(tmp_path):
+    from heedful.loops.folders import write_summary
+    from heedful.training.watching import written
+
+    with written(tmp_path, -1) as write:
+        write({"step": 1, "loss": float("nan"), "held_out": 0.5})
+    found = write_summary(tmp_path, {"loss": float("inf"), "of": [1.0, {"p": float("nan")}]})
+    assert found == {"loss": None, "of": [1.0, {"p": None}], "not_numbers": {"summary": 2, "metrics": 1}}
+    assert json.loads((tmp_path / "summary.json").read_text()) == found

@@ -229,3 +229,93 @@ def test_a_record_that_is_used_in_part_is_told(model):
     assert (found.account()["used"], found.account()["dropped"]) == (1, {})
     assert found.account()["partly"] == {"longer than 20 tokens": 1}
     assert data_of(table_of(long), model.loaded, "paired").account()["partly"] == {}
+
+
+def graded(label, output="sun and rain", **address):
+    return record("label", {"label": label}, [output], "the ", address=address)
+
+
+def focused(model, *records, form="called", **options):
+    """Each example's tokens of outputs with what was said of each, and the whole of what was found."""
+    found, data = read(model, form, *records, addressed=True, **options)
+    words = model.vocabulary
+    told = [
+        [
+            [(words[n], float(value)) for n, value in zip(own, values, strict=True)]
+            for own, values in zip(one.outputs, said["focus"], strict=True)
+        ]
+        for one, (_, said) in zip(data.examples, found, strict=True)
+    ]
+    return told, found, data
+
+
+def test_characters_that_were_judged_are_tokens(model):
+    """Merged tokens that share a character with the span are meant whole; the end is meant with whole outputs alone."""
+    told, found, data = focused(
+        model, graded(True, kind="span", start=0, end=3), graded(False, kind="span", start=2, end=5), graded(True)
+    )
+    words = ["sun", " and", " rain", ""]
+    expected = [1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1]
+    assert told == [[list(zip(words, map(float, own), strict=True))] for own in expected]
+    assert [said["label"] for _, said in found] == [(1.0,), (0.0,), (1.0,)]
+    assert not data.dropped
+
+
+def test_characters_that_were_judged_are_letters_of_a_tokenizer_of_letters(tmp_path):
+    tiny.tokenizer(tiny.gpt2(tmp_path), letters=True)
+    letters = LocalModel(str(tmp_path), device="cpu")
+    (((told,),), _, _) = focused(letters, graded(True, "sun rain", kind="span", start=2, end=5))
+    assert [own for own, value in told if value] == ["n", " ", "r"]
+    assert [value for _, value in told] == [0, 0, 1, 1, 1, 0, 0, 0, 0]
+
+
+def test_marks_of_steps_are_lessons_of_their_tokens_that_share_the_record(model):
+    """Blank lines between steps are of none; a step that nobody marked teaches nothing."""
+    steps = [{"text": own} for own in ("sun", "snow", " and", " rain")]
+    marks = record("steps", {"steps": [1.0, None, 0.25, 0.0]}, [steps], "the ")
+    told, found, data = focused(model, marks)
+    assert ["".join(word for word, value in own[0] if value) for own in told] == ["sun", " and", " rain"]
+    assert [said["label"] for _, said in found] == [(1.0,), (0.25,), (0.0,)]
+    assert data.account()["weight"] == pytest.approx(1.0)
+    one = record("label", {"label": False}, [steps], "the ", address={"kind": "step", "index": 0})
+    _, found, data = focused(model, marks, one)  # another rater on the first step: it is the same lesson
+    assert found[0][1]["label"] == (pytest.approx((1 / 3) / (4 / 3)),)
+    assert data.merged == 1
+
+
+def test_pairs_of_steps_and_spans_have_a_focus_in_both(model):
+    pair = [[{"text": "sun"}, {"text": own}] for own in (" rain", " and")]
+    step = record("comparison", {"choice": "second"}, pair, "the ", address={"kind": "step", "index": 1})
+    rated = [
+        record(
+            "rating", {"rating": own, "scale": [1, 5]}, [text], "the ", address={"kind": "span", "start": 0, "end": 3}
+        )
+        for own, text in ((2, "sun rain"), (4, "sun and"))
+    ]
+    told, found, _ = focused(model, step, *rated, form="paired")
+    assert [["".join(word for word, value in own if value) for own in both] for both in told] == [
+        [" rain", " and"],
+        ["sun", "sun"],
+    ]
+    assert [(texts, said["prefer"]) for texts, said in found][1] == (("sun and", "sun rain"), 1.0)
+    assert found[0][1]["prefer"] == 0.0
+
+
+def test_addresses_that_mean_nothing_in_an_output_are_told(model):
+    two = [{"text": "sun"}, {"text": ""}]
+    wrong = {
+        "its span goes beyond the output": graded(True, kind="span", start=0, end=13),
+        "its span has no beginning or no end": graded(True, kind="span", start=0),
+        "its address holds no character of the output": graded(True, kind="span", start=3, end=3),
+        "its step is no part of the output": graded(True, kind="step", index=1),
+        "about a turn, not the output or a part of it": graded(True, kind="turn", index=0),
+        "its marks are not one for each part of its output": record("steps", {"steps": [1, 0]}, ["sun rain"]),
+        "its marks of steps are not from 0, wrong, to 1, right": record("steps", {"steps": [-1.0]}, ["sun rain"]),
+        "none of its steps is marked": record("steps", {"steps": [None]}, ["sun rain"]),
+        "marks of steps, about a stage": record("steps", {"steps": [1]}, ["sun"], address={"kind": "stage"}),
+    }
+    _, found, data = focused(model, *wrong.values())
+    assert found == []
+    assert [lost.why for lost in data.dropped] == list(wrong)
+    empty = record("steps", {"steps": [1, 0]}, [two])
+    assert [lost.why for lost in focused(model, empty)[2].dropped] == ["its address holds no character of the output"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import signal
 import socket
@@ -257,12 +258,14 @@ PROCESS = """
     import os, sys, numpy as np, torch
     sys.path[:0] = [{tests!r}]
     torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo")  # as torchrun tells: the environment says where, and who
-    assert torch.distributed.get_world_size() == 2
-    from training.test_training_trainer import PARALLEL, stepped, weights
-    for case in PARALLEL:
-        np.save({out!r} + "/" + case + os.environ["RANK"] + ".npy", weights(stepped({model!r}, case)).numpy())
-    torch.distributed.destroy_process_group()
+    from heedful.training.processes import joined
+    from training.test_training_trainer import PARALLEL, commanded, stepped, weights
+    with joined() as processes:  # as torchrun tells: the environment says where, and who
+        assert processes.number == 2
+        for case in PARALLEL:
+            np.save({out!r} + "/" + case + os.environ["RANK"] + ".npy", weights(stepped({model!r}, case)).numpy())
+        commanded({model!r}, {out!r}, "two")
+    assert not torch.distributed.is_initialized()
 """
 PARALLEL = *CASES, "adapter", "reward", "values"
 
@@ -289,6 +292,16 @@ def stepped(model, case):
     return network
 
 
+def commanded(model, folder, out):
+    """`heedful train` on votes, with a rule of stopping."""
+    from heedful.cli.app import app
+
+    votes = Path(folder) / "votes.jsonl"
+    options = ["--objective", "dpo", "--batch", "6", "--steps", "4", "--learning-rate", "0.001", "--held", "0.5"]
+    places = ["--model", model, "--out", str(Path(folder) / out), "--device", "cpu"]
+    app(["train", str(votes), *places, *options, "--every", "2", "--patience", "2"], standalone_mode=False)
+
+
 def test_steps_that_leave_a_process_without_examples_are_refused(network, monkeypatch):
     monkeypatch.setattr(Processes, "number", 2, raising=False)
     monkeypatch.setattr(Processes, "__init__", lambda self: None)
@@ -296,10 +309,13 @@ def test_steps_that_leave_a_process_without_examples_are_refused(network, monkey
         Trainer(network, examples(4), DPO(5.0), Recipe(steps=1, batch=1))
 
 
-def test_two_processes_take_the_steps_of_one(network, tmp_path):
+def test_two_processes_take_the_steps_of_one(network, tmp_path, capsys):
+    """Also as a command, of which the first process alone writes and speaks."""
     model = tmp_path / "model"
     model.mkdir()
     tiny.tokenizer(tiny.gpt2(model))
+    rows = [{"prompt": f"the {n} ", "chosen": f"sun {n}", "rejected": "rain"} for n in range(40)]
+    (tmp_path / "votes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     file = tmp_path / "process.py"
     told = {"tests": str(Path(__file__).parents[1]), "model": str(model), "out": str(tmp_path)}
     file.write_text(textwrap.dedent(PROCESS.format(**told)))
@@ -308,11 +324,17 @@ def test_two_processes_take_the_steps_of_one(network, tmp_path):
         port = free.getsockname()[1]
     told = {"OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
     running = [
-        subprocess.Popen([sys.executable, str(file)], env={**os.environ, **told, "RANK": rank, "LOCAL_RANK": rank})
+        subprocess.Popen(
+            [sys.executable, str(file)],
+            env={**os.environ, **told, "RANK": rank, "LOCAL_RANK": rank},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         for rank in "01"
     ]
     try:
-        assert [own.wait(timeout=240) for own in running] == [0, 0]
+        said = [own.communicate(timeout=240)[0] for own in running]
+        assert [own.returncode for own in running] == [0, 0]
     finally:
         for own in running:
             own.kill()
@@ -320,3 +342,17 @@ def test_two_processes_take_the_steps_of_one(network, tmp_path):
         expected = weights(stepped(str(model), case)).numpy()
         for rank in (0, 1):
             np.testing.assert_allclose(np.load(tmp_path / f"{case}{rank}.npy"), expected, atol=1e-7, rtol=0)
+    assert "dpo (target): 4 steps" in said[0]
+    assert said[1] == ""
+    commanded(str(model), tmp_path, "one")
+    capsys.readouterr()
+    one, two = (
+        [json.loads(line) for line in (tmp_path / out / "metrics.jsonl").read_text().splitlines()]
+        for out in ("one", "two")
+    )
+    assert [own["step"] for own in two] == list(range(5))
+    for name in ("loss", "gradient", "held_out"):  # in single precision, some gradients being nothing but rounding
+        assert [own.get(name, 0.0) for own in two] == pytest.approx([own.get(name, 0.0) for own in one], rel=1e-4)
+    after = [json.loads((tmp_path / out / "summary.json").read_text())["held_out"]["after"] for out in ("one", "two")]
+    assert after[0]["value"] == pytest.approx(after[1]["value"], rel=1e-4)
+    assert LocalModel(str(tmp_path / "two" / "model"), device="cpu").size

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from heedful.cli import flags
+
 EngineName = Literal[
     "best-of-n",
     "early",
@@ -25,21 +27,13 @@ EngineName = Literal[
 
 def sample(
     model: Annotated[str, typer.Option(help="Folder of a causal language model, or the URL of a server.")],
-    evidence: Annotated[
-        list[str] | None,
-        typer.Option(help="A posterior of texts (heedful fit --out), FOLDER or FOLDER=STRENGTH; give several to add."),
-    ] = None,
-    matching: Annotated[
-        list[str] | None, typer.Option(help="A regular expression that an output must match whole.")
-    ] = None,
-    json_schema: Annotated[str | None, typer.Option(help="A file: the JSON Schema that an output must follow.")] = None,
-    tests: Annotated[
-        str | None,
-        typer.Option(help="Tests that outputs, programs, must pass: asserts in Python, or rows of prompt and tests."),
-    ] = None,
-    unsafe: Annotated[bool, typer.Option("--unsafe", help="Run programs under test without isolation.")] = False,
-    prompt: Annotated[list[str] | None, typer.Option(help="A prompt; give several for several answers.")] = None,
-    prompts: Annotated[str | None, typer.Option(help="A file of prompts: rows with a field prompt or context.")] = None,
+    evidence: flags.Evidence = None,
+    matching: flags.Matching = None,
+    json_schema: flags.JsonSchema = None,
+    tests: flags.Tests = None,
+    unsafe: flags.Unsafe = False,
+    prompt: flags.Prompt = None,
+    prompts: flags.Prompts = None,
     served: Annotated[str | None, typer.Option(help="The model's name on the server.")] = None,
     key: Annotated[str | None, typer.Option(help="Environment variable that holds the server's key.")] = None,
     engine: Annotated[
@@ -81,7 +75,7 @@ def sample(
 
     with _flags():
         how = Sampling(engine, n, budget, pessimism, seed, price, bound, moves, width, prefixes)
-    contexts = _contexts(prompt or [], prompts)
+    contexts = flags.contexts_of(prompt or [], prompts, "heedful sample")
     if out is not None and not plan:
         refuse_place(out, [prompts, tests, json_schema, journal, *(evidence or ())])
     if not behind_server(model) and journal is not None:
@@ -123,17 +117,6 @@ def _flags() -> Iterator[None]:
     except UsageError as error:
         flag = "-n" if error.where == "n" else f"--{error.where}"
         raise UsageError(error.what, where=flag, fix=error.fix) from error
-
-
-def _contexts(prompt: list[str], prompts: str | None) -> tuple[Any, ...]:
-    from heedful.core import UsageError
-    from heedful.core.items import text_parts
-    from heedful.feedback import read_contexts
-
-    found = (*(text_parts(own, "world") for own in prompt), *(read_contexts(prompts) if prompts else ()))
-    if not found:
-        raise UsageError("there is no prompt", where="heedful sample", fix="give --prompt TEXT or --prompts FILE")
-    return found
 
 
 def _write(rows: list[dict[str, Any]], path: Path) -> None:

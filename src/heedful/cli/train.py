@@ -8,27 +8,29 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from heedful.cli import flags
+
 if TYPE_CHECKING:
     from heedful.core import InputError
     from heedful.feedback import Feedback
 
 
 def train(
-    feedback: Annotated[
-        list[str],
-        typer.Argument(help="Feedback files, folders or globs; .gz and .zst are read too.", metavar="FEEDBACK"),
-    ],
     model: Annotated[str, typer.Option(help="Folder of a causal language model.")],
     objective: Annotated[
-        str, typer.Option(help="What to learn, and how: sft, dpo, kto, ... (docs/training.md lists all).")
+        str, typer.Option(help="What to learn, and how: sft, dpo, kto, rloo ... (docs/training.md lists all).")
     ],
     out: Annotated[str, typer.Option(help="Folder for the model; the same command goes on where one was stopped.")],
+    feedback: Annotated[
+        list[str] | None,
+        typer.Argument(help="Feedback files, folders or globs; .gz and .zst are read too.", metavar="FEEDBACK"),
+    ] = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the objective, NAME=VALUE: strength=5.")
     ] = None,
     passes: Annotated[float, typer.Option(help="How often each example is trained on.", min=0)] = 1.0,
     steps: Annotated[int | None, typer.Option(help="So many steps, instead of passes.", min=1)] = None,
-    batch: Annotated[int, typer.Option(help="Examples a step.", min=1)] = 32,
+    batch: Annotated[int, typer.Option(help="Examples a step, or prompts a round.", min=1)] = 32,
     tokens: Annotated[int, typer.Option(help="Tokens read at once at most; steps are cut to it.", min=1)] = 8192,
     learning_rate: Annotated[float, typer.Option(help="Of AdamW.", min=0)] = 1e-5,
     warmup: Annotated[int, typer.Option(help="Steps in which it rises to that.", min=0)] = 0,
@@ -39,13 +41,33 @@ def train(
         int | None, typer.Option(help="Train an adapter of this rank, and not the whole model.", min=1)
     ] = None,
     every: Annotated[
-        int | None, typer.Option(help="Measure the loss on what is held out after so many steps.", min=1)
+        int | None, typer.Option(help="Measure by what is held out after so many steps, or rounds.", min=1)
     ] = None,
     patience: Annotated[
         int | None, typer.Option(help="Stop after so many measurements without gain, and keep the best.", min=1)
     ] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's files too.")] = False,
     held: Annotated[float, typer.Option(help="Share of contexts held out, to measure by.", min=0, max=0.9)] = 0.1,
+    rounds: Annotated[
+        int | None, typer.Option(help="Learn in so many rounds from outputs of its own, by evidence on them.", min=1)
+    ] = None,
+    prompts: flags.Prompts = None,
+    evidence: flags.Evidence = None,
+    matching: flags.Matching = None,
+    json_schema: flags.JsonSchema = None,
+    tests: flags.Tests = None,
+    unsafe: flags.Unsafe = False,
+    otherwise: Annotated[
+        float | None, typer.Option(help="What an output earns that the evidence rules out (nats).")
+    ] = None,
+    right: Annotated[float | None, typer.Option(help="What an output earns more than, to be right (nft; 0).")] = None,
+    gold: Annotated[
+        list[str] | None,
+        typer.Option(help="A posterior of what outputs are really worth; a fall on prompts held out stops the rounds."),
+    ] = None,
+    outputs: Annotated[int | None, typer.Option("--outputs", "-n", help="Outputs to each prompt (8).", min=1)] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="An output ends after so many tokens (256).", min=1)] = None,
+    budget: Annotated[float | None, typer.Option(help="At most so many tokens written.", min=0)] = None,
     criterion: Annotated[str | None, typer.Option(help="Train on judgements by this criterion alone.")] = None,
     longest: Annotated[
         int | None, typer.Option(help="Tokens of prompt and output at most; longer ones are dropped, and told.", min=2)
@@ -64,44 +86,54 @@ def train(
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
 ) -> None:
-    """Train a model on feedback, measured on contexts it has not seen."""
+    """Train a model on feedback, or in rounds on its own outputs; measured on contexts it has not seen."""
+    given = dict(locals())
+    from heedful.cli import practice
     from heedful.cli.printing import printed
-    from heedful.cli.progress import stepping
-    from heedful.feedback import read
-    from heedful.loops.training import Training, refuse_folder
-    from heedful.loops.training import train as trained
 
+    if rounds is not None:
+        practised = practice.practised(given)
+        printed(as_json, practised, lambda: practice.told(practised))
+        return
+    practice.refuse_flags(given, practice.OF_ROUNDS, "this is of training in --rounds")
+    result = _trained(given)
+    if result is not None:
+        printed(as_json, result, lambda: _told(result))
+
+
+def _trained(given: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What came of training on feedback as the flags say; None where another process says it."""
+    from heedful.cli.progress import stepping
+    from heedful.core import UsageError
+    from heedful.feedback import read
+    from heedful.loops.folders import refuse_folder
+    from heedful.loops.training import Training
+    from heedful.loops.training import train as train_on
+    from heedful.training.processes import joined
+
+    if not given["feedback"]:
+        fix = "name files of it, or give --rounds with --prompts and --evidence"
+        raise UsageError("there is no feedback to learn from", where="heedful train", fix=fix)
     how = Training(
-        model,
-        objective,
-        tuple(setting or ()),
-        passes=passes,
-        steps=steps,
-        batch=batch,
-        tokens=tokens,
-        learning_rate=learning_rate,
-        warmup=warmup,
-        decay=decay,
-        lora=lora,
-        every=every,
-        patience=patience,
-        board=tensorboard,
-        held=held,
-        criterion=criterion,
-        longest=longest,
-        cut=cut,
-        device=device,
-        precision=precision,
-        cache=cache,
-        seed=seed,
+        given["model"],
+        given["objective"],
+        tuple(given["setting"] or ()),
+        board=given["tensorboard"],
+        **{name: given[name] for name in _SAME},
     )
-    refuse_folder(Path(out))
-    found = read(feedback, mapping=mapping, format=input_format)
-    if not len(found.table):
-        raise _nothing_read(found)
-    with stepping() as show:
-        result = trained(found.table, how, Path(out), watch=show) | {"rejected": len(found.rejects)}
-    printed(as_json, result, lambda: _told(result))
+    with joined() as processes:
+        if processes.first:
+            refuse_folder(Path(given["out"]))
+        found = read(given["feedback"], mapping=given["mapping"], format=given["input_format"])
+        if not len(found.table):
+            raise _nothing_read(found)
+        with stepping() as show:
+            result = train_on(found.table, how, Path(given["out"]), watch=show) | {"rejected": len(found.rejects)}
+        return result if processes.first else None
+
+
+_SAME = ("passes", "steps", "batch", "tokens", "learning_rate", "warmup", "decay", "lora", "every", "patience", "held",
+         "criterion", "longest", "cut", "device", "precision", "cache", "seed")  # fmt: skip
 
 
 def _nothing_read(found: Feedback) -> InputError:

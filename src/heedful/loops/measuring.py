@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,8 +88,11 @@ class Held:
         return losses(self.network, self.examples, self.objective, self.reference, how.tokens, how.precision)
 
     def mean(self) -> float:
+        """What all processes, where there are several, go by."""
+        from heedful.training.processes import Processes
+
         found = self._losses()
-        return math.nan if found is None else float(found.mean())
+        return Processes().agreed(math.nan if found is None else float(found.mean()))
 
 
 def compared(before: Floats | None, after: Floats | None, data: Data, objective: TokenObjective) -> dict[str, Any]:
@@ -100,10 +104,16 @@ def compared(before: Floats | None, after: Floats | None, data: Data, objective:
     if before is None or after is None:
         return {}
     contexts = [np.unique(data.contexts, return_inverse=True)[1]]
-    value = mean_estimate(after, clusters=contexts)
-    change, p_value = paired_difference(after, before, clusters=contexts)
-    if objective.entangled:
-        note = "no interval: examples are measured against one another"
+    return changed(before, after, contexts, "examples are measured against one another" if objective.entangled else "")
+
+
+def changed(before: Floats, after: Floats, clusters: Sequence[Any] = (), no_interval: str = "") -> dict[str, Any]:
+    """The mean of numbers [n] before and after, and what it changed by; without an interval, and why, where there is
+    none to give."""
+    value = mean_estimate(after, clusters=clusters)
+    change, p_value = paired_difference(after, before, clusters=clusters)
+    if no_interval:
+        note = f"no interval: {no_interval}"
         value, change = (Estimate(own.value, own.n, note=note) for own in (value, change))
         p_value = math.nan
     return {

@@ -25,6 +25,7 @@ class Drawn:
     length     [c n]  tokens
     scores            the evidence on each, with draws where it knows its own uncertainty
     gold       [c n]  what each is really worth, where that is known
+    ruled_out         the share of outputs that the evidence rules out, which count as `scores` has them
     """
 
     items: tuple[Item, ...]
@@ -34,6 +35,7 @@ class Drawn:
     length: Floats
     scores: Scores
     gold: Floats | None = None
+    ruled_out: float = 0.0
 
     def meters(self) -> dict[str, float]:
         """Numbers of one round.
@@ -49,6 +51,7 @@ class Drawn:
                          posterior behind it; where scores have draws
         gold             mean worth, and `pass`, the share of prompts of which some output has a worth above 0; where
                          worth is known
+        ruled_out        as given, where it is above 0
         """
         kl = float((self.log_prob - self.reference).mean())
         told = {
@@ -62,6 +65,8 @@ class Drawn:
         }
         if self.scores.draws is not None:
             told["unsure"] = self._unsure(self.scores.draws)
+        if self.ruled_out:
+            told["ruled_out"] = self.ruled_out
         if self.gold is not None:
             told |= {"gold": float(self.gold.mean()), "pass": float((self.by_prompt(self.gold) > 0).any(1).mean())}
         return told

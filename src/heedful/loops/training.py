@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -13,20 +12,19 @@ from typing import TYPE_CHECKING, Any, Literal
 from heedful.core import Finding, FitError, UsageError
 from heedful.evaluation import hold_out
 from heedful.feedback import Table
-from heedful.feedback.atomic import Replacement
+from heedful.loops.folders import begin, refuse_folder, saved, write_lost, write_summary
 from heedful.loops.measuring import Held, compared, doubts, reference_of, stopped, stopping_by
 from heedful.loops.running import Watch, run
 
 if TYPE_CHECKING:
     from heedful.models.local_folder import LoadedModel
-    from heedful.training.data import Data
+    from heedful.training.data import Data, Lost
     from heedful.training.heads import LoadedHead
     from heedful.training.trainer import Recipe
 
-_MARK = "lost.jsonl"  # the first file of a folder that training writes to
 TAKES: Mapping[str, str] = {
     "wanted": "demonstrations, edits, preferred outputs or ones labelled good",
-    "called": "labels, ratings, comparisons or demonstrations",
+    "called": "labels, ratings, comparisons, demonstrations or (addressed) marks of steps",
     "paired": "comparisons, rankings, choices, edits, or grades of several outputs of a context",
     "ordered": "rankings, comparisons, choices, edits, or grades of several outputs of a context",
 }
@@ -86,20 +84,23 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
     feedback and of the model.
 
     What the same call began in `out` goes on from its last checkpoint. `out` holds `checkpoints`, `metrics.jsonl` (a
-    step a line), `lost.jsonl` (records dropped, cut or used in part, and why) and `summary.json` beside the model.
+    step a line), `lost.jsonl` (records dropped, cut or used in part, and why) and `summary.json` beside the model. Of
+    several processes (`heedful.training.processes.joined`), which take the steps of one, the first writes.
     Raises FitError where no record teaches what the objective learns from, nothing tells when to stop or the model is
     broken by it, UsageError and InputError for options, folders and records that cannot be used.
     """
     from heedful.models.local_folder import check_folder
     from heedful.models.sentence_folder import digest
     from heedful.training.adapters import adapted
-    from heedful.training.named import objective_of
+    from heedful.training.named import NAMED, objective_of
+    from heedful.training.processes import Processes
     from heedful.training.trainer import Trainer
     from heedful.training.watching import refuse_board
 
-    objective = objective_of(how.objective, how.settings)
+    objective, writes = objective_of(how.objective, how.settings), Processes().first
     check_folder(Path(how.model), None)
-    refuse_folder(out)
+    if writes:
+        refuse_folder(out)
     if how.board:
         refuse_board()
     findings: list[Finding] = []
@@ -114,16 +115,17 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
     if how.lora is not None:
         adapted(loaded.network, rank=how.lora, seed=how.seed)
     recipe = _recipe(how, len(data.examples))
-    _write_lost(out, (data, other, stop))
+    if writes:
+        begin(out)
     measure = Held(loaded.network, other, objective, how)
     before, begun = measure(), time.perf_counter()
     reference = reference_of(loaded.network, data, objective, how)
     trainer = Trainer(loaded.network, data.examples, objective, recipe, reference)
     by = measure if how.patience is None else Held(loaded.network, stop, objective, how)
     stopping = stopping_by(by, how, recipe.steps)
-    run(trainer, stopping, out, watch, how.board)
+    run(trainer, stopping, out, watch, how.board, lambda: write_lost(out, _lost((data, other, stop))))
     seconds, after = time.perf_counter() - begun, measure()
-    made = _saved(loaded, how, out)
+    made = saved(loaded, out, lora=how.lora is not None, head=NAMED[how.objective].head, write=writes)
     summary = {
         "objective": how.objective,
         "claim": objective.claim,
@@ -137,9 +139,7 @@ def train(table: Table, how: Training, out: Path, *, watch: Watch = lambda told:
         "findings": [asdict(finding) for finding in findings],
         "folder": str(made),
     }
-    with Replacement(out / "summary.json") as replacement:
-        replacement.temporary.write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
-    return summary
+    return write_summary(out, summary) if writes else summary
 
 
 def _loaded(how: Training) -> LoadedModel | LoadedHead:
@@ -151,26 +151,6 @@ def _loaded(how: Training) -> LoadedModel | LoadedHead:
     if NAMED[how.objective].head:
         return load_head(Path(how.model), how.device)
     return load(Path(how.model), None, how.device, "float32")
-
-
-def _saved(loaded: LoadedModel | LoadedHead, how: Training, out: Path) -> Path:
-    """The folder of the model, or of its adapter; a head with an adapter is one model, which is read whole."""
-    from heedful.training.adapters import merged
-    from heedful.training.named import NAMED
-    from heedful.training.saving import save_model
-
-    if how.lora is None or NAMED[how.objective].head:
-        network = loaded.network if how.lora is None else merged(loaded.network)
-        return save_model(network, loaded.tokenizer, out / "model")
-    return save_model(loaded.network, loaded.tokenizer, out / "adapter")
-
-
-def refuse_folder(out: Path) -> None:
-    """Raises UsageError where `out` holds something that training did not put there."""
-    if out.is_dir() and any(out.iterdir()) and not (out / _MARK).is_file():
-        raise UsageError("there is something else in this folder", where=str(out), fix="name a new folder")
-    if out.exists() and not out.is_dir():
-        raise UsageError("this is a file", where=str(out), fix="name a new folder")
 
 
 def _split(table: Table, how: Training, findings: list[Finding]) -> tuple[Table, Table]:
@@ -200,6 +180,7 @@ def _examples(table: Table, loaded: LoadedModel | LoadedHead, how: Training) -> 
         longest=how.longest,
         cut=how.cut,
         others=named.others,
+        addressed=named.addressed,
     )
 
 
@@ -209,18 +190,14 @@ def _refuse_nothing(data: Data, how: Training) -> None:
 
     if not data.examples:
         reasons = "; ".join(f"{n} {why}" for why, n in data.account()["dropped"].items()) or "there are no records"
-        fix = f"give {TAKES[NAMED[how.objective].form]}, or take another objective"
+        named = NAMED[how.objective]
+        parts = ", of outputs or parts of them" if named.addressed else ""
+        fix = f"give {TAKES[named.form]}{parts}, or take another objective"
         raise FitError(f"no record teaches {how.objective} anything ({reasons})", fix=fix)
 
 
-def _write_lost(out: Path, found: Sequence[Data]) -> None:
-    """Each record that was dropped, cut or used in part, as JSON Lines, and the place for checkpoints."""
-    out.mkdir(parents=True, exist_ok=True)
-    rows = [(kind, lost) for data in found for kind in ("dropped", "cut", "partly") for lost in getattr(data, kind)]
-    with Replacement(out / _MARK) as replacement:
-        lines = (json.dumps({"what": kind, **asdict(lost)}, ensure_ascii=False) + "\n" for kind, lost in rows)
-        replacement.temporary.write_text("".join(lines), "utf-8")
-    (out / "checkpoints").mkdir(exist_ok=True)
+def _lost(found: Sequence[Data]) -> list[tuple[str, Lost]]:
+    return [(kind, lost) for data in found for kind in ("dropped", "cut", "partly") for lost in getattr(data, kind)]
 
 
 def _recipe(how: Training, n: int) -> Recipe:

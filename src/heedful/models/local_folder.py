@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from heedful.models.local_check import check_reading
 from heedful.models.texts import joined
 
 Numbers = tuple[int, ...]
+Spans = tuple[tuple[int, int], ...]
 _WHAT = "causal language model"
 _ADAPTER = "LoRA adapter"
 _ADAPTER_NAME = "heedful_adapter"
@@ -73,15 +75,26 @@ class LoadedModel:
         which no model that goes on from the prompt can write, the answer's own tokens are taken instead. Raises
         InputError where those do not read as the answer does.
         """
+        return [None if own is None else own.numbers for own in self._answers(prompts, texts)]
+
+    def located(
+        self, prompts: Sequence[tuple[str, Numbers]], texts: Sequence[str]
+    ) -> list[tuple[Numbers, Spans] | None]:
+        """The same tokens, and the characters (start, end) of the text that each of them holds. One that holds a part
+        of a character holds it."""
+        return [None if own is None else (own.numbers, own.spans) for own in self._answers(prompts, texts)]
+
+    def _answers(self, prompts: Sequence[tuple[str, Numbers]], texts: Sequence[str]) -> list[_Encoded | None]:
         whole = self._encoded([prompt + text for (prompt, _), text in zip(prompts, texts, strict=True)])
-        found: list[Numbers | None] = []
+        found: list[_Encoded | None] = []
         for (prompt, numbers), text, both in zip(prompts, texts, whole, strict=True):
-            inside = sum(start < len(prompt) for start in both.starts)
-            before, after = both.numbers[:inside], both.numbers[inside:]
-            if both.dropped or not set(self.ends).isdisjoint(after):
+            inside = both.begun_before(len(prompt))
+            if both.dropped or not set(self.ends).isdisjoint(both.numbers[inside:]):
                 found.append(None)
+            elif both.numbers[:inside] == numbers[len(numbers) - inside :]:
+                found.append(both.after(len(prompt)))
             else:
-                found.append(after if before == numbers[len(numbers) - inside :] else self._alone(text))
+                found.append(self._alone(text))
         return found
 
     def texts(self, tokens: Sequence[Sequence[int]]) -> list[str]:
@@ -107,12 +120,12 @@ class LoadedModel:
         """The token that this tokenizer puts before each text, if any."""
         return tuple(own for own in self.tokenizer("")["input_ids"][:1] if own == self.tokenizer.bos_token_id)
 
-    def _alone(self, text: str) -> Numbers:
+    def _alone(self, text: str) -> _Encoded:
         """Tokens that read as a text in the middle of another: after a line break, or by themselves."""
         for lead, encoded in zip(_LEADS, self._encoded([lead + text for lead in _LEADS]), strict=True):
-            numbers = encoded.numbers[sum(start < len(lead) for start in encoded.starts) :]
-            if self.texts([numbers])[0] == text:
-                return numbers
+            own = encoded.after(len(lead))
+            if self.texts([own.numbers])[0] == text:
+                return own
         what = f"the answer {text[:60]!r} has no tokens of its own after its context"
         raise InputError(what, where=_WHAT, fix="let contexts end in a line break, or answers begin with a space")
 
@@ -129,7 +142,7 @@ class LoadedModel:
         lost += [text[slice(*span)] for number, span in zip(numbers, spans, strict=True) if self._is_unknown(number)]
         # What is written as the mark of the unknown is itself.
         dropped = next((own for own in lost if own and own != self.tokenizer.unk_token), "")
-        return _Encoded(tuple(numbers), tuple(starts[:-1]), dropped)
+        return _Encoded(tuple(numbers), tuple(starts[:-1]), tuple(ends[1:]), dropped)
 
     def _is_unknown(self, number: int) -> bool:
         return number == self.tokenizer.unk_token_id or number >= self.size
@@ -137,11 +150,29 @@ class LoadedModel:
 
 @dataclass(frozen=True, slots=True)
 class _Encoded:
-    """Tokens of a text, the character at which each begins, and the first characters, if any, in none that is known."""
+    """Tokens of a text, the characters where each begins and ends, and the first characters, if any, in none that is
+    known."""
 
     numbers: Numbers
     starts: Numbers
+    stops: Numbers
     dropped: str
+
+    def begun_before(self, character: int) -> int:
+        """How many tokens begin before it."""
+        return sum(start < character for start in self.starts)
+
+    def after(self, character: int) -> _Encoded:
+        """The tokens that begin from it on, of the text that does."""
+        rest = slice(self.begun_before(character), None)
+        starts, stops = (tuple(place - character for place in own[rest]) for own in (self.starts, self.stops))
+        return _Encoded(self.numbers[rest], starts, stops, self.dropped)
+
+    @property
+    def spans(self) -> Spans:
+        """The characters of each token; spaces that are left out before one are its own."""
+        before = accumulate(self.stops, max, initial=0)
+        return tuple((min(start, own), stop) for start, stop, own in zip(self.starts, self.stops, before, strict=False))
 
 
 _LEADS = "\n", ""

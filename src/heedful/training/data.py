@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from heedful.core import Item
+from heedful.core import Item, UsageError
 from heedful.core.items import encode_parts
 from heedful.feedback import Table
 from heedful.feedback.record import Record
 from heedful.models.chat import Template
 from heedful.models.local_folder import LoadedModel
+from heedful.training.addresses import about, marked
 from heedful.training.encoding import Encoder
 from heedful.training.examples import Example
 from heedful.training.forms import GRADES, Form, Lesson, lessons_of, order_of_grades, refused
@@ -74,6 +75,7 @@ def data_of(
     longest: int | None = None,
     cut: bool = False,
     others: bool = False,
+    addressed: bool = False,
 ) -> Data:
     """What the records of a table teach in a form, as tokens of a model, or of a head as it will read them.
 
@@ -81,16 +83,21 @@ def data_of(
     longest    tokens of a prompt and one of its outputs together at most, the network's window by default. What has
                more is dropped, or, with `cut`, loses the beginning of its prompt; outputs are never cut
     others     whether each example is given one more output, of another context, of which nothing is said (KTO)
+    addressed  whether what is said of a step or of characters is used too: each example then says `focus`, 1 for the
+               tokens that it is about (`Addressed`). Steps are parts of an output, and characters are counted in the
+               text that its parts make, joined by blank lines
 
     Lessons on the same outputs become one example. Grades that one rater gave to several outputs of a context are an
-    order where one is asked for; raters without a name count as one.
+    order where one is asked for; raters without a name count as one. Raises UsageError where a head is to read parts.
     """
+    if addressed and isinstance(loaded, LoadedHead):
+        raise UsageError("a head scores whole outputs, and no parts of them", where="data_of(addressed=...)")
     ledger = _Ledger(table)
-    taught = list(_taught(ledger, form, criterion))
+    taught = list(_taught(ledger, form, criterion, addressed))
     lessons = _merged(taught)
     windows = [own for own in (longest, loaded.window) if own is not None]
     made_by: Any = HeadEncoder if isinstance(loaded, LoadedHead) else Encoder
-    encoder = made_by(loaded, template, min(windows, default=None), cut)
+    encoder = made_by(loaded, template, min(windows, default=None), cut, addressed)
     examples, contexts = [], []
     for lesson, made in zip(lessons, encoder.examples(lessons), strict=True):
         if isinstance(made, str):
@@ -139,29 +146,31 @@ class _Ledger:
         return tuple(Lost(ids[row], sources[row], lines[row], why) for row, why in found.items())
 
 
-def _taught(ledger: _Ledger, form: Form, criterion: str | None) -> Iterator[Lesson]:
+def _taught(ledger: _Ledger, form: Form, criterion: str | None, addressed: bool) -> Iterator[Lesson]:
     """What each record teaches; those that teach nothing are lost."""
     graded: dict[Any, dict[Item, tuple[int, Record]]] = defaultdict(dict)
     for row, record in enumerate(ledger.table.records()):
-        why = refused(record, criterion)
+        why = refused(record, criterion, addressed)
         if why is not None:
             ledger.lose([row], why)
         elif record.kind in GRADES and form in ("paired", "ordered"):  # which is for all grades of a rater to tell
             rater = None if record.rater is None else record.rater.id
             item = replace(record.items()[0], system=None)
-            said = graded[item.context, record.criterion, rater, record.kind]
+            said = graded[item.context, record.criterion, rater, record.kind, record.address]
             if item in said:
                 ledger.lose([row], "its rater had graded this output before")
             said.setdefault(item, (row, record))
+        elif addressed and record.kind == "steps" and form == "called":
+            yield from ledger.taught([row], marked(record))
         else:
-            yield from ledger.taught([row], lessons_of(record, form))
+            yield from ledger.taught([row], about(lessons_of(record, form), record.address))
     for said in graded.values():
         rows, records = zip(*said.values(), strict=True)
-        yield from ledger.taught(rows, order_of_grades([*said], records, form))
+        yield from ledger.taught(rows, about(order_of_grades([*said], records, form), records[0].address))
 
 
 def _merged(lessons: Sequence[Lesson]) -> list[Lesson]:
-    """Lessons on the same outputs as one: of their weight, and what was said averaged by it.
+    """Lessons on the same outputs, or parts of them, as one: of their weight, and what was said averaged by it.
 
     Two outputs are the same pair in whichever order. Scores of several outputs are an order, which has no average: only
     equal ones are the same.
@@ -169,9 +178,9 @@ def _merged(lessons: Sequence[Lesson]) -> list[Lesson]:
     found: dict[Any, Lesson] = {}
     for lesson in lessons:
         if "score" in lesson.said:
-            key: Any = lesson.items, lesson.said["score"]
+            key: Any = lesson.parts, lesson.said["score"]
         else:
-            key = frozenset(lesson.items)
+            key = frozenset(lesson.parts)
         found[key] = _both(found[key], lesson) if key in found else lesson
     return list(found.values())
 
@@ -184,7 +193,7 @@ def _both(one: Lesson, other: Lesson) -> Lesson:
         said["prefer"] = (one.weight * said["prefer"] + other.weight * turned) / weight
     if "label" in said:
         said["label"] = ((one.weight * said["label"][0] + other.weight * other.said["label"][0]) / weight,)
-    return Lesson(one.items, said, weight, (*one.rows, *other.rows))
+    return replace(one, said=said, weight=weight, rows=(*one.rows, *other.rows))
 
 
 def with_others(examples: Sequence[Example]) -> list[Example]:

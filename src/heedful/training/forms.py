@@ -15,30 +15,43 @@ Form = Literal["wanted", "called", "paired", "ordered"]
 probability. ordered: several, each with a score of which the greater is the better."""
 
 
+Span = tuple[int, int]
+"""Characters of an output, from one to before another."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lesson:
     """Outputs in one context, and fields of `Batch` that were said of them, with the weight of what they were said by.
 
     `label` of one that was called good or bad, `prefer` of a pair, `score` of those that were ordered; `rows` are the
-    records of a table that say so.
+    records of a table that say so. Where only a part of each output was judged, `about` tells which.
     """
 
     items: tuple[Item, ...]
     said: Mapping[str, Any] = field(default_factory=dict)
     weight: float = 1.0
     rows: tuple[int, ...] = ()
+    about: tuple[Span | None, ...] = ()
+
+    @property
+    def parts(self) -> tuple[tuple[Item, Span | None], ...]:
+        """Each output with the part of it that was judged, None for the whole."""
+        return tuple(zip(self.items, self.about or (None,) * len(self.items), strict=True))
 
 
 GRADES = ("rating", "label")
 
 
-def refused(record: Record, criterion: str | None) -> str | None:
-    """Why nothing is learnt from a record in whatever form, by a criterion or any; None where something may be."""
+def refused(record: Record, criterion: str | None, addressed: bool = False) -> str | None:
+    """Why nothing is learnt from a record in whatever form, by a criterion or any; None where something may be.
+
+    addressed  whether what is said of a part of an output may be learnt
+    """
     if criterion is not None and record.criterion != criterion:
         return f"judged by {record.criterion!r}"
     if record.consent is False:
         return "given without consent to its use"
-    if record.address.kind != "whole":
+    if record.address.kind != "whole" and not addressed:
         return f"about a {record.address.kind}, not the whole output"
     if any(candidate.output is None for candidate in record.candidates):
         return "its outputs are not known"

@@ -56,6 +56,11 @@ class Stopping:
             return False
         return len(self.losses) - 1 - self.losses.index(self.least) >= self.patience
 
+    @property
+    def rule(self) -> tuple[int, int | None]:
+        """What it is known by again."""
+        return self.every, self.patience
+
     def put_back(self, trainer: Trainer) -> None:
         """The best weights, into the network."""
         with torch.no_grad():

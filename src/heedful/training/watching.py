@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -44,18 +45,22 @@ def refuse_board() -> Any:
 
 @contextmanager
 def _lines(path: Path, after: int) -> Iterator[Watch]:
-    """A step a line, each handed to the system before the next step begins."""
+    """A step a line, each handed to the system before the next step begins. What is no number is null."""
     with Replacement(path) as replacement:
         replacement.temporary.write_text("".join(_kept(path, after)), "utf-8")
     with path.open("a", encoding="utf-8") as file:
 
         def write(told: Mapping[str, float]) -> None:
             try:
-                print(json.dumps(told), file=file, flush=True)
+                print(json.dumps({name: _number(own) for name, own in told.items()}), file=file, flush=True)
             except OSError as error:
                 raise HeedfulError(f"the metrics cannot be written ({error})", where=str(path)) from error
 
         yield write
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None  # JSON has no other
 
 
 def _kept(path: Path, after: int) -> Iterator[str]:
