@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax, logsumexp
+from scipy.optimize import brentq, minimize
+from scipy.special import expit, log_softmax, logsumexp
 
-from heedful.core import Floats
+from heedful.core import Floats, UsageError
 
 Indices = NDArray[np.intp]
 
@@ -25,6 +26,19 @@ class Listed:
     base: Floats
     utility: Floats
     features: Floats | None = None
+
+    @classmethod
+    def described(cls, rng: np.random.Generator, shape: tuple[int, int, int], *, hidden: float = 0.0) -> Listed:
+        """A random world of shape [c, m, d]: normal bases and features, utilities of standard deviation about 1.5 that
+        are linear in the features, but for a normal part of deviation `hidden` that no feature tells."""
+        features = rng.normal(size=shape)
+        base, unseen = rng.normal(size=(2, *shape[:2]))
+        told = features @ (1.5 * rng.normal(size=shape[2]) / np.sqrt(shape[2]))
+        return cls(log_softmax(base, axis=1), told + hidden * unseen, features)
+
+    def prompts(self, rows: slice) -> Listed:
+        """The world of some prompts, under the same θ where there are features."""
+        return Listed(self.base[rows], self.utility[rows], None if self.features is None else self.features[rows])
 
     @property
     def start(self) -> Floats:
@@ -70,6 +84,74 @@ class Records:
     said: Mapping[str, Any]
 
 
+def scored(
+    world: Listed,
+    policy: Floats,
+    k: int,
+    rng: np.random.Generator,
+    *,
+    prompts: Indices | None = None,
+    reward: Floats | None = None,
+) -> Records:
+    """k outputs of a policy for each of the prompts [r], all by default: their log-probabilities as `behaviour`, and as
+    `score` what they earn by a reward [c, m], by default their worth."""
+    rows = np.arange(len(policy)) if prompts is None else prompts
+    outputs = world.draw(policy, k, rng, rows)
+    earned = world.utility if reward is None else reward
+    at = rows[:, None], outputs
+    return Records(rows, outputs, {"score": earned[at], "behaviour": policy[at][:, :, None]})
+
+
+def voted(records: Records, rng: np.random.Generator) -> Records:
+    """Records of two scored outputs, with a vote of Bradley and Terry for one of them."""
+    score = records.said["score"]
+    first = rng.random(len(score)) < expit(score[:, 0] - score[:, 1])
+    return Records(records.prompts, records.outputs, {**records.said, "prefer": first.astype(np.float64)})
+
+
+def joined(*parts: Records) -> Records:
+    """Records one after another, with what was said in all of them."""
+    said = set.intersection(*(set(part.said) for part in parts))
+    return Records(
+        np.concatenate([part.prompts for part in parts]),
+        np.concatenate([part.outputs for part in parts]),
+        {name: np.concatenate([part.said[name] for part in parts]) for name in sorted(said)},
+    )
+
+
+def two_of(records: Records, first: Indices, second: Indices) -> Records:
+    """The outputs at places first and second [r, p] of each record, two by two, with their scores and behaviour."""
+    places = np.stack([first, second], axis=-1).reshape(len(records.prompts), -1)
+
+    def taken(values: Any) -> Any:
+        kept = np.take_along_axis(values, places.reshape(places.shape + (1,) * (values.ndim - 2)), axis=1)
+        return kept.reshape(-1, 2, *values.shape[2:])
+
+    said = {name: taken(value) for name, value in records.said.items() if np.ndim(value) > 1}
+    return Records(np.repeat(records.prompts, first.shape[1]), taken(records.outputs), said)
+
+
+def differing(records: Records) -> Records:
+    """Those of two outputs that are not the same."""
+    told = records.outputs[:, 0] != records.outputs[:, 1]
+    said = {name: value[told] for name, value in records.said.items()}
+    return Records(records.prompts[told], records.outputs[told], said)
+
+
+def every_two(records: Records) -> Records:
+    """Every two of the outputs of each record."""
+    n, k = records.outputs.shape
+    first, second = np.triu_indices(k, 1)
+    return two_of(records, np.tile(first, (n, 1)), np.tile(second, (n, 1)))
+
+
+def ordered(records: Records) -> Records:
+    """Records of two outputs of which the one with the greater score is preferred."""
+    score = records.said["score"]
+    prefer = 0.5 + 0.5 * np.sign(score[:, 0] - score[:, 1])
+    return Records(records.prompts, records.outputs, {**records.said, "prefer": prefer})
+
+
 def apart(law: Floats, other: Floats) -> float:
     """KL(law ‖ other) in nats, of log-probabilities [..., m], mean over all but the last axis."""
     return float((np.exp(law) * (law - other)).sum(-1).mean())
@@ -110,7 +192,6 @@ def loss_of(world: Listed, objective: Any, records: Records, reference: Floats |
 
 def minimised(loss: Loss, start: Floats, *, ridge: float = 0.0) -> Floats:
     """θ of least loss + ridge · |θ − start|² / 2, by L-BFGS."""
-    from scipy.optimize import minimize
 
     def held(theta: Floats) -> tuple[float, Floats]:
         value, slope = loss(theta)
@@ -119,6 +200,30 @@ def minimised(loss: Loss, start: Floats, *, ridge: float = 0.0) -> Floats:
     return np.asarray(
         minimize(held, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000, "ftol": 1e-13, "gtol": 1e-8}).x
     )
+
+
+def mixed(*parts: tuple[float, Loss]) -> Loss:
+    """Σ weight · loss."""
+
+    def found(theta: Floats) -> tuple[float, Floats]:
+        each = [(weight, loss(theta)) for weight, loss in parts]
+        total = np.sum([weight * slope for weight, (_, slope) in each], axis=0)
+        return sum(weight * value for weight, (value, _) in each), total
+
+    return found
+
+
+def at_divergence(world: Listed, theta: Floats, nats: float) -> Floats:
+    """θ times the number at which KL(policy ‖ base) is so much, so that ways to train can be compared at equal
+    divergence. Raises UsageError where none up to 10⁶ goes so far."""
+
+    def excess(log_times: float) -> float:
+        return world.divergence(world.policy(np.exp(log_times) * theta)) - nats
+
+    low, high = -20.0, float(np.log(1e6))
+    if not excess(high) > 0:
+        raise UsageError(f"no multiple of θ is {nats:g} nats away from the base", where="at_divergence")
+    return np.asarray(np.exp(brentq(excess, low, high, xtol=1e-6)) * theta)
 
 
 def stepped(loss: Loss, theta: Floats, rate: float, times: int = 1) -> Floats:
