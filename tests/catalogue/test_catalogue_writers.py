@@ -79,6 +79,17 @@ def test_gradients_are_those_of_finite_differences(objective):
     np.testing.assert_allclose(loss(weights)[1], approx_fprime(weights, lambda own: loss(own)[0], 1e-6), atol=1e-6)
 
 
+def test_outputs_that_are_not_chosen_count_nothing():
+    writer = PROGRAMS.writer()
+    outputs = writer.write(writer.start, PROMPTS, 4, np.random.default_rng(6))
+    score, weights = RNG.normal(size=(3, 4)), RNG.normal(size=writer.start.shape)
+    chosen = np.array([[1, 0, 1, 0]] * 3, dtype=bool)
+    loss = writer.loss(rloo(), Records(PROMPTS, outputs, {"score": score}), chosen=chosen)
+    alone = writer.loss(rloo(), Records(PROMPTS, outputs[:, ::2], {"score": score[:, ::2]}))
+    for own, other in zip(loss(weights), alone(weights), strict=True):
+        np.testing.assert_allclose(own, other, atol=1e-12)
+
+
 def test_an_objective_with_a_reference_asks_for_one():
     outputs = PROGRAMS.writer().write(PROGRAMS.writer().start, PROMPTS, 2, RNG)
     with pytest.raises(UsageError, match="reference"):
@@ -122,6 +133,14 @@ def test_a_machine_takes_values_by_its_acts_alone():
     one, two = MACHINE.acts[0, 2], MACHINE.acts[2, MACHINE.acts[0, 2]]
     np.testing.assert_array_equal(values, [one, two, MACHINE.acts[1, two]])
     assert all(sorted(row) == [0, 1, 2, 3] for row in MACHINE.acts.tolist())
+
+
+def test_what_is_known_leads_by_so_much():
+    lead = RNG.normal(size=(3, 4))
+    every = np.broadcast_to(np.arange(4)[:, None], (1, 4, 1)) * np.array([1, 0, 0])
+    first = SUMS.writer().log_prob(SUMS.knowing(lead), np.array([2]), every)[0, :, 0]
+    right = SUMS.true[2, 0]
+    np.testing.assert_allclose(first[right] - np.delete(first, right), lead[SUMS.acts[2, 0], SUMS.start[2]])
 
 
 def test_errors_of_sums_count_where_they_are_made_and_may_cancel():

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from heedful.catalogue.learning import Indices
 from heedful.catalogue.writers import Writer
+from heedful.core import Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +62,13 @@ class Sums:
         """Policies of solutions."""
         a, m = self.machine.acts.shape
         return Writer(m, self.acts.shape[1], a * m + (self.acts.size if self.memory else 0), self.seen)
+
+    def knowing(self, lead: Floats) -> Floats:
+        """Weights of a policy by which the right value of each act at each value leads any other by so much [a, m], in
+        nats."""
+        weights = self.writer().start.reshape(-1, lead.shape[1])
+        weights[np.arange(lead.size), self.machine.acts.ravel()] = lead.ravel()
+        return weights.ravel()
 
     def seen(self, prompts: Indices, before: Indices) -> Indices:
         """What stands before the next step: see `Seen`."""

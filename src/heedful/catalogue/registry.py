@@ -78,6 +78,7 @@ _MODULES = {
     "004-029": "plural",
     "004-032": "pessimism",
     "004-035": "post_processing",
+    "004-036": "beyond_human",
     "004-040": "skewed",
     "004-048": "duelling",
     "004-050": "transitivity",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import log_softmax
 
@@ -80,22 +81,27 @@ class Writer:
         strings = np.broadcast_to(self.strings, (len(prompts), *self.strings.shape))
         return np.asarray(self.log_prob(weights, prompts, strings).sum(2))
 
-    def loss(self, objective: Any, records: Records, reference: Floats | None = None) -> Loss:
+    def loss(
+        self, objective: Any, records: Records, reference: Floats | None = None, chosen: NDArray[np.bool_] | None = None
+    ) -> Loss:
         """Weights -> an objective's loss on records of outputs [r, k, length], and its gradient.
 
         reference  weights of the reference; the objective raises UsageError where it needs one and there is none
+        chosen     [r, k] which of the outputs there are; all by default
         """
         import torch
 
         prompts, outputs = records.prompts, records.outputs
-        design = self.design(prompts, outputs)
-        mask = torch.ones(outputs.shape, dtype=torch.bool)
+        there = np.ones(outputs.shape[:2], dtype=bool) if chosen is None else chosen
+        design = self.design(prompts[np.nonzero(there)[0]], outputs[there][:, None])
+        mask = torch.from_numpy(there)[:, :, None].expand(outputs.shape)
         before = None if reference is None else torch.from_numpy(self.log_prob(reference, prompts, outputs))
-        chosen = torch.from_numpy(outputs.reshape(-1, 1))
+        tokens = torch.from_numpy(outputs[there].reshape(-1, 1))
 
         def found(weights: Floats) -> tuple[float, Floats]:
             logits = torch.from_numpy(design @ weights.reshape(self.rows, -1)).requires_grad_()
-            own = logits.log_softmax(1).gather(1, chosen).reshape(outputs.shape)
+            own = torch.zeros(outputs.shape, dtype=torch.float64)
+            own[mask] = logits.log_softmax(1).gather(1, tokens)[:, 0]
             value = lost(objective, own, before, mask, records.said)
             (slope,) = torch.autograd.grad(value, logits)
             return float(value.detach()), np.asarray(design.T @ slope.numpy()).ravel()
