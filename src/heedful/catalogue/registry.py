@@ -42,6 +42,7 @@ _MODULES = {
     "002-019": "critics",
     "002-021": "hypotheses",
     "002-024": "rethinking",
+    "002-032": "harmonised",
     "002-036": "negative",
     "002-047": "refining_critics",
     "002-055": "last_iterate",
