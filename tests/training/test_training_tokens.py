@@ -30,6 +30,7 @@ from heedful.training.objectives import (  # noqa: E402
     covariances,
     directed,
     generalised_advantages,
+    of_group,
     of_turns,
     span_values,
     top_tokens,
@@ -255,3 +256,13 @@ def test_latent_user_by_hand_and_its_bound():
     bounds = [bound(m, v) for m in (0.0, 0.4, 0.8) for v in (0.6, 0.9)]
     assert min(bounds) > truth
     assert min(bounds) < truth + 0.01
+
+
+def test_rewards_of_tokens_are_standardised_over_those_of_the_group():
+    reward = torch.tensor([[[1.0, 0.0, 9.0], [1.0, 1.0, 1.0]], [[2.0, 2.0, 2.0], [2.0, 2.0, 2.0]]])
+    mask = torch.tensor([[[True, True, False], [True, True, True]], [[True] * 3] * 2])
+    found = of_group(reward, mask)
+    held = np.array([1.0, 0.0, 1.0, 1.0, 1.0])
+    np.testing.assert_allclose(found[0][mask[0]], (held - held.mean()) / held.std(), rtol=1e-6)
+    assert float(found[0, 0, 2]) == 0.0
+    assert not found[1].any()

@@ -37,6 +37,7 @@ _MODULES = {
     "001-089": "where_to_refine",
     "001-093": "taught",
     "001-098": "transformed",
+    "002-002": "crediting",
     "002-003": "reversing",
     "002-011": "checklist",
     "002-019": "critics",

@@ -20,7 +20,14 @@ from heedful.training.objectives.policy_gradient import (
 )
 from heedful.training.objectives.recast import asked, conditioned, hindsight, judged, refined, tried
 from heedful.training.objectives.rewards import BradleyTerry, LatentUser, MeanVariance, Process, Quantiles
-from heedful.training.objectives.tokens import covariances, of_turns, top_tokens, unified_policy_gradient, within_clip
+from heedful.training.objectives.tokens import (
+    covariances,
+    of_group,
+    of_turns,
+    top_tokens,
+    unified_policy_gradient,
+    within_clip,
+)
 from heedful.training.objectives.transport import AOT
 from heedful.training.objectives.unpaired import BCO, KTO, PMPO
 
@@ -70,6 +77,7 @@ __all__ = [
     "info_nca",
     "judged",
     "mirror_prox",
+    "of_group",
     "of_turns",
     "pairwise_ppo",
     "refined",

@@ -43,6 +43,21 @@ def top_tokens(
     return torch.zeros_like(mask).masked_scatter(mask, chosen.to(mask.device))
 
 
+def of_group(reward: Tensor, mask: Tensor) -> Tensor:
+    """(reward − mean) / deviation of tokens [r, k, t] over all those of a record's outputs, 0 where they are alike:
+    advantages of a group whose tokens have rewards of their own (Shao et al. 2024, section 4.1.3, for steps).
+
+    With w · [outcome right] less v where a step was voted wrong, w > v, as the reward of each token, it is the critique
+    that assigns credit (Xie et al. 2025, "CAPO").
+    """
+    n = mask.sum((1, 2), keepdim=True).clamp(min=1)
+    own = torch.where(mask, reward, 0.0)
+    centred = torch.where(mask, own - own.sum((1, 2), keepdim=True) / n, 0.0)
+    deviation = (centred.square().sum((1, 2), keepdim=True) / n).sqrt()
+    alike = deviation <= 1e-6 * own.abs().amax((1, 2), keepdim=True)
+    return torch.where(alike, 0.0, centred / torch.where(alike, 1.0, deviation))
+
+
 def covariances(log_prob: Tensor, advantage: Tensor, mask: Tensor) -> Tensor:
     """(log p − its mean) · (advantage − its mean) of each token [r, k, t], over those of the step (Cui et al.
     2025): where it is high, a step takes entropy away."""
