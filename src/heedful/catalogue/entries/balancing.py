@@ -56,9 +56,9 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
     rng = np.random.default_rng([118, seed])
     world = _World.drawn(rng)
     right = world.right()
-    told = np.array([[rng.choice(np.flatnonzero(own))] for own in right[:_TOLD] if own.any()])
-    every = world.task.writer().strings
-    base = _fitted(world, world.task.writer().start, np.arange(len(told)), every[told], np.ones(told.shape, bool), 30)
+    shown = np.flatnonzero(right[:_TOLD].any(1))
+    told = world.task.writer().strings[[[rng.choice(np.flatnonzero(right[prompt]))] for prompt in shown]]
+    base = _fitted(world, world.task.writer().start, shown, told, np.ones(told.shape[:2], dtype=bool), 30)
     fresh = np.arange(_TRAINED, len(right))
     figures = {f"{what}, base": value for what, value in _looks(world, base, fresh, right).items()}
     for name in ("fixed", "any", "balanced", "free"):
