@@ -88,6 +88,7 @@ _MODULES = {
     "004-051": "walks_asked",
     "004-052": "hindsight",
     "004-056": "few_labels",
+    "004-059": "three_learners",
     "004-062": "step_labels",
     "004-068": "balpm",
     "004-069": "indifference",
