@@ -48,6 +48,7 @@ _MODULES = {
     "002-036": "negative",
     "002-047": "refining_critics",
     "002-055": "last_iterate",
+    "002-064": "introspecting",
     "002-080": "recruiting",
     "003-005": "classified",
     "003-011": "augmented",
