@@ -41,6 +41,7 @@ _MODULES = {
     "002-002": "crediting",
     "002-003": "reversing",
     "002-011": "checklist",
+    "002-015": "mended_drafts",
     "002-019": "critics",
     "002-021": "hypotheses",
     "002-024": "rethinking",

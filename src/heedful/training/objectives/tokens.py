@@ -10,7 +10,7 @@ from torch import Tensor
 
 from heedful.core import UsageError
 from heedful.training.batches import Batch, summed
-from heedful.training.objectives.base import Losses, refuse_other
+from heedful.training.objectives.base import Losses, refuse_not_positive, refuse_other
 from heedful.training.objectives.policy_gradient import HELD
 
 
@@ -71,6 +71,16 @@ def within_clip(log_ratio: Tensor, advantage: Tensor, low: float = 0.2, high: fl
     """1 of tokens [r, k, t] whose ratio may still go where the advantage pulls, 0 of those that PPO's clip stops."""
     ratio = log_ratio.detach().exp()
     return (torch.where(advantage > 0, ratio <= 1 + high, ratio >= 1 - low)).to(log_ratio)
+
+
+def shaped(log_prob: Tensor, gamma: float = 0.1) -> Tensor:
+    """γ p / (p + γ)² of tokens: what is left of the gradient of log p where p itself enters as p / (p + γ), so that
+    outputs which others wrote, or the policy under guidance, teach most by tokens of a probability near γ (Yan et al.
+    2025, "Learning to reason under off-policy guidance", for demonstrations; Zhang et al. 2025, "Critique-GRPO", for
+    refinements). Advantages times this, as `Batch.advantage`, have that gradient where ratios are 1."""
+    refuse_not_positive(gamma, "shaped(gamma=...)")
+    p = log_prob.detach().exp()
+    return gamma * p / (p + gamma).square()
 
 
 def unified_policy_gradient(
