@@ -33,6 +33,7 @@ _MODULES = {
     "001-056": "deepened",
     "001-066": "explorer",
     "001-075": "experts",
+    "001-081": "open_recipe",
     "001-085": "told_search",
     "001-088": "filtering",
     "001-089": "where_to_refine",
