@@ -23,9 +23,9 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
     machine = Machine.drawn(_ACTS, _VALUES, rng)
     task = Sums.drawn(machine, 2 * _PROBLEMS, _LENGTH, rng)
     trained, fresh = np.split(np.arange(2 * _PROBLEMS), 2)
-    mistaken = rng.random(machine.acts.shape) < _MISTAKEN
+    mistaken = np.asarray(rng.random(machine.acts.shape) < _MISTAKEN)
     before = np.column_stack([task.start, task.true[:, :-1]])
-    tail = np.asarray(mistaken[task.acts, before]).any(1)[fresh]
+    tail = mistaken[task.acts, before].any(1)[fresh]
     base, writer = _base(task, mistaken, rng), _told(task)
     figures: dict[str, float] = {}
     for name in _ARMS:
