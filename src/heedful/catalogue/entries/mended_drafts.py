@@ -23,7 +23,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
     machine = Machine.drawn(_ACTS, _VALUES, rng)
     task = Sums.drawn(machine, 2 * _PROBLEMS, _LENGTH, rng)
     trained, fresh = np.split(np.arange(2 * _PROBLEMS), 2)
-    mistaken = np.asarray(rng.random(machine.acts.shape) < _MISTAKEN)
+    mistaken: NDArray[np.bool_] = rng.random(machine.acts.shape) < _MISTAKEN
     before = np.column_stack([task.start, task.true[:, :-1]])
     tail = mistaken[task.acts, before].any(1)[fresh]
     base, writer = _base(task, mistaken, rng), _told(task)
