@@ -25,7 +25,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
     trained, fresh = np.split(np.arange(2 * _PROBLEMS), 2)
     mistaken: NDArray[np.bool_] = rng.random(machine.acts.shape) < _MISTAKEN
     before = np.column_stack([task.start, task.true[:, :-1]])
-    tail = mistaken[task.acts, before].any(1)[fresh]
+    tail = mistaken[task.acts, before][fresh].any(axis=1)
     base, writer = _base(task, mistaken, rng), _told(task)
     figures: dict[str, float] = {}
     for name in _ARMS:
