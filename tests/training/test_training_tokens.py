@@ -30,7 +30,9 @@ from heedful.training.objectives import (  # noqa: E402
     covariances,
     directed,
     generalised_advantages,
+    of_group,
     of_turns,
+    shaped,
     span_values,
     top_tokens,
     unified_policy_gradient,
@@ -255,3 +257,21 @@ def test_latent_user_by_hand_and_its_bound():
     bounds = [bound(m, v) for m in (0.0, 0.4, 0.8) for v in (0.6, 0.9)]
     assert min(bounds) > truth
     assert min(bounds) < truth + 0.01
+
+
+def test_rewards_of_tokens_are_standardised_over_those_of_the_group():
+    reward = torch.tensor([[[1.0, 0.0, 9.0], [1.0, 1.0, 1.0]], [[2.0, 2.0, 2.0], [2.0, 2.0, 2.0]]])
+    mask = torch.tensor([[[True, True, False], [True, True, True]], [[True] * 3] * 2])
+    found = of_group(reward, mask)
+    held = np.array([1.0, 0.0, 1.0, 1.0, 1.0])
+    np.testing.assert_allclose(found[0][mask[0]], (held - held.mean()) / held.std(), rtol=1e-6)
+    assert float(found[0, 0, 2]) == 0.0
+    assert not found[1].any()
+
+
+def test_shaped_gradients_are_those_of_the_shaped_probability():
+    own = torch.tensor([[[-3.0, -0.2, -1.0]]], dtype=torch.float64, requires_grad=True)
+    (wanted,) = torch.autograd.grad((own.exp() / (own.exp() + 0.1)).sum(), own)
+    batch = Batch.of(torch.ones(1, 1, 3, dtype=torch.bool), advantage=shaped(own))
+    (found,) = torch.autograd.grad(PolicyGradient("none")(own, None, batch).per_record.sum(), own)
+    torch.testing.assert_close(found, -wanted)

@@ -169,25 +169,32 @@ def loss_of(world: Listed, objective: Any, records: Records, reference: Floats |
     """θ -> the objective's loss on records and its gradient; the reference is the base unless another is given."""
     import torch
 
-    from heedful.training import Batch
-
-    said = {name: torch.as_tensor(np.asarray(value, dtype=np.float64)) for name, value in records.said.items()}
     prompts, outputs = torch.from_numpy(records.prompts), torch.from_numpy(records.outputs)
     base = torch.from_numpy(world.base)
     features = None if world.features is None else torch.from_numpy(world.features)
     before = base.log_softmax(1) if reference is None else torch.from_numpy(reference)
-    batch = Batch.of(torch.ones(*outputs.shape, 1, dtype=torch.bool), **said)
+    mask = torch.ones(*outputs.shape, 1, dtype=torch.bool)
 
     def found(theta: Floats) -> tuple[float, Floats]:
         free = torch.from_numpy(theta.copy()).requires_grad_()
         tilt = free.reshape(base.shape) if features is None else features @ free
         chosen = (base + tilt).log_softmax(1)[prompts[:, None], outputs][:, :, None]
-        total, units = objective(chosen, before[prompts[:, None], outputs][:, :, None], batch).total(batch)
-        lost = total / units.clamp(min=1e-300)
-        (slope,) = torch.autograd.grad(lost, free)
-        return float(lost.detach()), slope.numpy()
+        value = lost(objective, chosen, before[prompts[:, None], outputs][:, :, None], mask, records.said)
+        (slope,) = torch.autograd.grad(value, free)
+        return float(value.detach()), slope.numpy()
 
     return found
+
+
+def lost(objective: Any, policy: Any, reference: Any, mask: Any, said: Mapping[str, Any]) -> Any:
+    """An objective's loss of log-probabilities [r, k, t], as a tensor: its total over its units."""
+    import torch
+
+    from heedful.training import Batch
+
+    batch = Batch.of(mask, **{name: torch.as_tensor(np.asarray(value, np.float64)) for name, value in said.items()})
+    total, units = objective(policy, reference, batch).total(batch)
+    return total / units.clamp(min=1e-300)
 
 
 def minimised(loss: Loss, start: Floats, *, ridge: float = 0.0) -> Floats:

@@ -20,7 +20,15 @@ from heedful.training.objectives.policy_gradient import (
 )
 from heedful.training.objectives.recast import asked, conditioned, hindsight, judged, refined, tried
 from heedful.training.objectives.rewards import BradleyTerry, LatentUser, MeanVariance, Process, Quantiles
-from heedful.training.objectives.tokens import covariances, of_turns, top_tokens, unified_policy_gradient, within_clip
+from heedful.training.objectives.tokens import (
+    covariances,
+    of_group,
+    of_turns,
+    shaped,
+    top_tokens,
+    unified_policy_gradient,
+    within_clip,
+)
 from heedful.training.objectives.transport import AOT
 from heedful.training.objectives.unpaired import BCO, KTO, PMPO
 
@@ -70,10 +78,12 @@ __all__ = [
     "info_nca",
     "judged",
     "mirror_prox",
+    "of_group",
     "of_turns",
     "pairwise_ppo",
     "refined",
     "rloo",
+    "shaped",
     "span_values",
     "top_tokens",
     "tried",

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from heedful.core import UsageError
 from heedful.training.batches import Batch, summed
-from heedful.training.objectives.base import Losses, refuse_other
+from heedful.training.objectives.base import Losses, refuse_not_positive, refuse_other
 from heedful.training.objectives.policy_gradient import HELD
 
 
@@ -43,6 +43,21 @@ def top_tokens(
     return torch.zeros_like(mask).masked_scatter(mask, chosen.to(mask.device))
 
 
+def of_group(reward: Tensor, mask: Tensor) -> Tensor:
+    """(reward − mean) / deviation of tokens [r, k, t] over all those of a record's outputs, 0 where they are alike:
+    advantages of a group whose tokens have rewards of their own (Shao et al. 2024, section 4.1.3, for steps).
+
+    With w · [outcome right] less v where a step was voted wrong, w > v, as the reward of each token, it is the critique
+    that assigns credit (Xie et al. 2025, "CAPO").
+    """
+    n = mask.sum((1, 2), keepdim=True).clamp(min=1)
+    own = torch.where(mask, reward, 0.0)
+    centred = torch.where(mask, own - own.sum((1, 2), keepdim=True) / n, 0.0)
+    deviation = (centred.square().sum((1, 2), keepdim=True) / n).sqrt()
+    alike = deviation <= 1e-6 * own.abs().amax((1, 2), keepdim=True)
+    return torch.where(alike, 0.0, centred / torch.where(alike, 1.0, deviation))
+
+
 def covariances(log_prob: Tensor, advantage: Tensor, mask: Tensor) -> Tensor:
     """(log p − its mean) · (advantage − its mean) of each token [r, k, t], over those of the step (Cui et al.
     2025): where it is high, a step takes entropy away."""
@@ -56,6 +71,16 @@ def within_clip(log_ratio: Tensor, advantage: Tensor, low: float = 0.2, high: fl
     """1 of tokens [r, k, t] whose ratio may still go where the advantage pulls, 0 of those that PPO's clip stops."""
     ratio = log_ratio.detach().exp()
     return (torch.where(advantage > 0, ratio <= 1 + high, ratio >= 1 - low)).to(log_ratio)
+
+
+def shaped(log_prob: Tensor, gamma: float = 0.1) -> Tensor:
+    """γ p / (p + γ)² of tokens: what is left of the gradient of log p where p itself enters as p / (p + γ), so that
+    outputs which others wrote, or the policy under guidance, teach most by tokens of a probability near γ (Yan et al.
+    2025, "Learning to reason under off-policy guidance", for demonstrations; Zhang et al. 2025, "Critique-GRPO", for
+    refinements). Advantages times this, as `Batch.advantage`, have that gradient where ratios are 1."""
+    refuse_not_positive(gamma, "shaped(gamma=...)")
+    p = log_prob.detach().exp()
+    return gamma * p / (p + gamma).square()
 
 
 def unified_policy_gradient(

@@ -1,0 +1,140 @@
+"""What miniatures of reasoning share: small policies that write strings token by token, and how they learn."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.special import log_softmax
+
+from heedful.catalogue.learning import Indices, Loss, Records, lost
+from heedful.core import Floats
+
+Seen = Callable[[Indices, Indices], Indices]
+"""(prompts [n, ...], what is written of each [n, t]) -> the rows of weights [n, f] that bear on the next token."""
+
+
+@dataclass(frozen=True, eq=False)
+class Writer:
+    """Policies over strings of `length` tokens of a vocabulary: log-linear in what is `seen` before each token.
+
+    A policy is weights [rows · vocabulary]; logits of the next token are the sum of the rows that are seen. Prompts are
+    numbers [r], or whatever else `seen` knows how to read [r, ...].
+    """
+
+    vocabulary: int
+    length: int
+    rows: int
+    seen: Seen
+
+    @property
+    def start(self) -> Floats:
+        """The weights of the policy that writes anything alike."""
+        return np.zeros(self.rows * self.vocabulary)
+
+    def write(
+        self,
+        weights: Floats,
+        prompts: Indices,
+        k: int,
+        rng: np.random.Generator,
+        *,
+        temperature: float = 1.0,
+        begun: Indices | None = None,
+    ) -> Indices:
+        """k outputs [r, k, length] of each prompt [r]; at temperature 0 the likeliest tokens.
+
+        begun  what stands already [r, t], to be gone on with
+        """
+        asked, table = np.repeat(prompts, k, axis=0), weights.reshape(self.rows, -1)
+        written = np.zeros((len(asked), 0), np.intp) if begun is None else np.repeat(begun, k, axis=0)
+        while written.shape[1] < self.length:
+            logits = table[self.seen(asked, written)].sum(1)
+            noise = -np.log(rng.exponential(size=logits.shape))
+            written = np.column_stack([written, (logits + temperature * noise).argmax(1)])
+        return written.reshape(len(prompts), k, self.length)
+
+    def log_prob(self, weights: Floats, prompts: Indices, outputs: Indices) -> Floats:
+        """Log-probability of each token [r, k, length] of outputs [r, k, length]."""
+        law = log_softmax(self.design(prompts, outputs) @ weights.reshape(self.rows, -1), axis=1)
+        return np.asarray(law[np.arange(len(law)), outputs.ravel()].reshape(outputs.shape))
+
+    def design(self, prompts: Indices, outputs: Indices) -> csr_array:
+        """How often each row of weights is seen before each token [r · k · length, rows]."""
+        asked, flat = np.repeat(prompts, outputs.shape[1], axis=0), outputs.reshape(-1, self.length)
+        seen = np.stack([self.seen(asked, flat[:, :t]) for t in range(self.length)], axis=1)
+        ends = np.arange(0, seen.size + 1, seen.shape[2])
+        return csr_array((np.ones(seen.size), seen.ravel(), ends), shape=(flat.size, self.rows))
+
+    def valued(self, prompts: Indices, outputs: Indices, returns: Floats, ridge: float = 1.0) -> Floats:
+        """A worth of each row of weights [rows], which add up to what is expected of an output before each token:
+        least squares on what outputs [r, k, length] came to [r, k], and ridge · their squares. `design` @ them are the
+        values."""
+        design = self.design(prompts, outputs)
+        gram = (design.T @ design).toarray() + ridge * np.eye(self.rows)
+        return np.asarray(np.linalg.solve(gram, design.T @ np.repeat(returns.ravel(), self.length)))
+
+    @property
+    def strings(self) -> Indices:
+        """Every string [vocabulary ** length, length]."""
+        return np.array(list(itertools.product(range(self.vocabulary), repeat=self.length)), dtype=np.intp)
+
+    def law(self, weights: Floats, prompts: Indices) -> Floats:
+        """Log-probability of every string [r, strings], where they are few."""
+        strings = np.broadcast_to(self.strings, (len(prompts), *self.strings.shape))
+        return np.asarray(self.log_prob(weights, prompts, strings).sum(2))
+
+    def loss(
+        self, objective: Any, records: Records, reference: Floats | None = None, chosen: NDArray[np.bool_] | None = None
+    ) -> Loss:
+        """Weights -> an objective's loss on records of outputs [r, k, length], and its gradient.
+
+        reference  weights of the reference; the objective raises UsageError where it needs one and there is none
+        chosen     [r, k] which of the outputs there are; all by default
+        """
+        import torch
+
+        prompts, outputs = records.prompts, records.outputs
+        there = np.ones(outputs.shape[:2], dtype=bool) if chosen is None else chosen
+        design = self.design(prompts[np.nonzero(there)[0]], outputs[there][:, None])
+        mask = torch.from_numpy(there)[:, :, None].expand(outputs.shape)
+        before = None if reference is None else torch.from_numpy(self.log_prob(reference, prompts, outputs))
+        tokens = torch.from_numpy(outputs[there].reshape(-1, 1))
+
+        def found(weights: Floats) -> tuple[float, Floats]:
+            logits = torch.from_numpy(design @ weights.reshape(self.rows, -1)).requires_grad_()
+            own = torch.zeros(outputs.shape, dtype=torch.float64)
+            own[mask] = logits.log_softmax(1).gather(1, tokens)[:, 0]
+            value = lost(objective, own, before, mask, records.said)
+            (slope,) = torch.autograd.grad(value, logits)
+            return float(value.detach()), np.asarray(design.T @ slope.numpy()).ravel()
+
+        return found
+
+
+class Learner:
+    """Weights that take steps of Adam, one after the other."""
+
+    def __init__(self, weights: Floats, rate: float) -> None:
+        import torch
+
+        self._held = torch.from_numpy(weights.copy()).requires_grad_()
+        self._steps = torch.optim.Adam([self._held], lr=rate)
+
+    @property
+    def weights(self) -> Floats:
+        """As they are now; a copy."""
+        return np.array(self._held.detach().numpy())
+
+    def step(self, loss: Loss, times: int = 1) -> None:
+        """Down the gradient of a loss, so many times."""
+        import torch
+
+        for _ in range(times):
+            self._held.grad = torch.from_numpy(loss(self.weights)[1])
+            self._steps.step()
