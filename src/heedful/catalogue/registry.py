@@ -92,6 +92,7 @@ _MODULES = {
     "004-077": "expert_ranking",
     "004-081": "flipped",
     "004-095": "verification",
+    "004-099": "prompt_duels",
     "004-110": "aggregation",
     "004-112": "latent_user",
     "004-120": "uncertain",

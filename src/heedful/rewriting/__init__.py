@@ -1,7 +1,9 @@
 """Rewriting: the texts, code and numbers of a program, improved by feedback in words and in votes."""
 
 from heedful.rewriting.audit import Audit
+from heedful.rewriting.by_duels import rewrite_by_duels
 from heedful.rewriting.context import Threads, draw
+from heedful.rewriting.duels import Answered, Answers, Duelled, Duelling
 from heedful.rewriting.graph import Graph
 from heedful.rewriting.improve import improve
 from heedful.rewriting.improving import Improved, Improving, incumbent, pareto
@@ -16,11 +18,15 @@ from heedful.rewriting.splits import Splits
 from heedful.rewriting.tracing import Program, Run, stage, trace
 
 __all__ = [
+    "Answered",
+    "Answers",
     "Audit",
     "Call",
     "Carried",
     "Code",
     "Critic",
+    "Duelled",
+    "Duelling",
     "Failures",
     "FromHistory",
     "Graph",
@@ -59,6 +65,7 @@ __all__ = [
     "longest",
     "matches",
     "pareto",
+    "rewrite_by_duels",
     "stage",
     "trace",
 ]
