@@ -8,7 +8,10 @@ from heedful.rewriting.graph import Graph
 from heedful.rewriting.improve import improve
 from heedful.rewriting.improving import Improved, Improving, incumbent, pareto
 from heedful.rewriting.judging import Critic, Failures, Heard, Logged, ModelCritic, Together, Worth, item_of, matches
+from heedful.rewriting.lifting import Criterion, Lifted, lifted
 from heedful.rewriting.parameters import Code, Number, Parameter, Text, keeps, longest
+from heedful.rewriting.principle_writing import Suggested, style_principles, suggested
+from heedful.rewriting.principles import Constitution, Kept, Preferred, Principle, Rebuilt, compress, rebuilt
 from heedful.rewriting.propagating import Carried, PerCall, Rule, Said, Subgraph
 from heedful.rewriting.proposing import FromHistory, Mutated, Proposed, Proposer, Rewriter, Situation, Tried
 from heedful.rewriting.recording import Call
@@ -24,6 +27,8 @@ __all__ = [
     "Call",
     "Carried",
     "Code",
+    "Constitution",
+    "Criterion",
     "Critic",
     "Duelled",
     "Duelling",
@@ -33,6 +38,8 @@ __all__ = [
     "Heard",
     "Improved",
     "Improving",
+    "Kept",
+    "Lifted",
     "Logged",
     "Memory",
     "ModelCritic",
@@ -40,9 +47,12 @@ __all__ = [
     "Number",
     "Parameter",
     "PerCall",
+    "Preferred",
+    "Principle",
     "Program",
     "Proposed",
     "Proposer",
+    "Rebuilt",
     "Rewriter",
     "Rule",
     "Run",
@@ -51,21 +61,27 @@ __all__ = [
     "Situation",
     "Splits",
     "Subgraph",
+    "Suggested",
     "Task",
     "Text",
     "Threads",
     "Together",
     "Tried",
     "Worth",
+    "compress",
     "draw",
     "improve",
     "incumbent",
     "item_of",
     "keeps",
+    "lifted",
     "longest",
     "matches",
     "pareto",
+    "rebuilt",
     "rewrite_by_duels",
     "stage",
+    "style_principles",
+    "suggested",
     "trace",
 ]
