@@ -11,7 +11,6 @@ import typer
 
 if TYPE_CHECKING:
     from heedful.core import Estimate
-    from heedful.rewriting import Improved
 
 
 def improve(
@@ -95,7 +94,9 @@ def improve(
         roles = Roles(task, critical, rewriting)
         done = improve_prompts(texts, rows, told, roles, how, comments=said, audit=folder / "audit.jsonl")
         spent = task.charged()
-    result = _result(done, texts, spent, others)
+    whole = {name: {"before": own, "after": done.values.get(name, own)} for name, own in texts.items()}
+    cost = {**spent, "runs": done.spent["runs"]}
+    result = {**done.summary(), "prompts": whole, "spent": cost, "records_without_comment": others}
     _written(result, folder)
     printed(as_json, result, lambda: _told(result, folder))
 
@@ -144,37 +145,31 @@ def _endpoints(
     return [None if name is None else made[name] for name in names]
 
 
-def _result(done: Improved, prompts: Mapping[str, str], spent: Mapping[str, float], others: int) -> dict[str, Any]:
-    return {
-        "claim": done.claim,
-        "before": done.before,
-        "after": done.after,
-        "prompts": {name: {"before": own, "after": done.values.get(name, own)} for name, own in prompts.items()},
-        "stopped": done.stopped,
-        "counts": dict(done.counts),
-        "runs": done.spent["runs"],
-        "spent": dict(spent),
-        "records_without_comment": others,
-        "events": list(done.events),
-    }
-
-
 def _told(result: Mapping[str, Any], folder: Path) -> str:
     """What was gained, how that is known, and where it lies."""
-    claim, counts = result["claim"], result["counts"]
+    counts = result["counts"]
     changed = [name for name, own in result["prompts"].items() if own["before"] != own["after"]]
     cost = ", ".join(f"{own:,.0f} {unit}" for unit, own in result["spent"].items())
     lines = [
-        f"Earned {result['before'].value:.3f} before and {result['after'].value:.3f} after, of 1: "
-        f"{_gain(claim)}, on {claim.n} examples held out, measured once",
+        _earned(result),
         f"Rewritten: {', '.join(changed)}" if changed else "No prompt was rewritten: nothing was proven better",
         f"{counts.get('proposed', 0)} proposals, {counts.get('tried', 0)} tried, {counts.get('kept', 0)} kept; "
         f"{counts.get('unread', 0)} answers could not be read",
-        f"{result['runs']:,.0f} runs of the program; {cost}. Ended: {result['stopped']}",
+        f"{cost}. Ended: {result['stopped']}",
     ]
     if others := result["records_without_comment"]:
         lines.append(f"{others} records of the files of comments are no comments, and were not used")
     return "\n".join([*lines, f"Prompts, log and report: {folder}"])
+
+
+def _earned(result: Mapping[str, Any]) -> str:
+    claim = result["claim"]
+    if not claim.identified:
+        return f"Nothing is claimed: {claim.note}"
+    return (
+        f"Earned {result['before'].value:.3f} before and {result['after'].value:.3f} after, of 1: "
+        f"{_gain(claim)}, on {claim.n} examples held out, measured once"
+    )
 
 
 def _gain(claim: Estimate) -> str:

@@ -72,7 +72,7 @@ def improve_prompts(
     engine = Improving(
         Rewriter(roles.rewriter, n=how.proposals),
         rule=Subgraph() if how.carry == "subgraph" else PerCall(roles.critic or roles.rewriter),
-        critic=Logged(comments, known) if comments else known,
+        critic=Logged(comments, behind=known) if comments else known,
         rounds=how.rounds,
         batch=how.batch,
         alpha=how.alpha,

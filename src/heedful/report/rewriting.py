@@ -55,30 +55,24 @@ def _changed(result: Mapping[str, Any]) -> list[str]:
 
 
 def _answer(result: Mapping[str, Any]) -> Markup:
-    claim, before, after = result["claim"], result["before"], result["after"]
+    claim = result["claim"]
+    title = tag("h2", "The answer")
+    if not claim.identified:
+        words = ("Nothing is claimed", f"It was not measured: {claim.note}.")
+        return tag(
+            "section", title, tag("p", words[0], class_="headline"), tag("p", words[1], class_="lead"), id="answer"
+        )
     interval = claim.interval
-    within = (
-        ""
-        if interval is None
-        else f", between {interval.low:+.3f} and {interval.high:+.3f} ({interval.level:.0%} confidence)"
-    )
-    headline = (
-        f"{claim.value:+.3f} of 1 on examples that nothing was chosen by"
-        if _changed(result)
-        else "Nothing was proven better"
-    )
+    within = "" if interval is None else f", between {interval.low:+.3f} and {interval.high:+.3f}"
+    gained = f"{claim.value:+.3f} of 1 on examples that nothing was chosen by"
     lead = (
-        f"The program earned {before.value:.3f} before and {after.value:.3f} after, on {claim.n} examples held out: "
-        f"a difference of {claim.value:+.3f}{within}. It was measured once, after the last decision."
+        f"The program earned {result['before'].value:.3f} before and {result['after'].value:.3f} after, on {claim.n} "
+        f"examples held out: a difference of {claim.value:+.3f}{within}. It was measured once, after the last decision."
     )
-    note = tag("p", claim.note, class_="missing") if claim.note else None
+    note = tag("p", f"{claim.note}.".capitalize(), class_="missing") if claim.note else None
+    headline = gained if _changed(result) else "Nothing was proven better"
     return tag(
-        "section",
-        tag("h2", "The answer"),
-        tag("p", headline, class_="headline"),
-        tag("p", lead, class_="lead"),
-        note,
-        id="answer",
+        "section", title, tag("p", headline, class_="headline"), tag("p", lead, class_="lead"), note, id="answer"
     )
 
 
@@ -159,7 +153,7 @@ def _end(text: str) -> str:
 
 
 def _spent(result: Mapping[str, Any]) -> Markup:
-    rows = {**result["spent"], "runs of the program": result["runs"], **result["counts"]}
+    rows = {**result["spent"], **result["counts"]}
     cells = [
         tag("tr", tag("th", name.replace("_", " "), scope="row"), tag("td", f"{value:,.0f}"))
         for name, value in rows.items()

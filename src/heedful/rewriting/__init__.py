@@ -3,6 +3,7 @@
 from heedful.rewriting.audit import Audit
 from heedful.rewriting.by_duels import rewrite_by_duels
 from heedful.rewriting.context import Threads, draw
+from heedful.rewriting.control import Control, Steered, steer
 from heedful.rewriting.duels import Answered, Answers, Duelled, Duelling
 from heedful.rewriting.graph import Graph
 from heedful.rewriting.improve import improve
@@ -17,6 +18,7 @@ from heedful.rewriting.proposing import FromHistory, Mutated, Proposed, Proposer
 from heedful.rewriting.recording import Call
 from heedful.rewriting.remembering import Memory
 from heedful.rewriting.running import Runner, Task
+from heedful.rewriting.scoped import Scoped, examples_of, regressions, within_scope
 from heedful.rewriting.splits import Splits
 from heedful.rewriting.tracing import Program, Run, stage, trace
 
@@ -28,6 +30,7 @@ __all__ = [
     "Carried",
     "Code",
     "Constitution",
+    "Control",
     "Criterion",
     "Critic",
     "Duelled",
@@ -58,8 +61,10 @@ __all__ = [
     "Run",
     "Runner",
     "Said",
+    "Scoped",
     "Situation",
     "Splits",
+    "Steered",
     "Subgraph",
     "Suggested",
     "Task",
@@ -70,6 +75,7 @@ __all__ = [
     "Worth",
     "compress",
     "draw",
+    "examples_of",
     "improve",
     "incumbent",
     "item_of",
@@ -79,9 +85,12 @@ __all__ = [
     "matches",
     "pareto",
     "rebuilt",
+    "regressions",
     "rewrite_by_duels",
     "stage",
+    "steer",
     "style_principles",
     "suggested",
     "trace",
+    "within_scope",
 ]

@@ -28,12 +28,13 @@ _BLOCK = 8  # examples that a trial looks at before it decides whether to go on
 class Improved(Rewritten):
     """A program with what it was improved to.
 
-    `values` are those of the parameters that changed; `before` and `after` what the program earned held out, before
-    and after; `claim` their difference, measured once, and None-like (not identified) where the budget did not reach
-    it. `stopped` says why the search ended; `counts` what was proposed, unread, tried and kept; `spent` the budget.
-    `events` are all decisions, as in the audit log.
+    `start` are the values of parameters at the start, `values` those of the ones that changed. `before` and `after` are
+    what the program earned held out, `claim` their difference, measured once: not identified, and both None, where a
+    cap other than that on runs ended before. `stopped` says why the search ended; `counts` what was proposed, unread,
+    tried and kept; `spent` the budget. `events` are all decisions, as in the audit log.
     """
 
+    start: Mapping[str, Any] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
     before: Estimate | None = None
     after: Estimate | None = None
@@ -41,6 +42,22 @@ class Improved(Rewritten):
     counts: Counter[str] = field(default_factory=Counter)
     spent: Mapping[str, float] = field(default_factory=dict)
     events: Sequence[Mapping[str, Any]] = ()
+
+    def summary(self) -> dict[str, Any]:
+        """All of it as a report shows it and JSON holds it, the texts before and after as `prompts`."""
+        texts = {
+            name: {"before": str(own), "after": str(self.values.get(name, own))} for name, own in self.start.items()
+        }
+        return {
+            "claim": self.claim,
+            "before": self.before,
+            "after": self.after,
+            "prompts": texts,
+            "stopped": self.stopped,
+            "counts": dict(self.counts),
+            "spent": dict(self.spent),
+            "events": list(self.events),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,17 +312,23 @@ class _Search:
 
     def _claimed(self) -> Improved:
         """The one look at what is held out."""
-        runs = [self._earned(self.splits.held_out, [values], HELD_OUT) for values in ({}, self.kept.values)]
-        before, after = (Score(own[1], "held out") for own in runs)
-        made = claim(before, after)
+        before = after = None
+        try:
+            runs = [self._earned(self.splits.held_out, [values], HELD_OUT) for values in ({}, self.kept.values)]
+            before, after = (Score(own, "held out") for _, own in runs)
+            made = claim(before, after)
+        except BudgetExceededError as error:
+            note = f"the budget ended before what is held out could be measured: {error.what}"
+            made = Estimate(0.0, 0, identified=False, note=note, split="held out")
         self.audit("ended", stopped=self.stopped, values=self.kept.values, claim=made, counts=self.counts)
         return Improved(
             self.runner.program.with_values(self.kept.values),
             tuple(self.history),
             made,
+            self._whole({}),
             self.kept.values,
-            before.estimate(),
-            after.estimate(),
+            None if before is None else before.estimate(),
+            None if after is None else after.estimate(),
             self.stopped,
             self.counts,
             dict(self.budget.spent),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -164,26 +164,34 @@ class ModelCritic:
 
 @dataclass(frozen=True, eq=False)
 class Logged:
-    """What people said before of outputs in the same context: each comment with the output that it was said of.
+    """What people said before of outputs: each comment with the output that it was said of.
 
-    `comments` are (item, words). Runs in other contexts have none; `behind` speaks for those, where it is given.
+    `comments` are (item, words). Those in the context of a run are said of that run; those in contexts that no run has
+    are said of the first, with their context, where `elsewhere`. `behind` speaks for runs of which nothing was said.
     """
 
     comments: Sequence[tuple[Item, str]]
+    elsewhere: bool = True
     behind: Critic | None = None
 
     def __call__(self, runs: Sequence[Run], worth: Floats, *, budget: Budget) -> Heard:
-        known = defaultdict(list)
+        contexts = [context_text(item_of(run).context) for run in runs]
+        words: list[list[str]] = [[] for _ in runs]
         for item, said in self.comments:
-            known[context_text(item.context)].append(f'Of an earlier answer, "{output_text(item)}", was said: {said}')
-        words = ["\n".join(known[context_text(item_of(run).context)]) for run in runs]
+            own = context_text(item.context)
+            about = f'Of an earlier answer to "{own}", "{output_text(item)}", was said: {said}'
+            if own in contexts:
+                words[contexts.index(own)].append(about)
+            elif self.elsewhere and runs:
+                words[0].append(about)
+        told = ["\n".join(own) for own in words]
         if self.behind is None:
-            return Heard(tuple(words))
-        silent = [place for place, own in enumerate(words) if not own]
+            return Heard(tuple(told))
+        silent = [place for place, own in enumerate(told) if not own]
         heard = self.behind([runs[place] for place in silent], worth[silent], budget=budget)
-        for place, own in zip(silent, heard.words, strict=True):
-            words[place] = own
-        return Heard(tuple(words), heard.missing, heard.cost)
+        for place, own_words in zip(silent, heard.words, strict=True):
+            told[place] = own_words
+        return Heard(tuple(told), heard.missing, heard.cost)
 
 
 @dataclass(frozen=True, slots=True)
