@@ -12,7 +12,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_expit
 
 from heedful.core import Budget, InputError, Item, UsageError
-from heedful.evidence import Rule
+from heedful.evidence import Rule, constraint
 from heedful.models import FunctionWriter
 from heedful.rewriting import Preferred, Principle, compress, rebuilt, style_principles, suggested
 from heedful.rewriting.principles import _unexplained
@@ -109,6 +109,8 @@ def test_a_principle_abstains_where_outputs_hardly_differ() -> None:
     length = Principle("longer", Rule(lambda item: len(text_of(item)), "length"), least=2)
     items = [Item.of("", "a" * count) for count in (1, 3, 4)]
     assert length.votes(items, [items[0]] * 3).tolist() == [0, 0, 1]
+    short = Principle("short", constraint(lambda item: len(text_of(item)) < 2, "short"))
+    assert short.votes(items, [items[1]] * 3).tolist() == [1, 0, 0]
     longer, shorter = style_principles(["log_words"])
     one, other = Item.of("", "a word more"), Item.of("", "word")
     assert longer.votes([one], [other]) == [1]

@@ -24,7 +24,7 @@ from heedful.stats import mean_estimate, paired_difference
 class Principle:
     """Of two outputs, the one of more `evidence` is to be preferred, which `sentence` says in words.
 
-    It votes by which of the two has more, and abstains where they differ by no more than `least`.
+    It votes by which has more, and abstains where they differ by no more than `least`, or both are ruled out.
     """
 
     sentence: str
@@ -34,7 +34,8 @@ class Principle:
     def votes(self, first: Sequence[Item], second: Sequence[Item]) -> Floats:
         """1 for the first of each pair, −1 for the second, 0 where it abstains [n]."""
         scores = self.evidence([*first, *second]).mean
-        gap = scores[: len(first)] - scores[len(first) :]
+        with np.errstate(invalid="ignore"):
+            gap = np.nan_to_num(scores[: len(first)] - scores[len(first) :], nan=0.0)
         return np.asarray(np.where(np.abs(gap) > self.least, np.sign(gap), 0.0))
 
 
@@ -47,6 +48,7 @@ class Preferred:
     won: Floats
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "won", np.asarray(self.won, np.float64))
         lengths = {len(self.first), len(self.second), len(self.won)}
         if len(lengths) > 1 or not np.isin(self.won, (0, 1)).all():
             fix = "leave ties out, and give 1 where the first was preferred, else 0"
