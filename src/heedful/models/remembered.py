@@ -38,12 +38,14 @@ class Remembered:
         return self
 
     def encode(self, items: Sequence[Item]) -> Floats:
-        new = [item for item in dict.fromkeys(items) if item not in self._rows]
-        if new:
-            self._rows.update(zip(new, self._encoder.encode(new), strict=True))
         if not items:
             return self._encoder.encode(items)
-        return np.stack([self._rows[item] for item in items])
+        # One look at each where all are known: hashing an item costs more than a row.
+        rows = [self._rows.get(item) for item in items]
+        new = list(dict.fromkeys(item for item, row in zip(items, rows, strict=True) if row is None))
+        if new:
+            self._rows.update(zip(new, self._encoder.encode(new), strict=True))
+        return np.stack([self._rows[item] if row is None else row for item, row in zip(items, rows, strict=True)])
 
     def describe(self) -> dict[str, Any]:
         return self._encoder.describe()

@@ -2,15 +2,20 @@
 
 from heedful.rewriting.acceptance import Gate, Trial
 from heedful.rewriting.audit import Audit
+from heedful.rewriting.by_duels import rewrite_by_duels
 from heedful.rewriting.claims import Claim, claim, overfitted
 from heedful.rewriting.context import Threads, draw
 from heedful.rewriting.control import Control, Steered, steer
 from heedful.rewriting.costs import exceeded, undominated
+from heedful.rewriting.duels import Answered, Answers, Duelled, Duelling
 from heedful.rewriting.graph import Graph
 from heedful.rewriting.improve import improve
 from heedful.rewriting.improving import Improved, Improving, incumbent, pareto
 from heedful.rewriting.judging import Critic, Failures, Heard, Logged, ModelCritic, Together, Worth, item_of, matches
+from heedful.rewriting.lifting import Criterion, Lifted, lifted
 from heedful.rewriting.parameters import Code, Number, Parameter, Text, keeps, longest
+from heedful.rewriting.principle_writing import Suggested, style_principles, suggested
+from heedful.rewriting.principles import Constitution, Kept, Preferred, Principle, Rebuilt, compress, rebuilt
 from heedful.rewriting.propagating import Carried, PerCall, Rule, Said, Subgraph
 from heedful.rewriting.proposing import FromHistory, Mutated, Proposed, Proposer, Rewriter, Situation, Tried
 from heedful.rewriting.recording import Call
@@ -22,13 +27,19 @@ from heedful.rewriting.splits import Splits
 from heedful.rewriting.tracing import Program, Run, stage, trace
 
 __all__ = [
+    "Answered",
+    "Answers",
     "Audit",
     "Call",
     "Carried",
     "Claim",
     "Code",
+    "Constitution",
     "Control",
+    "Criterion",
     "Critic",
+    "Duelled",
+    "Duelling",
     "Failures",
     "FromHistory",
     "Gate",
@@ -36,6 +47,8 @@ __all__ = [
     "Heard",
     "Improved",
     "Improving",
+    "Kept",
+    "Lifted",
     "Logged",
     "Memory",
     "ModelCritic",
@@ -43,9 +56,12 @@ __all__ = [
     "Number",
     "Parameter",
     "PerCall",
+    "Preferred",
+    "Principle",
     "Program",
     "Proposed",
     "Proposer",
+    "Rebuilt",
     "Rewriter",
     "Rule",
     "Run",
@@ -57,6 +73,7 @@ __all__ = [
     "Splits",
     "Steered",
     "Subgraph",
+    "Suggested",
     "Task",
     "Text",
     "Threads",
@@ -65,6 +82,7 @@ __all__ = [
     "Tried",
     "Worth",
     "claim",
+    "compress",
     "draw",
     "examples_of",
     "exceeded",
@@ -72,13 +90,18 @@ __all__ = [
     "incumbent",
     "item_of",
     "keeps",
+    "lifted",
     "longest",
     "matches",
     "overfitted",
     "pareto",
+    "rebuilt",
     "regressions",
+    "rewrite_by_duels",
     "stage",
     "steer",
+    "style_principles",
+    "suggested",
     "trace",
     "undominated",
     "within_scope",
