@@ -169,9 +169,9 @@ ENTRY = Entry(
         "Strings of six tokens in answer to 8 prompts. A small policy of 70 weights and a large one of 1,440 are "
         "pretrained on 1,500 texts by people, who heed prompts little. The small one is fine-tuned on 64 "
         "demonstrations and by PPO on a reward from 160 rankings of 4 outputs. Judges whose tastes differ from the "
-        "labellers' prefer it to the large one more than 60 times in 100, and more often than the small one after demonstrations alone; "
-        "the large one models people's texts better than the small one did. With the penalty of KL, likelihood lost on "
-        "people's texts by PPO is less than half of what is lost without."
+        "labellers' prefer it to the large one more than 60 times in 100, and more often than the small one after "
+        "demonstrations alone; the large one models people's texts better than the small one did. With the penalty of "
+        "KL, likelihood lost on people's texts by PPO is less than half of what is lost without."
     ),
     configuration=(
         "training.Supervised on demonstrations; preference.heads.Linear on all pairs of each ranking, of one vote's "

@@ -119,8 +119,8 @@ ENTRY = Entry(
         "were of outputs of the newest policy, asked in four weeks, than where all were of the base's."
     ),
     configuration=(
-        "preference.heads.Linear on comparisons; training.PolicyGradient('others', clip=(0.2, 0.2)), two steps to "
-        "each draw of 4 outputs a prompt, from the base each week; all comparisons so far are fitted together."
+        "preference.heads.Linear on comparisons; training.PolicyGradient('others', clip=(0.2, 0.2)), two steps to each "
+        "draw of 4 outputs a prompt, from the base each week; all comparisons so far are fitted together."
     ),
     measures={
         "linear in the root": "R² of a line of reward in √KL, at 20 places from 0 to √2",
