@@ -25,6 +25,7 @@ _MODULES = {
     "000-018": "contrasting",
     "001-004": "subgoals",
     "001-006": "dispatching",
+    "001-028": "self_play_refined",
     "001-042": "corrected",
     "001-048": "curated",
     "001-053": "token_rewards",

@@ -150,6 +150,8 @@ ENTRY = Entry(
     beyond=(
         "The policy is log-linear in its prompt, the last token, the word said, and how often each token stands in the "
         "output before. No tokens are masked against copying, and there is no text of pretraining to keep to. An "
-        "output asked for after another costs two."
+        "output asked for after another costs two. Asked for at once, a good output is what the preferred ones are; "
+        "after another, it is one preferred to that, and so the better, the better that is, as far as votes tell. DPO, "
+        "of which the abstract says nothing, gains many times as much."
     ),
 )
