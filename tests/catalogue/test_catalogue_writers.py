@@ -122,6 +122,17 @@ def test_policy_gradients_learn_the_acts_of_the_machine_and_so_problems_never_se
     assert shares[1] > 0.9
 
 
+def test_values_are_what_is_to_be_expected_of_what_is_seen():
+    writer, prompts = Sums(MACHINE, np.array([0]), np.array([[0, 1]])).writer(), np.zeros(1, np.intp)
+    outputs = np.array([[[0, 1], [0, 2], [1, 1], [1, 3]]])
+    returns = np.array([[1.0, 0.0, 3.0, 0.0]])
+    rows = writer.valued(prompts, outputs, returns, ridge=1e-9)
+    values = (writer.design(prompts, outputs) @ rows).reshape(1, 4, 2)
+    np.testing.assert_allclose(values[..., 0], returns.mean(), atol=1e-6)
+    np.testing.assert_allclose(values[0, :, 1], [0.5, 0.5, 1.5, 1.5], atol=1e-6)
+    assert abs(writer.valued(prompts, outputs, returns, ridge=1e9)).max() < 1e-6
+
+
 def test_a_step_of_adam_is_its_rate_at_first():
     learner = Learner(np.zeros(3), 0.5)
     learner.step(lambda weights: (0.0, np.array([2.0, -0.1, 0.0])))

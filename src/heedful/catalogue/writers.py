@@ -71,6 +71,14 @@ class Writer:
         ends = np.arange(0, seen.size + 1, seen.shape[2])
         return csr_array((np.ones(seen.size), seen.ravel(), ends), shape=(flat.size, self.rows))
 
+    def valued(self, prompts: Indices, outputs: Indices, returns: Floats, ridge: float = 1.0) -> Floats:
+        """A worth of each row of weights [rows], which add up to what is expected of an output before each token:
+        least squares on what outputs [r, k, length] came to [r, k], and ridge · their squares. `design` @ them are the
+        values."""
+        design = self.design(prompts, outputs)
+        gram = (design.T @ design).toarray() + ridge * np.eye(self.rows)
+        return np.asarray(np.linalg.solve(gram, design.T @ np.repeat(returns.ravel(), self.length)))
+
     @property
     def strings(self) -> Indices:
         """Every string [vocabulary ** length, length]."""
