@@ -109,6 +109,7 @@ _MODULES = {
     "004-096": "filtration",
     "004-110": "aggregation",
     "004-112": "latent_user",
+    "004-114": "gated",
     "004-120": "uncertain",
     "004-123": "late_answers",
     "004-133": "hybrid",
