@@ -18,7 +18,7 @@ from heedful.preference.heads import Linear, Votes
 
 _TOKENS, _LENGTH, _PAIRS, _DRAWN = 8, 6, 120, 150
 _REPEATING, _DISLIKED = 1.5, 1.0  # nats: how much the base likes to repeat a token, and the judge does not
-_LOOKS, _STEPS, _RATE, _STRENGTH, _GROUPS = 8, 5, 0.05, 10.0, 15
+_LOOKS, _STEPS, _RATE, _STRENGTH, _GROUPS = 6, 5, 0.05, 10.0, 15
 _Losses = Callable[[Floats], Loss]
 """Weights now -> the loss to go down next."""
 
@@ -138,7 +138,7 @@ ENTRY = Entry(
     claim=(
         "Strings of six tokens by a base that repeats itself; a judge likes what clean text is like, and repeats 1 nat "
         "less each. On 120 pairs of its outputs that were compared, each method stopped where a reward fitted to them "
-        "likes its outputs best of eight looks: outputs of pairwise Cringe are preferred to the base's more often than "
+        "likes its outputs best of six looks: outputs of pairwise Cringe are preferred to the base's more often than "
         "those of DPO, of policy gradients on the reward, of Cringe on each output called good or bad, and of "
         "unlikelihood; and more often still after two more rounds on pairs of its own that the reward put in order."
     ),
