@@ -16,6 +16,7 @@ from heedful.catalogue.machines import Machine, Programs, Sums
 from heedful.catalogue.writers import Learner, Writer
 from heedful.core import UsageError
 from heedful.training import DPO, Addressed, Supervised, Weighted, grpo, rloo
+from heedful.training.objectives import Cringe
 
 RNG = np.random.default_rng(0)
 MACHINE = Machine.drawn(3, 4, np.random.default_rng(1))
@@ -76,6 +77,17 @@ def test_gradients_are_those_of_finite_differences(objective):
         "behaviour": writer.log_prob(weights + 0.05 * RNG.normal(size=weights.shape), PROMPTS, outputs),
     }
     loss = writer.loss(objective, Records(PROMPTS, outputs, said), reference)
+    np.testing.assert_allclose(loss(weights)[1], approx_fprime(weights, lambda own: loss(own)[0], 1e-6), atol=1e-6)
+
+
+def test_what_stands_beside_a_policy_has_a_gradient_of_its_own():
+    writer = PROGRAMS.writer()
+    outputs = writer.write(writer.start, PROMPTS, 2, np.random.default_rng(6))
+    weights, said = RNG.normal(size=writer.start.size), {"label": np.array([[0.0, 0.0]] * 3)}
+    loss = writer.loss(Cringe(), Records(PROMPTS, outputs, said), beside=lambda law, tokens: law.roll(1, 1)[:, 0])
+    logits = writer.design(PROMPTS, outputs) @ weights.reshape(writer.rows, -1)
+    lead = logits[np.arange(len(logits)), outputs.ravel()] - logits[:, -1]
+    assert loss(weights)[0] == pytest.approx(0.5 * np.logaddexp(0, lead).mean())
     np.testing.assert_allclose(loss(weights)[1], approx_fprime(weights, lambda own: loss(own)[0], 1e-6), atol=1e-6)
 
 

@@ -32,6 +32,7 @@ from heedful.training.objectives import (  # noqa: E402
     generalised_advantages,
     of_group,
     of_turns,
+    rivals,
     shaped,
     span_values,
     top_tokens,
@@ -82,6 +83,25 @@ def test_cringe_by_hand():
     alone = Batch.of(MASK[:, :1], label=torch.tensor([[0.0]]))
     expected = -math.log(sigmoid(-0.2)) - math.log(sigmoid(0.8))
     assert only(Cringe()(POLICY[:, :1], rival[:, :1], alone)) == pytest.approx(expected)
+
+
+def test_rivals_are_drawn_from_the_likeliest_but_the_own():
+    """Of 0.4, 0.3, 0.2 and 0.1, where the first came, the two likeliest of the others share as 3 to 2."""
+    log_prob = torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64).log().expand(20_000, 4).clone().requires_grad_()
+    found = rivals(log_prob, torch.zeros(20_000, dtype=torch.int64), k=2, rng=np.random.default_rng(0))
+    share = {p: float((found.exp() - p).abs().lt(1e-12).double().mean()) for p in (0.4, 0.3, 0.2, 0.1)}
+    assert share == pytest.approx({0.4: 0.0, 0.3: 0.6, 0.2: 0.4, 0.1: 0.0}, abs=0.01)
+    (gradient,) = torch.autograd.grad(found.sum(), log_prob)
+    assert gradient.sum(1).tolist() == [1.0] * 20_000
+    assert not gradient[:, [0, 3]].any()
+    every = rivals(log_prob[:50], torch.full((50,), 3), k=9, rng=np.random.default_rng(1))
+    assert every.exp().min() > 0.15
+
+
+@pytest.mark.parametrize(("k", "tokens"), [(0, 4), (3, 1)])
+def test_rivals_there_cannot_be_are_refused(k, tokens):
+    with pytest.raises(UsageError, match="likeliest"):
+        rivals(torch.zeros(2, tokens), torch.zeros(2, dtype=torch.int64), k=k, rng=np.random.default_rng(0))
 
 
 def test_director_by_hand_and_what_it_draws_from():

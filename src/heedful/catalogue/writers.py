@@ -18,6 +18,9 @@ from heedful.core import Floats
 Seen = Callable[[Indices, Indices], Indices]
 """(prompts [n, ...], what is written of each [n, t]) -> the rows of weights [n, f] that bear on the next token."""
 
+Beside = Callable[[Any, Any], Any]
+"""(log-probabilities [n, vocabulary] of next tokens, the tokens that came [n]) -> a log-probability of each [n]."""
+
 
 @dataclass(frozen=True, eq=False)
 class Writer:
@@ -90,12 +93,18 @@ class Writer:
         return np.asarray(self.log_prob(weights, prompts, strings).sum(2))
 
     def loss(
-        self, objective: Any, records: Records, reference: Floats | None = None, chosen: NDArray[np.bool_] | None = None
+        self,
+        objective: Any,
+        records: Records,
+        reference: Floats | None = None,
+        chosen: NDArray[np.bool_] | None = None,
+        beside: Beside | None = None,
     ) -> Loss:
         """Weights -> an objective's loss on records of outputs [r, k, length], and its gradient.
 
         reference  weights of the reference; the objective raises UsageError where it needs one and there is none
         chosen     [r, k] which of the outputs there are; all by default
+        beside     what an objective takes in the reference's place, such as rivals of tokens
         """
         import torch
 
@@ -108,9 +117,13 @@ class Writer:
 
         def found(weights: Floats) -> tuple[float, Floats]:
             logits = torch.from_numpy(design @ weights.reshape(self.rows, -1)).requires_grad_()
-            own = torch.zeros(outputs.shape, dtype=torch.float64)
-            own[mask] = logits.log_softmax(1).gather(1, tokens)[:, 0]
-            value = lost(objective, own, before, mask, records.said)
+            law = logits.log_softmax(1)
+            own, other = torch.zeros(outputs.shape, dtype=torch.float64), before
+            own[mask] = law.gather(1, tokens)[:, 0]
+            if beside is not None:
+                other = torch.zeros(outputs.shape, dtype=torch.float64)
+                other[mask] = beside(law, tokens[:, 0])
+            value = lost(objective, own, other, mask, records.said)
             (slope,) = torch.autograd.grad(value, logits)
             return float(value.detach()), np.asarray(design.T @ slope.numpy()).ravel()
 

@@ -1,7 +1,7 @@
 """Objectives: pure losses of log-probabilities, or of rewards, and of feedback; and examples that make others do."""
 
 from heedful.training.objectives.addressed import C3PO, Addressed, span_values
-from heedful.training.objectives.avoidance import Cringe, Director, Unlikelihood, directed
+from heedful.training.objectives.avoidance import Cringe, Director, Unlikelihood, directed, rivals
 from heedful.training.objectives.base import Claim, Losses, TokenObjective
 from heedful.training.objectives.choices import EXO, NCA, SPPO, BRAIn, info_nca
 from heedful.training.objectives.likelihoods import Supervised, Weighted
@@ -82,6 +82,7 @@ __all__ = [
     "of_turns",
     "pairwise_ppo",
     "refined",
+    "rivals",
     "rloo",
     "shaped",
     "span_values",

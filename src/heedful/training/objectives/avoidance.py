@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid, softplus
 
+from heedful.core import UsageError
 from heedful.training.batches import Batch, summed
 from heedful.training.objectives.base import Claim, Losses, Outputs, Splits, refuse_not_positive
 from heedful.training.objectives.pairs import log1mexp
@@ -45,7 +47,7 @@ class Cringe:
     """−log p of each token of outputs called good; of each of a bad one, −log of its rival's share of the two, the
     rival being a token that the policy drew from its likeliest in that place (Adolphs et al. 2022, "The CRINGE loss").
 
-    Takes log-probabilities [r, k, t] of the tokens and of their rivals. Of pairs, one good and one bad, the loss of a
+    Takes log-probabilities [r, k, t] of the tokens and of their `rivals`. Of pairs, one good and one bad, the loss of a
     record is multiplied by the gate σ((margin − lead) / softness), without gradient, by which what already
     leads by the margin (nats) is left alone (Xu et al. 2023, "Some things are more CRINGE than others").
     """
@@ -68,6 +70,22 @@ class Cringe:
         per_token = -good[:, :, None] * held + self.weight * (1 - good[:, :, None]) * softplus(held - other)
         per_record = gate * summed(per_token, batch.mask).sum(1)
         return Losses(per_record, batch.length.sum(1).to(policy), {"gate": gate})
+
+
+def rivals(log_prob: Tensor, tokens: Tensor, *, k: int = 5, rng: np.random.Generator) -> Tensor:
+    """Log-probabilities [...] of rivals for `Cringe`: of each place one of the k likeliest tokens but the output's own
+    [...], drawn in proportion to the policy's probabilities, of all of which log-probabilities [..., v] are given.
+
+    Raises UsageError for k below 1, or a vocabulary of one token.
+    """
+    if k < 1 or log_prob.shape[-1] < 2:
+        what = f"a rival is one of the {k} likeliest of {log_prob.shape[-1]} tokens but one"
+        raise UsageError(what, where="rivals", fix="k is 1 or more, and tokens are 2 or more")
+    others = log_prob.detach().scatter(-1, tokens[..., None], -torch.inf)
+    likeliest = others.topk(min(k, log_prob.shape[-1] - 1), dim=-1)
+    noise = torch.from_numpy(rng.gumbel(size=likeliest.values.shape)).to(likeliest.values)
+    drawn = (likeliest.values + noise).argmax(-1, keepdim=True)
+    return log_prob.gather(-1, likeliest.indices.gather(-1, drawn))[..., 0]
 
 
 @dataclass(frozen=True, slots=True)
