@@ -102,7 +102,7 @@ def main() -> None:
     if options.make:
         arena(Path(options.make[0]), int(options.make[1]))
         return
-    rows, runs = (20_000, 1) if options.quick else (1_000_000, options.runs)
+    rows, runs = (5_000, 1) if options.quick else (1_000_000, options.runs)
     folder = Path(tempfile.mkdtemp(prefix="heedful-bench-"))
     try:
         results = {name: measure(command, runs) for name, command in commands(folder, rows).items()}

@@ -195,7 +195,7 @@ def main() -> None:
     from heedful.worlds.small_model import small_model
 
     torch.set_num_threads(1)
-    taught, asked, n = (12, 30, 4) if options.quick else (100, 240, 6)
+    taught, asked, n = (8, 8, 2) if options.quick else (100, 240, 6)
     made = exercises(taught + asked, seed=options.seed, kinds=("calc",))
     known = {exercise.context for exercise in made[:taught]}
     contexts = list(dict.fromkeys(own.context for own in made[taught:] if own.context not in known))

@@ -185,3 +185,30 @@ def test_python_of_the_guide_to_training_runs(tmp_path: Path) -> None:
     assert run("training.md", scope) == 2
     assert scope["summary"]["held_out"]["change"]["value"] < 0
     assert len(scope["learnt"].told) == 3
+
+
+def test_python_of_the_guide_to_rewriting_runs() -> None:
+    from heedful.models.marked import context_text
+    from heedful.rewriting import ModelCritic
+    from heedful.worlds.played import as_writer
+    from heedful.worlds.rule_models import rule_models
+    from heedful.worlds.rule_world import RuleWorld
+
+    world = RuleWorld()
+    models = rule_models(world)
+    task, critic, editor = (as_writer(models, name) for name in ("task", "critic", "editor"))
+    scope: dict[str, object] = {
+        "task": task,
+        "editor": editor,
+        "critic_model": critic,
+        "critic": ModelCritic(critic),
+        "evidence": world.reward(),
+        "questions": [context_text(own) for own in world.contexts(300, rng=np.random.default_rng(0))],
+    }
+    for topic in world.topics:
+        scope[topic] = [{"question": world.question(topic, number)} for number in range(30)]
+    scope["names_year"] = lambda item: float("1969" in item.output[0].text)
+    assert run("rewriting.md", scope) == 3
+    done: Any = scope["done"]
+    assert done.claim.n == 90
+    assert done.counts["kept"] > 0

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from heedful.preference.general import fit_general
     from heedful.preference.people import fit_groups, fit_people
     from heedful.report import run
+    from heedful.rewriting import Code, Number, Text, improve, stage, trace
     from heedful.sampling import BestOfN, Exact
     from heedful.target import Target
 
@@ -33,6 +34,7 @@ _HOME = {
     "preference.general": ("fit_general",),
     "preference.people": ("fit_groups", "fit_people"),
     "report": ("run",),
+    "rewriting": ("Code", "Number", "Text", "improve", "stage", "trace"),
     "sampling": ("BestOfN", "Exact"),
     "target": ("Target",),
 }
@@ -40,6 +42,7 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "BestOfN",
+    "Code",
     "Estimate",
     "Exact",
     "ExpectedInformationGain",
@@ -49,12 +52,14 @@ __all__ = [
     "HeedfulError",
     "Interval",
     "Item",
+    "Number",
     "Part",
     "Record",
     "Scores",
     "Store",
     "Table",
     "Target",
+    "Text",
     "__version__",
     "check",
     "fit",
@@ -62,10 +67,13 @@ __all__ = [
     "fit_groups",
     "fit_people",
     "fit_raters",
+    "improve",
     "load",
     "rate",
     "read",
     "run",
+    "stage",
+    "trace",
     "write",
 ]
 

@@ -78,12 +78,10 @@ def test_deviations_are_those_of_weighted_outputs():
         deviations(alien, contexts[:1], LISTED)
 
 
-# Engines, and bugs planted in them. The slower ones are in the benchmark, whose quick size runs all.
+# Engines, and bugs planted in them.
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, case in CASES.items() if case.engine not in ("Tempered", "ParticleGibbs", "Metropolis")]
-)
+@pytest.mark.parametrize("name", CASES)
 def test_an_engine_is_what_it_declares(name):
     assert SCRIPT["holds"](CASES[name].told(checks.QUICK)), name
 

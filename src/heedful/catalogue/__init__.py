@@ -3,6 +3,21 @@
 from heedful.catalogue.entry import Entry, Run, run
 from heedful.catalogue.page import page
 from heedful.catalogue.registry import entry, ids, listing, result, write_result
+from heedful.catalogue.shares import recorded, shares
 from heedful.catalogue.verdicts import Check, Verdict
 
-__all__ = ["Check", "Entry", "Run", "Verdict", "entry", "ids", "listing", "page", "result", "run", "write_result"]
+__all__ = [
+    "Check",
+    "Entry",
+    "Run",
+    "Verdict",
+    "entry",
+    "ids",
+    "listing",
+    "page",
+    "recorded",
+    "result",
+    "run",
+    "shares",
+    "write_result",
+]

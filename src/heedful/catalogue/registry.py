@@ -102,6 +102,7 @@ _MODULES = {
     "004-149": "eliminating",
     "004-150": "open_questions",
     "004-151": "paradox",
+    "004-164": "steered",
     "004-168": "judgements",
     "004-173": "pilaf",
     "004-176": "maxmin",

@@ -18,6 +18,7 @@ from heedful.cli import text
 from heedful.cli.catalogue import catalogue
 from heedful.cli.export import export
 from heedful.cli.guard import guarded
+from heedful.cli.improve import improve
 from heedful.cli.judge import judge
 from heedful.cli.printing import printed
 from heedful.cli.sample import sample
@@ -458,6 +459,9 @@ def _candidates(path: str | None) -> Any:
 _command("heedful judge answers.jsonl --model URL --served NAME --out votes.jsonl")(judge)
 _command("heedful train votes.jsonl --model FOLDER --objective dpo --out trained")(train)
 _command("heedful export trained --to transformers --out model")(export)
+_command(
+    "heedful improve --prompt answer.txt --examples questions.jsonl --answers --model URL --served NAME --out better"
+)(improve)
 _command("heedful sample --model FOLDER --evidence posterior --prompt '...'")(sample)
 
 app.add_typer(catalogue)

@@ -59,24 +59,26 @@ def show(identity: Identity, as_json: Json = False) -> None:
 def run(
     identities: Annotated[list[str] | None, typer.Argument(help="Ids of entries.", metavar="[ID]...")] = None,
     every: Annotated[bool, typer.Option("--all", help="Run all entries.")] = False,
-    tenth: Annotated[int | None, typer.Option(help="Run each tenth entry, starting by this number modulo 10.")] = None,
+    turn: Annotated[int | None, typer.Option(help="Run the share whose turn this is, counted round and round.")] = None,
+    seconds: Annotated[float, typer.Option(min=0, help="Processor seconds of a share, by the committed runs.")] = 120.0,
     quick: Annotated[bool, typer.Option("--quick", help="A smoke test of seconds: two seeds, no verdict.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Fail where a verdict is not the committed one.")] = False,
     out: Annotated[str | None, typer.Option(help="Folder to write results of full runs to, as ID.json.")] = None,
     as_json: Json = False,
 ) -> None:
     """Run miniatures on their fixed seeds."""
-    from heedful.catalogue import entry, ids, result, write_result
+    from heedful.catalogue import entry, ids, recorded, result, shares, write_result
     from heedful.catalogue import run as run_one
 
     if check and quick:
         fix = "leave out one of them"
         raise UsageError("a quick run has no verdict to check", where="heedful catalogue run --check --quick", fix=fix)
     chosen = list(identities or []) + (list(ids()) if every else [])
-    if tenth is not None:
-        chosen += [identity for place, identity in enumerate(ids()) if place % 10 == tenth % 10]
+    if turn is not None:
+        every_share = shares(recorded(), seconds)
+        chosen += every_share[turn % len(every_share)]
     if not chosen:
-        raise UsageError("no entry was named", where="heedful catalogue run", fix="give an ID, --all or --tenth")
+        raise UsageError("no entry was named", where="heedful catalogue run", fix="give an ID, --all or --turn")
     done: list[dict[str, Any]] = []
     for identity in dict.fromkeys(chosen):
         own = entry(identity)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from scipy.linalg import lstsq
-from scipy.signal import lfilter
+from scipy.linalg import lstsq, solve_banded
 
 from heedful.core import Floats, InputError, Item, Potential, Scale, Scores, UsageError
 from heedful.core.algebra import Expressible
@@ -113,7 +112,7 @@ def lstd(paths: Sequence[Floats], outcome: Floats, trace: float, ridge: float) -
     width = paths[0].shape[1]
     left, right, rows = np.zeros((width, width)), np.zeros(width), 0
     for features, own in zip(paths, outcome.tolist(), strict=True):
-        traces = lfilter([1.0], [1.0, -trace], features, axis=0)
+        traces = solve_banded((1, 0), np.array([np.ones(len(features)), np.full(len(features), -trace)]), features)
         left += traces.T @ (features - np.vstack([features[1:], np.zeros(width)]))
         right += own * traces[-1]
         rows += len(features)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
 from heedful.report import palette, sections
-from heedful.report.markup import Markup, join, tag
+from heedful.report.markup import Child, Markup, join, tag
 from heedful.report.sections.answer import figures
 from heedful.report.summary import Summary
 
@@ -34,10 +35,30 @@ def render(summary: Mapping[str, Any]) -> str:
     The same summary gives the same page, byte by byte. Raises InputError where the summary is not one.
     """
     read = Summary.of(summary)
-    return "<!doctype html>\n" + tag("html", _head(read), _body(read), lang="en") + "\n"
+    version = read.versions.get("heedful") or ""
+    frame = Frame(_title(read), "feedback report", figures(read), _CONTENTS, "summary.json", version)
+    return framed(frame, _main(read))
 
 
-def _head(summary: Summary) -> Markup:
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What stands around a page: its title, what it is, a line of figures, its sections by key, the file that holds
+    every number of it, and the version that made it."""
+
+    title: str
+    kind: str
+    figures: Child
+    contents: tuple[tuple[str, str], ...]
+    numbers: str
+    version: str = ""
+
+
+def framed(frame: Frame, main: Markup) -> str:
+    """One HTML page that loads nothing from elsewhere."""
+    return "<!doctype html>\n" + tag("html", _head(frame), _body(frame, main), lang="en") + "\n"
+
+
+def _head(frame: Frame) -> Markup:
     style, script = Markup(palette.style() + "\n" + _packaged("style.css")), Markup(_packaged("enhance.js"))
     # The policy forbids every request, and every script and style but these two, whatever a text in the data says.
     policy = (
@@ -49,27 +70,27 @@ def _head(summary: Summary) -> Markup:
         tag("meta", charset="utf-8"),
         tag("meta", http_equiv="Content-Security-Policy", content=Markup(policy)),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="generator", content=f"heedful {summary.versions.get('heedful') or ''}".rstrip()),
-        tag("title", _title(summary)),
+        tag("meta", name="generator", content=f"heedful {frame.version}".rstrip()),
+        tag("title", frame.title),
         tag("style", style),
     )
 
 
-def _body(summary: Summary) -> Markup:
-    links = (tag("li", tag("a", words, href=f"#{key}")) for key, words in _CONTENTS)
+def _body(frame: Frame, main: Markup) -> Markup:
+    links = (tag("li", tag("a", words, href=f"#{key}")) for key, words in frame.contents)
     return tag(
         "body",
-        tag("a", "Skip to the answer", href="#main", class_="skip"),
+        tag("a", f"Skip to {frame.contents[0][1].lower()}", href="#main", class_="skip"),
         tag(
             "header",
-            tag("p", tag("b", "heedful"), " · feedback report", class_="kicker"),
-            tag("h1", tag("bdi", _title(summary))),
-            tag("p", figures(summary), class_="figures"),
+            tag("p", tag("b", "heedful"), f" · {frame.kind}", class_="kicker"),
+            tag("h1", tag("bdi", frame.title)),
+            tag("p", frame.figures, class_="figures"),
             tag("button", "Dark page", id="theme", type="button", hidden=True),
             class_="masthead",
         ),
-        tag("div", tag("nav", tag("ol", links), aria_label="Contents"), _main(summary), class_="page"),
-        tag("footer", tag("p", _footer(summary))),
+        tag("div", tag("nav", tag("ol", links), aria_label="Contents"), main, class_="page"),
+        tag("footer", tag("p", _footer(frame))),
         tag("script", Markup(_packaged("enhance.js"))),
     )
 
@@ -95,11 +116,11 @@ def _title(summary: Summary) -> str:
     return summary.title or "Feedback report"
 
 
-def _footer(summary: Summary) -> str:
-    version = summary.versions.get("heedful")
-    maker = f"Made by heedful {version}" if version else "Made by heedful"
+def _footer(frame: Frame) -> str:
+    maker = f"Made by heedful {frame.version}" if frame.version else "Made by heedful"
     return (
-        f"{maker}. This page is one file and loads nothing from the network; summary.json beside it holds every number."
+        f"{maker}. This page is one file and loads nothing from the network; {frame.numbers} beside it holds every "
+        "number."
     )
 
 

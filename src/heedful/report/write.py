@@ -32,7 +32,11 @@ def write_report(summary: Mapping[str, Any], folder: str | Path) -> ReportFiles:
 
     Raises InputError where the summary is not one, HeedfulError where the disk is full or the folder is not writable.
     """
-    html, json_text = render(summary), to_json(summary)
+    return write_files(render(summary), to_json(summary), folder)
+
+
+def write_files(html: str, json_text: str, folder: str | Path) -> ReportFiles:
+    """Write a page and its numbers, as `write_report` does."""
     target = Path(folder)
     files = ReportFiles(target / "report.html", target / "summary.json")
     try:

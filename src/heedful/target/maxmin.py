@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import optimize
-from scipy.special import logsumexp
 
 from heedful.core import EnumerableBase, FitError, Floats, InputError, Parts, Potential, UsageError
 from heedful.core.algebra import Expression
@@ -123,7 +122,7 @@ class _Dual:
         found = []
         for log_base, scores in zip(self.base, self.scores, strict=True):
             joint = log_base + self.strength * (weights @ scores)
-            total = float(logsumexp(joint))
+            total = float(np.logaddexp.reduce(joint))
             found.append((joint - total, total))
         return found
 
@@ -177,6 +176,8 @@ class _Dual:
                 size > 1e-12 and self.value(weights + size * (following - weights)) > value + 1e-4 * size * slope + blur
             ):
                 size /= 2
+            if size <= 1e-12:
+                break  # as low as rounding can tell: every further step would fail alike
             weights = weights + size * (following - weights)
         return weights
 

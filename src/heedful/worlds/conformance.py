@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from heedful.core import Floats, InputError, Item, Parts, Samples
 from heedful.target import Enumerated
@@ -71,7 +71,7 @@ def proper_test(deviations: Floats) -> ProperTest:
     off = bool(np.abs(mean[~varied]).max(initial=0.0) > 1e-9)
     inverse = np.linalg.pinv(spread[np.ix_(varied, varied)], rcond=1e-10, hermitian=True)
     squared, rank = mean[varied] @ inverse @ mean[varied], int(np.linalg.matrix_rank(inverse, hermitian=True))
-    p = 0.0 if off else float(chi2.sf(squared, rank)) if rank else 1.0
+    p = 0.0 if off else float(chdtrc(rank, squared)) if rank else 1.0
     return ProperTest(runs, 1 + float(mean[0]), float(np.sqrt(spread[0, 0])), p)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binom
+from scipy.special import comb
 
 from heedful.core import Floats, InputError, Item, Parts, text_parts
 from heedful.evidence import Rule
@@ -108,7 +108,9 @@ class RepairWorld:
 
     def success(self, how: Refining) -> float:
         """P(the answer is right), all drafts criticised and revised, the best taken."""
-        start = np.append(binom.pmf(np.arange(self.length + 1), self.length, self.wrong), 0.0)
+        k = np.arange(self.length + 1)
+        binomial = comb(self.length, k) * self.wrong**k * (1 - self.wrong) ** (self.length - k)
+        start = np.append(binomial, 0.0)
         end = start @ np.linalg.matrix_power(self.transitions(how), how.rounds)
         return float(1 - (1 - end[0] - end[-1]) ** how.drafts)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from scipy.special import expit
 from heedful.core import Floats, InputError
 from heedful.evidence.judging import LETTERS
 from heedful.models.endpoint.requests import Message
+from heedful.worlds.played import stream
 
 _VERDICT = re.compile(r"verdict ([0-9a-f]{12}):(.*)")
 
@@ -44,8 +44,7 @@ class SimulatedJudge:
 
     def __call__(self, messages: Sequence[Message], parameters: Mapping[str, Any]) -> str:
         asked = messages[0]["content"]
-        said = zlib.crc32(json.dumps([dict(own) for own in messages], sort_keys=True).encode())
-        rng = np.random.default_rng([said, parameters.get("seed", 0)])
+        rng = stream(messages, parameters)
         mark, example = _VERDICT.findall(asked)[-1]
         _, _, *outputs = (text.partition(f"\n</{mark}>")[0] for text in asked.split(f"<{mark}>\n"))
         utility = np.array([self.utility(text) for text in outputs])

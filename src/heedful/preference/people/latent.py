@@ -7,7 +7,6 @@ from functools import cached_property
 
 import numpy as np
 from scipy import sparse, special
-from scipy.stats import qmc
 
 from heedful.core import Floats
 from heedful.preference.observations import Indices
@@ -85,6 +84,8 @@ def nodes(rank: int, samples: int = 0) -> tuple[Floats, Floats]:
     if not rank:
         return np.zeros((1, 0)), np.zeros(1)
     if samples:
+        from scipy.stats import qmc  # takes longer to import than the rest of the package: only where it is used
+
         # Half a step on, so that no node is at 0, which is infinitely far out.
         uniform = qmc.Sobol(rank, scramble=False).random(samples // 2) + 1 / samples
         half = special.ndtri(uniform)

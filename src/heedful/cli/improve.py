@@ -1,0 +1,190 @@
+"""`heedful improve`: prompts rewritten as far as evidence proves that they got better."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from heedful.core import Estimate
+
+
+def improve(
+    prompt: Annotated[
+        list[str],
+        typer.Option(help="A file for each step, in order; {NAME} is a field of examples or what step NAME gave."),
+    ],
+    examples: Annotated[str, typer.Option(help="A file of examples: rows with the fields that prompts name.")],
+    model: Annotated[str, typer.Option(help="URL of a server of chat models.")],
+    out: Annotated[str, typer.Option(help="Folder for the prompts, the log and the report; the same goes on.")],
+    served: Annotated[str | None, typer.Option(help="The model's name on the server.")] = None,
+    rewriter: Annotated[
+        str | None, typer.Option(help="Name there of the model that rewrites; the same where none is given.")
+    ] = None,
+    critic: Annotated[
+        str | None, typer.Option(help="Name there of a model that says what is wrong with answers.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="Environment variable that holds the server's key.")] = None,
+    evidence: Annotated[
+        list[str] | None,
+        typer.Option(help="A posterior of texts (heedful fit --out), FOLDER or FOLDER=STRENGTH; give several to add."),
+    ] = None,
+    answers: Annotated[
+        bool, typer.Option("--answers", help="An output is right that is the example's answer.")
+    ] = False,
+    matching: Annotated[
+        list[str] | None, typer.Option(help="A regular expression that an output must match whole.")
+    ] = None,
+    json_schema: Annotated[str | None, typer.Option(help="A file: the JSON Schema that an output must follow.")] = None,
+    tests: Annotated[str | None, typer.Option(help="Tests that outputs, programs, must pass.")] = None,
+    unsafe: Annotated[bool, typer.Option("--unsafe", help="Run programs under test without isolation.")] = False,
+    comments: Annotated[
+        list[str] | None, typer.Option(help="Feedback files with comments: what people said of outputs.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(help="Rounds of proposals at most.", min=1)] = 10,
+    batch: Annotated[int, typer.Option(help="Examples that a round draws feedback from.", min=1)] = 16,
+    proposals: Annotated[int, typer.Option(help="Proposals a round.", min=1)] = 1,
+    carry: Annotated[
+        Literal["subgraph", "per-call"],
+        typer.Option(help="Show the rewriter the steps, or ask the critic step by step what should change."),
+    ] = "subgraph",
+    alpha: Annotated[
+        float, typer.Option(help="Probability at most to keep what is no better.", min=0.0001, max=0.5)
+    ] = 0.05,
+    runs: Annotated[int | None, typer.Option(help="At most so many runs of the program.", min=1)] = None,
+    calls: Annotated[int | None, typer.Option(help="At most so many calls of the server.", min=1)] = None,
+    tokens: Annotated[int | None, typer.Option(help="At most so many tokens, read and written.", min=1)] = None,
+    max_tokens: Annotated[int, typer.Option(help="An answer ends after so many tokens.", min=1)] = 1024,
+    temperature: Annotated[float, typer.Option(help="Of the models' laws.", min=0)] = 1.0,
+    concurrency: Annotated[int, typer.Option(help="Runs and calls at once.", min=1)] = 16,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
+) -> None:
+    """Rewrite prompts, and keep what is proven better."""
+    from heedful.cli.opening import capped
+    from heedful.cli.printing import printed
+    from heedful.core import UsageError
+    from heedful.loops.improving import (
+        Roles,
+        Search,
+        improve_prompts,
+        inputs_of_prompts,
+        read_comments,
+        read_examples,
+        read_prompts,
+    )
+
+    texts = read_prompts(prompt)
+    rows, right = read_examples(examples, inputs_of_prompts(texts), answers=answers)
+    told = _evidence(evidence or (), right, matching or (), json_schema, tests, unsafe)
+    said, others = read_comments(comments or ())
+    if served is None:
+        raise UsageError("a server has models by name", where="--served", fix="give --served NAME")
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    how = Search(rounds, batch, proposals, alpha, carry, concurrency, runs, seed)
+    with ExitStack() as stack:
+        names = [served, critic, rewriter or served]
+        about = key, folder / "journal", capped(calls=calls, tokens=tokens), max_tokens, temperature, concurrency
+        task, critical, rewriting = _endpoints(stack, model, names, *about)
+        roles = Roles(task, critical, rewriting)
+        done = improve_prompts(texts, rows, told, roles, how, comments=said, audit=folder / "audit.jsonl")
+        spent = task.charged()
+    whole = {name: {"before": own, "after": done.values.get(name, own)} for name, own in texts.items()}
+    cost = {**spent, "runs": done.spent["runs"]}
+    result = {**done.summary(), "prompts": whole, "spent": cost, "records_without_comment": others}
+    _written(result, folder)
+    printed(as_json, result, lambda: _told(result, folder))
+
+
+def _evidence(
+    folders: Sequence[str],
+    right: Sequence[tuple[Mapping[str, Any], Any]],
+    matching: Sequence[str],
+    schema: str | None,
+    tests: str | None,
+    unsafe: bool,
+) -> Any:
+    """The sum of all that was named; known answers alone where nothing else was."""
+    from heedful.evidence import term
+    from heedful.loops import evidence_of
+    from heedful.rewriting import matches
+
+    if not right:
+        return evidence_of(folders, matching=matching, schema=schema, tests=tests, unsafe=unsafe)
+    if not (folders or matching or schema or tests):
+        return matches(right)
+    return term(matches(right)) + evidence_of(folders, matching=matching, schema=schema, tests=tests, unsafe=unsafe)
+
+
+def _endpoints(
+    stack: ExitStack,
+    url: str,
+    names: Sequence[str | None],
+    key: str | None,
+    journal: Path,
+    caps: Mapping[str, float],
+    max_tokens: int,
+    temperature: float,
+    concurrency: int,
+) -> list[Any]:
+    """A model for each name that there is, all behind one journal, whose caps hold for all together."""
+    from heedful.core import Budget
+    from heedful.models import Endpoint, Journal, Sampling
+
+    kept = stack.enter_context(Journal(journal, Budget(**caps)))
+    how: Any = {"api_key": key, "concurrency": concurrency, "journal": kept}
+    sampling = Sampling(max_tokens=max_tokens, temperature=temperature)
+    made = {name: Endpoint(url, name, sampling=sampling, **how) for name in names if name is not None}
+    for own in made.values():
+        stack.enter_context(own)
+    return [None if name is None else made[name] for name in names]
+
+
+def _told(result: Mapping[str, Any], folder: Path) -> str:
+    """What was gained, how that is known, and where it lies."""
+    counts = result["counts"]
+    changed = [name for name, own in result["prompts"].items() if own["before"] != own["after"]]
+    cost = ", ".join(f"{own:,.0f} {unit}" for unit, own in result["spent"].items())
+    lines = [
+        _earned(result),
+        f"Rewritten: {', '.join(changed)}" if changed else "No prompt was rewritten: nothing was proven better",
+        f"{counts.get('proposed', 0)} proposals, {counts.get('tried', 0)} tried, {counts.get('kept', 0)} kept; "
+        f"{counts.get('unread', 0)} answers could not be read",
+        f"{cost}. Ended: {result['stopped']}",
+    ]
+    if others := result["records_without_comment"]:
+        lines.append(f"{others} records of the files of comments are no comments, and were not used")
+    return "\n".join([*lines, f"Prompts, log and report: {folder}"])
+
+
+def _earned(result: Mapping[str, Any]) -> str:
+    claim = result["claim"]
+    if not claim.identified:
+        return f"Nothing is claimed: {claim.note}"
+    return (
+        f"Earned {result['before'].value:.3f} before and {result['after'].value:.3f} after, of 1: "
+        f"{_gain(claim)}, on {claim.n} examples held out, measured once"
+    )
+
+
+def _gain(claim: Estimate) -> str:
+    interval = claim.interval
+    within = f" [{interval.low:+.3f}, {interval.high:+.3f}]" if interval else f" ({claim.note})"
+    return f"{claim.value:+.3f}{within}"
+
+
+def _written(result: Mapping[str, Any], folder: Path) -> None:
+    """The prompts, each in a file of its own, and the report."""
+    from heedful.feedback.atomic import Replacement
+    from heedful.report.rewriting import write_rewriting
+
+    (folder / "prompts").mkdir(exist_ok=True)
+    for name, own in result["prompts"].items():
+        with Replacement(folder / "prompts" / f"{name}.txt") as replacement:
+            replacement.temporary.write_text(own["after"], "utf-8")
+    write_rewriting(result, folder)

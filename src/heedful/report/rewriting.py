@@ -1,0 +1,164 @@
+"""The page of a rewriting: what was gained and how that is known, what the texts were and are, and every decision."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from heedful._version import __version__
+from heedful.report.markup import Child, Markup, join, name_of, tag
+from heedful.report.page import Frame, framed
+from heedful.report.summary import to_json
+from heedful.report.write import ReportFiles, write_files
+
+_CONTENTS = (
+    ("answer", "The answer"),
+    ("texts", "The texts"),
+    ("decisions", "Decisions"),
+    ("said", "What was said"),
+    ("spent", "What it cost"),
+)
+_MOST_SAID = 40
+_WORDS = re.compile(r"\s+|[^\s]+")
+
+
+def render_rewriting(result: Mapping[str, Any]) -> str:
+    """The page of what `heedful improve` found; the same result gives the same page."""
+    texts, changed = result["prompts"], _changed(result)
+    main = tag(
+        "main",
+        _answer(result),
+        _texts(texts),
+        _decisions(result),
+        _said(result),
+        _spent(result),
+        id="main",
+        tabindex=-1,
+    )
+    figures = f"{len(changed)} of {len(texts)} texts rewritten, {result['counts'].get('tried', 0)} proposals tried"
+    return framed(
+        Frame("What rewriting gained", "rewriting report", figures, _CONTENTS, "summary.json", __version__), main
+    )
+
+
+def write_rewriting(result: Mapping[str, Any], folder: Path) -> ReportFiles:
+    """Write `report.html` and `summary.json` of a rewriting into a folder, whole or not at all."""
+    return write_files(render_rewriting(result), to_json(result), folder)
+
+
+def _changed(result: Mapping[str, Any]) -> list[str]:
+    return [name for name, own in result["prompts"].items() if own["before"] != own["after"]]
+
+
+def _answer(result: Mapping[str, Any]) -> Markup:
+    claim = result["claim"]
+    title = tag("h2", "The answer")
+    if not claim.identified:
+        words = ("Nothing is claimed", f"It was not measured: {claim.note}.")
+        return tag(
+            "section", title, tag("p", words[0], class_="headline"), tag("p", words[1], class_="lead"), id="answer"
+        )
+    interval = claim.interval
+    within = "" if interval is None else f", between {interval.low:+.3f} and {interval.high:+.3f}"
+    gained = f"{claim.value:+.3f} of 1 on examples that nothing was chosen by"
+    lead = (
+        f"The program earned {result['before'].value:.3f} before and {result['after'].value:.3f} after, on {claim.n} "
+        f"examples held out: a difference of {claim.value:+.3f}{within}. It was measured once, after the last decision."
+    )
+    note = tag("p", f"{claim.note}.".capitalize(), class_="missing") if claim.note else None
+    headline = gained if _changed(result) else "Nothing was proven better"
+    return tag(
+        "section", title, tag("p", headline, class_="headline"), tag("p", lead, class_="lead"), note, id="answer"
+    )
+
+
+def _texts(texts: Mapping[str, Mapping[str, str]]) -> Markup:
+    shown = [join(tag("h3", name_of(name)), _difference(own["before"], own["after"])) for name, own in texts.items()]
+    legend = "Struck out is what was removed, underlined what was added."
+    return tag("section", tag("h2", "The texts"), tag("p", legend, class_="standfirst"), shown, id="texts")
+
+
+def _difference(before: str, after: str) -> Markup:
+    """Both texts in one, word by word."""
+    if before == after:
+        return join(tag("p", "It stayed as it was:"), tag("pre", before, class_="passage"))
+    one, other = _WORDS.findall(before), _WORDS.findall(after)
+    pieces: list[Child] = []
+    for kind, i, j, k, m in difflib.SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
+        if kind == "equal":
+            pieces.append("".join(one[i:j]))
+            continue
+        pieces += [tag("del", "".join(one[i:j]))] if i < j else []
+        pieces += [tag("ins", "".join(other[k:m]))] if k < m else []
+    return tag("pre", pieces, class_="passage")
+
+
+def _decisions(result: Mapping[str, Any]) -> Markup:
+    """Each round in a line: what was proposed, how it did in training, and what the trial decided."""
+    rows = [tag("tr", [tag("td", cell) for cell in row]) for row in _rounds(result["events"])]
+    head = [tag("th", name, scope="col") for name in ("Round", "Proposed", "In training", "Trial", "Decision")]
+    table = tag("table", tag("thead", tag("tr", head)), tag("tbody", rows), class_="plain")
+    words = (
+        "A proposal goes to trial where it did no worse in training. A trial compares it with what is kept on "
+        "validation examples, one after the other, and ends when the evidence is enough or will not be."
+    )
+    nothing = tag("p", "There was no round.", class_="missing")
+    return tag(
+        "section",
+        tag("h2", "Decisions"),
+        tag("p", words, class_="standfirst"),
+        table if rows else nothing,
+        id="decisions",
+    )
+
+
+def _rounds(events: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
+    by_round: dict[int, dict[str, Mapping[str, Any]]] = {}
+    for event in events:
+        if "round" in event:
+            by_round.setdefault(event["round"], {})[event["event"]] = event
+    for number, own in by_round.items():
+        proposed, ran, tried = (own.get(name, {}) for name in ("proposed", "ran", "tried"))
+        count = len(proposed.get("values", ()))
+        unread = f", {proposed['unread']} unreadable" if proposed.get("unread") else ""
+        training = f"{max(ran['earned']):.3f} against {ran['before']:.3f}" if ran else "–"
+        trial = f"{tried['n']} examples, mean difference {tried['difference']:+.3f}" if tried else "–"
+        decision = (
+            ("kept" if tried["kept"] else "not proven better")
+            if tried
+            else "worse in training"
+            if ran
+            else "nothing to try"
+        )
+        yield str(number + 1), f"{count}{unread}", training, trial, decision
+
+
+def _said(result: Mapping[str, Any]) -> Markup:
+    words = Counter(_end(text) for event in result["events"] for text in event.get("said", ()))
+    most = words.most_common(_MOST_SAID)
+    more = len(words) - len(most)
+    items = [tag("li", name_of(text), f" ({times} times)" if times > 1 else None) for text, times in most]
+    left = tag("p", f"{more} more stand in the log.", class_="missing") if more > 0 else None
+    nothing = tag("p", "Nothing was said.", class_="missing")
+    return tag("section", tag("h2", "What was said"), tag("ul", items) if items else nothing, left, id="said")
+
+
+def _end(text: str) -> str:
+    """What was said, without the steps that led to it."""
+    return text.rpartition("What was said of the end: ")[2]
+
+
+def _spent(result: Mapping[str, Any]) -> Markup:
+    rows = {**result["spent"], **result["counts"]}
+    cells = [
+        tag("tr", tag("th", name.replace("_", " "), scope="row"), tag("td", f"{value:,.0f}"))
+        for name, value in rows.items()
+    ]
+    ended = tag("p", f"It ended: {result['stopped']}.")
+    return tag(
+        "section", tag("h2", "What it cost"), tag("table", tag("tbody", cells), class_="plain"), ended, id="spent"
+    )

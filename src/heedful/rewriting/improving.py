@@ -1,0 +1,336 @@
+"""One loop for every way of improving a program: run, hear what is said, propose, try, keep what is proven better."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from heedful.core import Budget, BudgetExceededError, Estimate, Floats, Rewritten, UsageError
+from heedful.rewriting.acceptance import Gate, Score, claim
+from heedful.rewriting.audit import Audit
+from heedful.rewriting.judging import Critic, Failures, Worth
+from heedful.rewriting.parameters import Parameter
+from heedful.rewriting.propagating import Rule, Said, Subgraph
+from heedful.rewriting.proposing import Proposer, Situation, Tried
+from heedful.rewriting.running import Runner, Task
+from heedful.rewriting.splits import Inputs, Splits, written
+from heedful.rewriting.tracing import Program, Run
+
+VALIDATION, HELD_OUT = 1_000_000, 1_000_001  # numbers of runs there; those of training have the number of the round
+_BLOCK = 8  # examples that a trial looks at before it decides whether to go on
+
+
+@dataclass(frozen=True, slots=True)
+class Improved(Rewritten):
+    """A program with what it was improved to.
+
+    `start` are the values of parameters at the start, `values` those of the ones that changed. `before` and `after` are
+    what the program earned held out, `claim` their difference, measured once: not identified, and both None, where a
+    cap other than that on runs ended before. `stopped` says why the search ended; `counts` what was proposed, unread,
+    tried and kept; `spent` the budget. `events` are all decisions, as in the audit log.
+    """
+
+    start: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+    before: Estimate | None = None
+    after: Estimate | None = None
+    stopped: str = ""
+    counts: Counter[str] = field(default_factory=Counter)
+    spent: Mapping[str, float] = field(default_factory=dict)
+    events: Sequence[Mapping[str, Any]] = ()
+
+    def summary(self) -> dict[str, Any]:
+        """All of it as a report shows it and JSON holds it, the texts before and after as `prompts`."""
+        texts = {
+            name: {"before": str(own), "after": str(self.values.get(name, own))} for name, own in self.start.items()
+        }
+        return {
+            "claim": self.claim,
+            "before": self.before,
+            "after": self.after,
+            "prompts": texts,
+            "stopped": self.stopped,
+            "counts": dict(self.counts),
+            "spent": dict(self.spent),
+            "events": list(self.events),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Values in the pool of parents: what they earned on each training example that they ran on, by its place."""
+
+    values: Mapping[str, Any]
+    earned: Mapping[int, float]
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(list(self.earned.values()))) if self.earned else 0.0
+
+
+Select = Callable[[Sequence[Member], Member, np.random.Generator], Member]
+"""(pool, incumbent, rng) -> the member that proposals start from."""
+
+
+def incumbent(pool: Sequence[Member], kept: Member, rng: np.random.Generator) -> Member:
+    """Proposals start from what is kept."""
+    return kept
+
+
+def pareto(pool: Sequence[Member], kept: Member, rng: np.random.Generator) -> Member:
+    """Proposals start from a member that is best on some training examples, the more the likelier (Agrawal et al. 2025,
+    "GEPA"). Ties share an example. What is adopted is decided by trials against what is kept all the same."""
+    weight = np.zeros(len(pool))
+    for place in {place for member in pool for place in member.earned}:
+        earned = np.array([member.earned.get(place, -1.0) for member in pool])
+        best = earned == earned.max()
+        weight += best / best.sum()
+    return pool[int(rng.choice(len(pool), p=weight / weight.sum()))] if weight.any() else kept
+
+
+@dataclass(frozen=True, slots=True)
+class Improving:
+    """Rounds of: run the program on a batch of training examples; let the critic speak; carry what it said to the
+    parameters; propose; run proposals on the same batch; try the best of them, where it earned no less than what it
+    came from, against what is kept, on validation examples, by a paired sequential test.
+
+    proposer  writes new values
+    rule      carries what was said to parameters
+    critic    says what is wrong with what the program gave
+    rounds    at most so many; fewer where the budget ends
+    batch     training examples a round
+    alpha     probability at most that the run ever keeps what is no better
+    select    where proposals start from: `incumbent` or `pareto`
+    recall    rounds whose words are said again beside those of the last (momentum)
+    frozen    names of parameters that stay as they are
+    concurrency  runs at once
+    """
+
+    proposer: Proposer
+    rule: Rule = field(default_factory=Subgraph)
+    critic: Critic = field(default_factory=Failures)
+    rounds: int = 10
+    batch: int = 16
+    alpha: float = 0.05
+    select: Select = incumbent
+    recall: int = 0
+    frozen: frozenset[str] = frozenset()
+    concurrency: int = 16
+
+    def __post_init__(self) -> None:
+        if min(self.rounds, self.batch, self.concurrency) < 1 or self.recall < 0:
+            raise UsageError("rounds, batch and concurrency are 1 or more, recall 0 or more", where="Improving")
+
+    def __call__(
+        self,
+        program: Program,
+        target: Worth,
+        examples: Splits,
+        *,
+        budget: Budget,
+        rng: np.random.Generator,
+        audit: Audit | None = None,
+    ) -> Improved:
+        """The program improved. Runs are counted on the budget as `runs`, and those of the final claim are reserved
+        before the first; calls and tokens are those of critics, rules and proposers, and of the program where its
+        clients share the budget. A cap that is reached ends the search, not the claim.
+
+        Raises UsageError where no parameter is read that may be rewritten, and what programs and evidence raise.
+        """
+        with Runner(program, self.concurrency) as runner:
+            search = _Search(self, runner, target, examples, budget, rng, audit or Audit())
+            return search.run()
+
+
+class _Search:
+    """The state of one run of the loop."""
+
+    def __init__(
+        self,
+        plan: Improving,
+        runner: Runner,
+        worth: Worth,
+        splits: Splits,
+        budget: Budget,
+        rng: np.random.Generator,
+        audit: Audit,
+    ) -> None:
+        self.plan, self.runner, self.worth, self.splits, self.audit = plan, runner, worth, splits, audit
+        self.budget, self.rng = budget, rng
+        self.parameters: Mapping[str, Parameter[Any]] = {}
+        self.kept = Member({}, {})
+        self.pool = [self.kept]
+        self.gate = Gate(plan.alpha)
+        self.history: list[Tried] = []
+        self.said: list[tuple[Said, ...]] = []
+        self.validated: dict[tuple[str, int], float] = {}
+        self.started: dict[tuple[str, int], float] = {}
+        self.counts = Counter[str]()
+        self.stopped = "all rounds were made"
+
+    def run(self) -> Improved:
+        claimed = {"runs": 2.0 * len(self.splits.held_out)}
+        self.budget.reserve(**claimed)
+        self.audit(
+            "begun", splits=[len(own) for own in (self.splits.train, self.splits.validation, self.splits.held_out)]
+        )
+        try:
+            for number in range(self.plan.rounds):
+                self._round(number)
+        except BudgetExceededError as error:
+            self.stopped = f"the budget: {error.what}"
+        self.budget.release(**claimed)
+        return self._claimed()
+
+    def _round(self, number: int) -> None:
+        batch = self._batch()
+        parent = self.plan.select(self.pool, self.kept, self.rng)
+        runs, earned = self._earned([self.splits.train[place] for place in batch], [parent.values], number)
+        parent = self._remembered(parent, batch, earned)
+        self._read(runs)
+        said = self._heard(runs, earned)
+        situation = Situation(self.parameters, self._whole(parent.values), said, tuple(self.history), number)
+        made = self.plan.proposer(situation, budget=self.budget, rng=self.rng)
+        self.counts.update(proposed=len(made.values), unread=made.unread, repaired=made.repaired, same=made.same)
+        self.audit(
+            "proposed",
+            round=number,
+            parent=parent.values,
+            earned=earned,
+            said=[own.words for own in said],
+            values=made.values,
+            unread=made.unread,
+            repaired=made.repaired,
+        )
+        if made.values:
+            self._tried(number, batch, float(earned.mean()), [{**parent.values, **own} for own in made.values])
+
+    def _heard(self, runs: Sequence[Run], earned: Floats) -> tuple[Said, ...]:
+        worth = np.full(len(earned), np.nan) if self.worth.against_start else earned
+        heard = self.plan.critic(runs, worth, budget=self.budget)
+        carried = self.plan.rule(runs, heard.words, frozenset(self.parameters), budget=self.budget)
+        self.counts.update(unread=heard.missing + carried.missing)
+        self.said.append(carried.said)
+        return tuple(own for words in self.said[-1 - self.plan.recall :] for own in words)
+
+    def _tried(self, number: int, batch: Sequence[int], before: float, proposals: Sequence[Mapping[str, Any]]) -> None:
+        """Run proposals on the batch of their parent; the best goes to trial where it earned no less."""
+        _, flat = self._earned([self.splits.train[place] for place in batch], proposals, number)
+        earned = flat.reshape(len(proposals), len(batch))
+        members = [
+            Member(values, dict(zip(batch, row, strict=True))) for values, row in zip(proposals, earned, strict=True)
+        ]
+        self.history += [Tried(self._whole(own.values), own.mean, len(batch), "train") for own in members]
+        self.pool += members
+        best = int(np.argmax(earned.mean(axis=1)))
+        self.audit("ran", round=number, earned=earned.mean(axis=1), before=before, best=best)
+        if earned[best].mean() >= before:
+            self._trial(members[best], number)
+        else:
+            self.counts.update(worse_in_training=len(members))
+
+    def _trial(self, candidate: Member, number: int) -> None:
+        trial = self.gate.trial(len(self.splits.validation), self.plan.rounds - number, rng=self.rng)
+        while trial.open:
+            places = trial.next(_BLOCK)
+            after, before = (self._validated(own, places) for own in (candidate.values, self.kept.values))
+            trial = trial.after(self.worth.differences(after, before))
+        self.gate = self.gate.closed(trial)
+        self.counts.update(tried=1, kept=int(trial.kept))
+        self.audit("tried", round=number, values=candidate.values, **trial.told())
+        if trial.kept:
+            self.kept = candidate
+
+    def _validated(self, values: Mapping[str, Any], places: Sequence[int]) -> Floats:
+        """The evidence on validation examples, each run once with each of the values that are tried."""
+        name = written(values)
+        new = [place for place in places if (name, place) not in self.validated]
+        _, scores = self._scored([self.splits.validation[place] for place in new], [values], VALIDATION)
+        self.validated.update({(name, place): own for place, own in zip(new, scores, strict=True)})
+        return np.array([self.validated[name, place] for place in places])
+
+    def _scored(
+        self, inputs: Sequence[Inputs], candidates: Sequence[Mapping[str, Any]], draw: int
+    ) -> tuple[Sequence[Run], Floats]:
+        """Runs of each of the candidates on all inputs, one candidate after the other, and the evidence of them."""
+        self.budget.reserve(runs=float(len(inputs) * len(candidates)))
+        runs = self.runner([Task(own, values, draw) for values in candidates for own in inputs])
+        self.counts.update(failed=sum(bool(run.error) for run in runs))
+        return runs, self.worth.scores(runs)
+
+    def _earned(
+        self, inputs: Sequence[Inputs], candidates: Sequence[Mapping[str, Any]], draw: int
+    ) -> tuple[Sequence[Run], Floats]:
+        """`_scored`, with what was earned in the place of the evidence."""
+        runs, scores = self._scored(inputs, candidates, draw)
+        if not self.worth.against_start:
+            return runs, self.worth.unit(scores)
+        names = [(written(own), draw) for own in inputs]
+        if list(candidates) == [{}]:
+            self.started.update(zip(names, map(float, scores), strict=True))
+        return runs, self.worth.unit(scores, np.tile(self._at_start(inputs, names), len(candidates)))
+
+    def _at_start(self, inputs: Sequence[Inputs], names: Sequence[tuple[str, int]]) -> Floats:
+        """The evidence of what the program gave at the start [n], in runs of these names; run where it was not yet."""
+        new = [place for place, name in enumerate(names) if name not in self.started]
+        self.budget.reserve(runs=float(len(new)))
+        runs = self.runner([Task(inputs[place], {}, names[place][1]) for place in new])
+        self.started.update({names[place]: float(own) for place, own in zip(new, self.worth.scores(runs), strict=True)})
+        return np.array([self.started[name] for name in names])
+
+    def _batch(self) -> list[int]:
+        size = min(self.plan.batch, len(self.splits.train))
+        return [int(place) for place in self.rng.choice(len(self.splits.train), size, replace=False)]
+
+    def _read(self, runs: Sequence[Run]) -> None:
+        """Parameters are known from what was read."""
+        found = {name: own for run in runs for name, own in run.parameters.items()}
+        free = {name: own for name, own in found.items() if not own.frozen and name not in self.plan.frozen}
+        self.parameters = {**self.parameters, **free}
+        if not self.parameters:
+            raise UsageError(
+                "the program reads no parameter that may be rewritten",
+                where="improve",
+                fix="mark texts by heedful.Text and let the program read them while it runs",
+            )
+
+    def _whole(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        given = self.runner.program.values
+        return {name: values.get(name, given.get(name, own.value)) for name, own in self.parameters.items()}
+
+    def _remembered(self, member: Member, batch: Sequence[int], earned: Floats) -> Member:
+        """The member with what it earned now; the pool holds it in the place of what it was."""
+        grown = replace(member, earned={**member.earned, **dict(zip(batch, map(float, earned), strict=True))})
+        self.pool = [grown if own is member else own for own in self.pool]
+        if self.kept is member:
+            self.kept = grown
+        return grown
+
+    def _claimed(self) -> Improved:
+        """The one look at what is held out."""
+        before = after = None
+        try:
+            runs = [self._earned(self.splits.held_out, [values], HELD_OUT) for values in ({}, self.kept.values)]
+            before, after = (Score(own, "held out") for _, own in runs)
+            made = claim(before, after)
+        except BudgetExceededError as error:
+            note = f"the budget ended before what is held out could be measured: {error.what}"
+            made = Estimate(0.0, 0, identified=False, note=note, split="held out")
+        self.audit("ended", stopped=self.stopped, values=self.kept.values, claim=made, counts=self.counts)
+        return Improved(
+            self.runner.program.with_values(self.kept.values),
+            tuple(self.history),
+            made,
+            self._whole({}),
+            self.kept.values,
+            None if before is None else before.estimate(),
+            None if after is None else after.estimate(),
+            self.stopped,
+            self.counts,
+            dict(self.budget.spent),
+            tuple(self.audit.events),
+        )

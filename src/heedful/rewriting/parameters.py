@@ -1,0 +1,189 @@
+"""What may be rewritten in a program: texts, code and numbers."""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from string import Formatter
+from typing import Any, ClassVar, Generic, TypeVar
+
+from heedful.core import InputError, UsageError
+from heedful.rewriting.context import SCOPE
+
+Value = TypeVar("Value")
+Limit = Callable[[Any], str | None]
+"""A value -> why it cannot be, in words that a writer can mend it by; None where it can."""
+
+
+@dataclass(frozen=True, eq=False)
+class Parameter(Generic[Value]):
+    """A value that a program reads, and that may be rewritten.
+
+    value    what it is, until it is rewritten
+    name     what results and records call it: one name in a program
+    role     what it is for, in words: all that a writer knows of it but its value
+    limits   what every value must keep to; one that does not is never adopted
+    frozen   feedback passes it by
+
+    Within a run `now` is the value that the run has put in its place; it knows that it was read, and by which stage.
+    """
+
+    kind: ClassVar[str] = "parameter"
+    value: Value
+    name: str
+    role: str = ""
+    limits: Sequence[Limit] = ()
+    frozen: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.name.strip():
+            raise UsageError(f"a {self.kind} needs a name", where=type(self).__name__, fix='name="instructions"')
+        if fault := self.fault(self.value):
+            raise InputError(f"its value {fault}", where=f"{self.kind} {self.name!r}")
+
+    @property
+    def now(self) -> Value:
+        """The value in the run under way, the own value outside of any."""
+        scope = SCOPE.get()
+        if scope is None:
+            return self.value
+        scope.recorder.read(self, scope.stage or 0)
+        return scope.values.get(self.name, self.value)  # type: ignore[no-any-return]
+
+    def fault(self, value: Any) -> str | None:
+        """Why this cannot be its value; None where it can."""
+        return next((said for limit in (self.own_fault, *self.limits) if (said := limit(value))), None)
+
+    def own_fault(self, value: Any) -> str | None:
+        """What its kind alone asks of a value."""
+        return None
+
+    def read(self, written: str) -> Value:
+        """A value as a writer wrote it. Raises InputError where it cannot be read."""
+        raise NotImplementedError
+
+    def show(self, value: Value) -> str:
+        """A value as a writer is shown it."""
+        return str(value)
+
+
+class Written(Parameter[str]):
+    """A parameter that is a text of some kind. It stands where a string would: in an f-string, in `+`, in `format`.
+
+    Where only a string will do, such as `", ".join`, its `now` is one.
+    """
+
+    def __str__(self) -> str:
+        return self.now
+
+    def __format__(self, spec: str) -> str:
+        return format(self.now, spec)
+
+    def __add__(self, other: Any) -> str:
+        return self.now + str(other)
+
+    def __radd__(self, other: Any) -> str:
+        return str(other) + self.now
+
+    def own_fault(self, value: Any) -> str | None:
+        if not isinstance(value, str) or not value.strip():
+            return "is no text, or an empty one"
+        return None
+
+    def read(self, written: str) -> str:
+        return written
+
+
+@dataclass(frozen=True, eq=False)
+class Text(Written):
+    """Words, such as a prompt. `fields` are what `format` fills in: every value names them all, and no other."""
+
+    kind: ClassVar[str] = "text"
+    fields: Sequence[str] = ()
+
+    def own_fault(self, value: Any) -> str | None:
+        if said := super().own_fault(value):
+            return said
+        return _fields_fault(value, self.fields) if self.fields else None
+
+    def format(self, *args: Any, **fields: Any) -> str:
+        """The text with its {fields} filled in."""
+        return self.now.format(*args, **fields)
+
+
+@dataclass(frozen=True, eq=False)
+class Code(Written):
+    """Python source that defines `function`, where one is named. heedful parses it, and never runs it here."""
+
+    kind: ClassVar[str] = "code"
+    function: str = ""
+
+    def own_fault(self, value: Any) -> str | None:
+        if said := super().own_fault(value):
+            return said
+        try:
+            tree = ast.parse(value)
+        except (SyntaxError, ValueError, RecursionError) as error:
+            return f"is no Python ({error})"
+        defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+        return f"does not define {self.function}" if self.function and self.function not in defined else None
+
+
+@dataclass(frozen=True, eq=False)
+class Number(Parameter[float]):
+    """A number from `low` to `high`, a whole one where `whole`. It is read as `now`, or by `float()` and `int()`."""
+
+    kind: ClassVar[str] = "number"
+    low: float = -math.inf
+    high: float = math.inf
+    whole: bool = False
+
+    def __float__(self) -> float:
+        return float(self.now)
+
+    def __int__(self) -> int:
+        return int(self.now)
+
+    def own_fault(self, value: Any) -> str | None:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            return "is no finite number"
+        if not self.low <= value <= self.high:
+            return f"lies outside of {self.low:g} to {self.high:g}"
+        return "is not whole" if self.whole and value != int(value) else None
+
+    def read(self, written: str) -> float:
+        try:
+            return float(written.strip())
+        except ValueError as error:
+            raise InputError("it is no number", where=f"number {self.name!r}") from error
+
+    def show(self, value: float) -> str:
+        return f"{value:g}"
+
+
+def longest(characters: int) -> Limit:
+    """A text of at most so many characters."""
+    return lambda value: f"is longer than {characters} characters" if len(value) > characters else None
+
+
+def keeps(*phrases: str) -> Limit:
+    """A text in which each of these stands, word for word."""
+
+    def fault(value: Any) -> str | None:
+        lost = [phrase for phrase in phrases if phrase not in value]
+        return f"lacks {', '.join(map(repr, lost))}" if lost else None
+
+    return fault
+
+
+def _fields_fault(value: str, fields: Sequence[str]) -> str | None:
+    try:
+        named = {name for _, name, _, _ in Formatter().parse(value) if name is not None}
+    except ValueError as error:
+        return f"has braces that cannot be filled in ({error})"
+    if named != set(fields):
+        wanted = ", ".join(f"{{{name}}}" for name in fields)
+        return f"must have the fields {wanted} and no other (braces of its own are written twice)"
+    return None

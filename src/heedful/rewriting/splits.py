@@ -1,0 +1,57 @@
+"""Examples apart: those that feedback is drawn from, those that decide, and those that measure once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from heedful.core import InputError
+from heedful.stats.hashing import hash_bits
+
+Inputs = Mapping[str, Any]
+LEAST = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """Inputs of a program by what they are for. No inputs stand in two of them."""
+
+    train: tuple[Inputs, ...]
+    validation: tuple[Inputs, ...]
+    held_out: tuple[Inputs, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("train", "validation", "held_out"):
+            if len(getattr(self, name)) < LEAST:
+                what = f"{len(getattr(self, name))} examples are {name.replace('_', ' ')}, and {LEAST} are needed"
+                raise InputError(what, where="examples", fix="give more examples that differ")
+        seen: dict[str, str] = {}
+        for name in ("train", "validation", "held_out"):
+            for inputs in getattr(self, name):
+                if seen.setdefault(written(inputs), name) != name:
+                    what = f"the same inputs are in {seen[written(inputs)]} and in {name}: {written(inputs)[:100]}"
+                    raise InputError(what, where="examples", fix="keep equal inputs in one split")
+
+    @classmethod
+    def of(cls, examples: Sequence[Inputs], shares: tuple[float, float] = (0.3, 0.4), *, seed: int = 0) -> Splits:
+        """Shares of training and validation; the rest is held out. Equal inputs stay together, and which go where is
+        decided by a hash of what they hold, not by their order. Raises InputError for too few."""
+        if not (min(shares) > 0 and sum(shares) < 1):
+            raise InputError(f"shares are above 0 and leave some to hold out, not {shares}", where="shares")
+        texts = [written(inputs) for inputs in examples]
+        names = sorted(set(texts))
+        bits = hash_bits([name.encode("utf-8", "surrogatepass") for name in names], seed, "rewriting")
+        rank = {names[place]: number for number, place in enumerate(np.argsort(bits, kind="stable"))}
+        bounds = [round(len(names) * own) for own in (shares[0], sum(shares))]
+        parts: list[list[Inputs]] = [[], [], []]
+        for inputs, text in zip(examples, texts, strict=True):
+            parts[sum(rank[text] >= bound for bound in bounds)].append(inputs)
+        return cls(*(tuple(part) for part in parts))
+
+
+def written(inputs: Inputs) -> str:
+    """Inputs as one text, the same for equal inputs."""
+    return repr(sorted((name, repr(value)) for name, value in inputs.items()))

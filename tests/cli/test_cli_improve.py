@@ -1,0 +1,146 @@
+"""`heedful improve`: prompts in files, the rule world behind a server, prompts and a report on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from heedful.feedback import write
+from heedful.models.marked import context_text
+from heedful.worlds import ChatServer
+from heedful.worlds.rule_models import rule_models
+from heedful.worlds.rule_people import RulePeople
+from heedful.worlds.rule_players import RuleCritic
+from heedful.worlds.rule_world import RuleWorld
+
+from .test_cli import invoke
+
+pytest.importorskip("openai")
+
+WORLD = RuleWorld()
+SOURCE = "(?s).*Source: the city archive.*"
+
+
+@pytest.fixture
+def server() -> Iterator[ChatServer]:
+    with ChatServer(rule_models(WORLD)) as server:
+        yield server
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    texts = {"retrieve": "You look things up.\n\nStep: retrieve\n{question}\nSo far:\n"}
+    texts["draft"] = "You write the answer.\n\nStep: draft\n{question}\nSo far:\n{retrieve}\n"
+    for name, text in texts.items():
+        (tmp_path / f"{name}.txt").write_text(text, "utf-8")
+    contexts = WORLD.contexts(100, rng=np.random.default_rng(0))
+    lines = [json.dumps({"question": context_text(own), "answer": "yes"}) for own in contexts]
+    (tmp_path / "examples.jsonl").write_text("\n".join(lines), "utf-8")
+    return tmp_path
+
+
+def command(files: Path, server: ChatServer, *more: Any) -> list[Any]:
+    prompts = ["--prompt", files / "retrieve.txt", "--prompt", files / "draft.txt"]
+    names = ["--served", "task", "--critic", "critic", "--rewriter", "editor"]
+    shown = ["--examples", files / "examples.jsonl", "--model", server.url, "--out", files / "better"]
+    return ["improve", *prompts, *names, *shown, *(more or ("--matching", SOURCE)), "--rounds", 2, "--json"]
+
+
+def test_a_prompt_is_rewritten_and_going_on_buys_nothing_again(files: Path, server: ChatServer) -> None:
+    code, shown, err = invoke(*command(files, server))
+    assert code == 0, err
+    result = json.loads(shown)
+    assert result["claim"]["interval"]["low"] > 0.3
+    assert "Give a source." in result["prompts"]["retrieve"]["after"]
+    assert (files / "better/prompts/retrieve.txt").read_text("utf-8") == result["prompts"]["retrieve"]["after"]
+    assert (files / "retrieve.txt").read_text("utf-8") == result["prompts"]["retrieve"]["before"]
+    page = (files / "better/report.html").read_text("utf-8")
+    assert "<ins>" in page
+    assert "What rewriting gained" in page
+    assert json.loads((files / "better/summary.json").read_text("utf-8")) == result
+    asked = len(server.calls)
+    assert result["spent"]["calls"] == asked
+    code, again, _ = invoke(*command(files, server))
+    assert code == 0
+    assert len(server.calls) == asked
+    assert json.loads(again)["prompts"] == result["prompts"]
+    events = [json.loads(line)["event"] for line in (files / "better/audit.jsonl").read_text("utf-8").splitlines()]
+    assert events.count("begun") == events.count("ended") == 2
+
+
+def test_killed_it_goes_on_and_pays_only_for_what_was_under_way(files: Path, server: ChatServer) -> None:
+    words = [str(own) for own in command(files, server, "--matching", SOURCE, "--concurrency", 4)]
+    process = subprocess.Popen([sys.executable, "-m", "heedful", *words], stdout=subprocess.DEVNULL)
+    while len(server.calls) < 60:
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    code, shown, err = invoke(*words)
+    assert code == 0, err
+    seen = {json.dumps([own.messages, own.parameters], sort_keys=True) for own in server.calls}
+    assert len(server.calls) - len(seen) <= 4
+    assert json.loads(shown)["spent"]["calls"] >= len(server.calls)
+
+
+def test_a_cap_on_calls_is_never_exceeded(files: Path, server: ChatServer) -> None:
+    code, shown, err = invoke(*command(files, server, "--matching", SOURCE, "--calls", 200))
+    assert code == 0, err
+    assert len(server.calls) <= 200
+    claim = json.loads(shown)["claim"]
+    assert not claim["identified"]
+    assert "calls" in claim["note"]
+    assert "Nothing is claimed" in (files / "better/report.html").read_text("utf-8")
+
+
+def test_thumbs_and_comments_of_people(files: Path, server: ChatServer) -> None:
+    """Comments alone say what to change; the records that say something else are counted."""
+    people = RulePeople(WORLD, {"now": dict.fromkeys(("retrieve", "draft", "check"), "")})
+    comments = people.comments(10, RuleCritic(WORLD), rng=np.random.default_rng(1))
+    write(comments, files / "comments.jsonl")
+    more = ("--matching", SOURCE, "--comments", files / "comments.jsonl")
+    code, shown, err = invoke(*command(files, server, *more))
+    assert code == 0, err
+    assert json.loads(shown)["records_without_comment"] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("no field at all", "a prompt has one field"),
+        ("{question", "the braces of this prompt"),
+        ("{question} {0}", "each a name"),
+        ("{other}", "this example has no 'other'"),
+    ],
+)
+def test_prompts_that_cannot_be(files: Path, server: ChatServer, text: str, words: str) -> None:
+    (files / "retrieve.txt").write_text(text, "utf-8")
+    code, _, err = invoke(*command(files, server))
+    assert code == 2
+    assert words in err
+    assert not server.calls
+
+
+def test_what_goes_nowhere_is_refused(files: Path, server: ChatServer) -> None:
+    (files / "draft.txt").write_text("Step: draft\n{question}", "utf-8")
+    code, _, err = invoke(*command(files, server))
+    assert code == 2
+    assert "gives goes nowhere" in err
+
+
+def test_evidence_is_needed(files: Path, server: ChatServer) -> None:
+    code, _, err = invoke(*command(files, server, "--seed", 1))
+    assert code == 2
+    assert "there is no evidence" in err
+    code, _, err = invoke(*command(files, server, "--answers"))
+    assert code == 0, err
