@@ -8,6 +8,7 @@
     faults         the same from 4,800 outputs and bad feedback
     small          the small model of exercises, the scales of its norms trained on feedback on 2,048 of its outputs by
                    raters who want the true reward, beside null controls; answers to exercises never trained on
+    small-faults   the same of a few from bad feedback; a wrong reward is the length
     whole          the same with all weights trained, of a few; only where asked for
 
 Each objective has, by one rule, that of three learning rates which did best on seeds of its own: nearest to
@@ -20,7 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,10 @@ REACHED = 0.005
 WORLDS, FAULT_WORLDS, LIMIT_WORLDS, RATE_WORLDS = range(10), range(5), range(3), range(100, 103)
 MODELS, RATE_MODEL = range(3), 90
 WHOLE = ("RAFT", "DPO", "RLOO")
+FAULTY = ("DPO", "DPO, robust", "IPO", "KTO", "RLOO")
 QUICK, QUICK_SMALL = ("DPO", "RLOO"), ("DPO", "random labels")
 Rows = Iterator[tuple[str, dict[str, Any]]]
-PARTS = ("listed", "faults", "small", "whole")
+PARTS = ("listed", "faults", "small", "small-faults", "whole")
 NAMED = {
     "clean": {
         "INPO": (7, 4),
@@ -75,14 +77,17 @@ def listed(names: Sequence[str], quick: bool) -> Rows:
 
 
 def faults(names: Sequence[str], quick: bool, rates: Mapping[str, Any]) -> Rows:
+    seeds = FAULT_WORLDS[: 1 if quick else None]
+    return _faulty(names, lambda name, own: _told(settings()[name], rates[name]["rate"], seeds, quick, own))
+
+
+def _faulty(names: Sequence[str], told: Callable[[str, Fault], dict[str, Any]]) -> Rows:
     """At the learning rates of clean feedback; what does not apply, or is refused, says why."""
     for name in names:
         row: dict[str, Any] = {}
         for fault, own in FAULTS.items():
             try:
-                row[fault] = _told(
-                    settings()[name], rates[name]["rate"], FAULT_WORLDS[: 1 if quick else None], quick, own
-                )
+                row[fault] = told(name, own)
             except HeedfulError as error:
                 row[fault] = str(error)
         yield name, row
@@ -115,9 +120,7 @@ def small(names: Sequence[str], quick: bool, whole: bool = False) -> Rows:
     from objectives_ import small as model
 
     size = replace(model.QUICK, whole=whole) if quick else model.WHOLE if whole else model.FULL
-    base = model.small_model()
-    chosen = model.Base(base, RATE_MODEL, size, separate=True)
-    bases = [model.Base(base, seed, size) for seed in (MODELS[:1] if quick else MODELS)]
+    chosen, bases = model.Base(model.small_model(), RATE_MODEL, size, separate=True), _bases(size, quick)
     for name in names:
         objective, kind = CONTROLS.get(name, (name, "reward"))
         setting = settings()[objective]
@@ -125,6 +128,25 @@ def small(names: Sequence[str], quick: bool, whole: bool = False) -> Rows:
         rate = max(gains, key=lambda one: gains[one])
         row = _columns(model.told(own, setting, rate, kind=kind) for own in bases)
         yield name, {"rate": rate, **row}
+
+
+def small_faults(names: Sequence[str], quick: bool, rates: Mapping[str, Any]) -> Rows:
+    from objectives_ import small as model
+
+    bases = _bases(model.QUICK if quick else model.FULL, quick)
+
+    def told(name: str, fault: Fault) -> dict[str, Any]:
+        setting, rate, kind = settings()[name], rates[name]["rate"], "length" if fault.wrong else "reward"
+        return _columns(model.told(own, setting, rate, kind=kind, fault=fault) for own in bases)
+
+    return _faulty(names, told)
+
+
+def _bases(size: Any, quick: bool) -> list[Any]:
+    from objectives_ import small as model
+
+    base = model.small_model()
+    return [model.Base(base, seed, size) for seed in (MODELS[:1] if quick else MODELS)]
 
 
 def _columns(rows: Iterator[Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -152,7 +174,7 @@ def main() -> None:
 
     torch.set_num_threads(1)
     result = json.loads(options.out.read_text("utf-8")) if options.out and options.out.exists() else {}
-    for part in options.part or PARTS[:3]:
+    for part in options.part or PARTS[:4]:
         begun = time.process_time()
         for name, row in run(part, options.names, options.quick, result):
             result.setdefault(part, {})[name] = _rounded(row)
@@ -172,9 +194,12 @@ def main() -> None:
 def run(part: str, names: Sequence[str], quick: bool, before: Mapping[str, Any]) -> Rows:
     """Rows of a part, of these names or of all that it has."""
     if part == "listed":
-        return listed(names or (QUICK if quick else tuple(settings())), quick)
+        tables = [name for name, own in settings().items() if own.own != "valued"]
+        return listed(names or (QUICK if quick else tables), quick)
     if part == "faults":
         return faults(names or tuple(before["listed"]), quick, before["listed"])
+    if part == "small-faults":
+        return small_faults(names or (QUICK_SMALL[:1] if quick else FAULTY), quick, before["small"])
     every = QUICK_SMALL if quick else (*(WHOLE if part == "whole" else settings()), *CONTROLS)
     return small(names or every, quick, part == "whole")
 

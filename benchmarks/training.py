@@ -11,8 +11,9 @@ until each has had `--turns`; a first turn is not counted. All train the same ra
 in the same order, so that where nothing is drawn losses must agree, which is checked. Tokens are those of prompts and
 outputs, each output with its prompt, whatever a contender makes of it. Reported are tokens per processor second
 (medians), the ratio of ours to another (geometric mean over turns, with a 95 % interval by Student's t: of turns of
-these processes, not of processes), and the peak of memory above what importing and reading the data took.
-`others` is the share of the machine that other processes used meanwhile.
+these processes, not of processes), and the peak of memory above what imports, the data and a step of a network of one
+layer took: what all load of torch and transformers is loaded before it counts. `others` is the share of the machine
+that other processes used meanwhile.
 
 Where objectives compare with a reference, ours is charged a scoring pass for each step's examples, as if none came
 twice. TRL has no trainer for several scored outputs of one prompt.
@@ -174,6 +175,11 @@ def pythons_of(peer: str | None, *, quick: bool) -> dict[str, str]:
     return found
 
 
+def machine() -> dict[str, Any]:
+    versions = {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()}
+    return {"cores": os.cpu_count(), "machine": platform.machine()} | versions
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="DPO in the tiny size, two turns of one step")
@@ -200,11 +206,9 @@ def main() -> None:
                 told = compete(case, size, pythons, turns, f"{folder}/{size}")
                 results[f"{size}, {case}"] = report(told)
                 print(row(f"{size}, {case}", results[f"{size}, {case}"]), flush=True)
-    if options.out:
-        versions = {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()}
-        machine = {"cores": os.cpu_count(), "machine": platform.machine()} | versions
-        told = {"machine": machine, "turns": turns, "results": results}
-        options.out.write_text(json.dumps(told, indent=1) + "\n")
+                if options.out:
+                    told = {"machine": machine(), "turns": turns, "results": results}
+                    options.out.write_text(json.dumps(told, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ class Setting:
     """An objective, made for a strength, and the form of its records.
 
     own     "draws": outputs are the policy's own, drawn anew each round; "held": so, and a score is less log policy −
-            log base over the strength
+            log base over the strength; "valued": so, token by token, with a head of values, which tables have not
     aim     what its minimum is said to be where all feedback is in: the target of the utility, or that of P(preferred
             to the base)
     flips   the share of votes turned around in that limit
@@ -36,7 +36,7 @@ class Setting:
 
     objective: Callable[[float], Any]
     form: Form
-    own: Literal["", "draws", "held"] = ""
+    own: Literal["", "draws", "held", "valued"] = ""
     aim: Literal["", "target", "wins"] = ""
     flips: float = 0.0
     reward: Literal["", "table", "implied"] = ""
@@ -50,6 +50,7 @@ class Setting:
 def settings() -> dict[str, Setting]:
     """By name. Needs the extra `lm`."""
     from heedful import training as t
+    from heedful.training.head_objectives import Valued
     from heedful.training.objectives import BradleyTerry
 
     def clipped(strength: float) -> Any:
@@ -79,6 +80,7 @@ def settings() -> dict[str, Setting]:
         "GRPO": Setting(lambda s: t.grpo(penalty=1 / s), "scores", own="draws"),
         "Dr. GRPO": Setting(lambda s: t.dr_grpo(), "scores", own="draws"),
         "PPO, clipped": Setting(clipped, "scores", own="held"),
+        "PPO, values": Setting(lambda s: Valued(), "scores", own="valued"),
         "NFT": Setting(lambda s: t.NFT(), "marks", own="draws"),
         "Bradley-Terry reward": Setting(lambda s: BradleyTerry(), "pair", reward="table"),
         "implicit process reward": Setting(lambda s: t.BCO(s, shift=False), "thumb", reward="implied"),

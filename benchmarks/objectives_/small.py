@@ -14,11 +14,13 @@ from heedful.models import Tokens, complete
 from heedful.models.texts import joined
 from heedful.training.batches import Batch
 from heedful.training.examples import Example
+from heedful.training.experience import experienced
+from heedful.training.heads import with_values
 from heedful.training.rows import Rows
 from heedful.training.trainer import Recipe, Trainer, scored
 from heedful.worlds import Exercise, exercises
 from heedful.worlds.small_model import small_model
-from objectives_.records import CLEAN, GROUP, READ, Records, judged
+from objectives_.records import CLEAN, GROUP, READ, Fault, Records, judged
 from objectives_.settings import Setting
 
 STRENGTH = 2.0
@@ -140,14 +142,16 @@ def logprobs(drawn: Answers, network: Any) -> list[Floats]:
     return scored(network, drawn.examples(), AT_ONCE)
 
 
-def told(base: Base, setting: Setting, rate: float, *, kind: str = "reward") -> dict[str, float | None]:
+def told(
+    base: Base, setting: Setting, rate: float, *, kind: str = "reward", fault: Fault = CLEAN
+) -> dict[str, float | None]:
     """True reward, share of right answers and tokens, less the base's on the same exercises, and KL to it in nats."""
     if setting.reward:
         reward = (_rewards if setting.reward == "table" else _implied)(base, setting, rate)
         rows, best = np.arange(base.size.asked)[:, None], _best(reward)
         found, kl = [own[rows, best] for own in _numbers(base.answers)], None
     else:
-        model = trained(base, setting, rate, kind=kind)
+        model = trained(base, setting, rate, kind=kind, fault=fault)
         answers = Answers.drawn(model, base.asked, ANSWERS, np.random.default_rng((base.seed, 4)))
         found = _numbers(answers)
         away = zip(*(logprobs(answers.first, own.loaded.network) for own in (model, base.model)), strict=True)
@@ -168,18 +172,23 @@ def _best(reward: Floats) -> Any:
     return fours.argmax(2) + GROUP * np.arange(fours.shape[1])
 
 
-def trained(base: Base, setting: Setting, rate: float, *, kind: str = "reward") -> Any:
+def trained(base: Base, setting: Setting, rate: float, *, kind: str = "reward", fault: Fault = CLEAN) -> Any:
     """A model trained by an objective on so many outputs of the base, or of its own."""
     model, rng = small_model(), np.random.default_rng((base.seed, 3))
     network, objective = model.loaded.network, setting.objective(STRENGTH)
+    if setting.own == "valued":
+        with_values(network)
     _learnt(network, base.size)
     rounds, each = ROUNDS if setting.own else 1, READ_AT_ONCE // READ.get(setting.form, GROUP)
     steps, trainer = base.size.steps, None
     for number in range(rounds):
         drawn = base.drawn(model, number, base.size.groups // rounds) if setting.own else base.draws
         behaviour = logprobs(drawn, network) if setting.own else base.logprobs
-        examples = _examples(base, drawn, behaviour, setting, kind, rng)
-        reference = scored(base.model.loaded.network, examples, AT_ONCE) if objective.needs_reference else None
+        examples = _examples(base, drawn, behaviour, setting, kind, rng, fault)
+        compared = objective.needs_reference or setting.own == "valued"
+        reference = scored(base.model.loaded.network, examples, AT_ONCE) if compared else None
+        if setting.own == "valued":
+            examples = experienced(network, examples, AT_ONCE, penalty=1 / STRENGTH, reference=reference)
         if trainer is None:
             trainer = Trainer(network, examples, objective, Recipe(steps, each, AT_ONCE, rate, warmup=4), reference)
         trainer.examples, trainer.reference = examples, reference
@@ -188,21 +197,27 @@ def trained(base: Base, setting: Setting, rate: float, *, kind: str = "reward") 
 
 
 def _learnt(network: Any, size: Size) -> list[Any]:
-    """The parameters to be trained; the others are held."""
+    """The parameters to be trained, a head of values among them; the others are held."""
     for name, own in network.named_parameters():
-        own.requires_grad_(size.whole or "norm" in name)
+        own.requires_grad_(size.whole or "norm" in name or "value_head" in name)
     return [own for own in network.parameters() if own.requires_grad]
 
 
 def _examples(
-    base: Base, drawn: Answers, behaviour: Any, setting: Setting, kind: str, rng: np.random.Generator
+    base: Base,
+    drawn: Answers,
+    behaviour: Any,
+    setting: Setting,
+    kind: str,
+    rng: np.random.Generator,
+    fault: Fault = CLEAN,
 ) -> list[Example]:
     """Records of feedback as tokens."""
     if kind == "likeliest":
         best = [own.sum(1).argmax() for own in behaviour]
         records = Records((np.array(best) + GROUP * np.arange(len(best)))[:, None])
     else:
-        records = judged(setting.form, base.worth(drawn, kind), CLEAN, rng)
+        records = judged(setting.form, base.worth(drawn, kind), fault, rng)
     if setting.own == "held":
         away = zip(behaviour, logprobs(drawn, base.model.loaded.network), strict=True)
         held = np.array([(own - before).sum(1) for own, before in away]).ravel() / STRENGTH

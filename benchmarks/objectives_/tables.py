@@ -41,7 +41,7 @@ def listed(result: dict[str, Any]) -> Iterator[str]:
 
 
 def faults(result: dict[str, Any], clean: dict[str, Any]) -> Iterator[str]:
-    """Utility lost to each fault, on the same seeds."""
+    """Utility, or true reward, lost to each fault, on the same seeds."""
     names = list(next(iter(result.values())))
     yield row("objective", *names)
     yield row(*["---"] * (1 + len(names)))
@@ -70,4 +70,5 @@ def tables(result: dict[str, Any]) -> dict[str, str]:
     """By part of the results."""
     made = {"listed": listed, "small": small, "whole": small}
     made["faults"] = lambda own: faults(own, {name: row["clean"] for name, row in result["listed"].items()})
+    made["small-faults"] = lambda own: faults(own, result["small"])
     return {part: "\n".join(make(result[part])) for part, make in made.items() if part in result}

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import argparse
 import time
+from typing import Any
 
 import torch
 import transformers
 
 from trainers.turns import Turns
-from trainers.work import CASES, records
+from trainers.work import CASES, network_like, records
+
+LEAST = {"layers": 1, "hidden": 16, "between": 16}
 
 
-def load_what_training_loads() -> None:
-    """Code that torch loads at the first step of an optimiser, whoever takes it."""
-    leaf = torch.zeros(2, requires_grad=True)
-    optimiser = torch.optim.AdamW([leaf], foreach=True)
-    leaf.sum().backward()
-    optimiser.step()
+def load_what_training_loads(tokenizer: Any) -> None:
+    """Code of torch and transformers that a first step loads, whoever takes it: of the least network there can be."""
+    for rewards in (False, True):
+        network = network_like(LEAST, tokenizer, rewards=rewards)
+        optimiser = torch.optim.AdamW(network.parameters(), fused=True)
+        read = torch.ones(2, 4, dtype=torch.long)
+        network(input_ids=read, attention_mask=read).logits.sum().backward()
+        optimiser.step()
 
 
 def main() -> None:
@@ -39,7 +44,7 @@ def main() -> None:
         from trainers.peer import run
     tokenizer = transformers.AutoTokenizer.from_pretrained(options.tokenizer)
     data = records(CASES[options.case], options.steps, tokenizer)
-    load_what_training_loads()
+    load_what_training_loads(tokenizer)
     turns.begin()
     given = options.case, options.size, tokenizer, data
     if options.contender == "trl":

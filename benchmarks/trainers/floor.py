@@ -23,7 +23,7 @@ class Floor:
         compares = case in ("dpo", "kto", "uneven lengths")
         self.reference = network_of(size, tokenizer).eval() if compares else None
         self.parameters = list(self.network.parameters())
-        self.optimiser = torch.optim.AdamW(self.parameters, lr=RATE, weight_decay=0.0, foreach=True)
+        self.optimiser = torch.optim.AdamW(self.parameters, lr=RATE, weight_decay=0.0, fused=True)
 
     def step(self) -> tuple[int, float]:
         """Tokens read, and the loss."""

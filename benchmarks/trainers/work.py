@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,10 +106,13 @@ def beside(step: Sequence[Record]) -> list[tuple[int, ...]]:
 
 def network_of(size: str, tokenizer: Any, *, rewards: bool = False) -> Any:
     """A random Llama, the same for each contender, with a head for rewards in the place of that for tokens."""
+    return network_like(SIZES[size], tokenizer, rewards=rewards)
+
+
+def network_like(own: Mapping[str, int], tokenizer: Any, *, rewards: bool = False) -> Any:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification
 
-    own = SIZES[size]
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(tokenizer),

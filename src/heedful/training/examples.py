@@ -20,6 +20,9 @@ from heedful.training.rows import Rows
 
 Said = Mapping[str, Any]
 _NOTHING: Tokens = np.zeros(0, np.intp)
+_ENOUGH = 1 << 11
+"""How many tokens a processor reads at once where nothing is kept for a backward pass: more take memory, and no less
+time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +90,11 @@ def parts_of(
         own = [place for place, where in zip(order, found, strict=False) if where is not None]
         yield _part(examples, own, [where for where in found if where is not None], device, trained)
         order = [place for place, where in zip(order, found, strict=False) if where is None] + order[len(found) :]
+
+
+def all_parts(examples: Sequence[Example], most: int, device: torch.device) -> Iterator[Part]:
+    """Parts of all examples, to be read without a backward pass: of at most `most` tokens, on a processor of fewer."""
+    return parts_of(examples, range(len(examples)), min(most, _ENOUGH) if device.type == "cpu" else most, device)
 
 
 def _first(examples: Sequence[Example], order: Sequence[int], rows: int) -> list[int]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from heedful.core import UsageError
-from heedful.training.examples import Example, parts_of
+from heedful.training.examples import Example, all_parts
 from heedful.training.heads import reader
 from heedful.training.objectives.policy_gradient import generalised_advantages
 
@@ -40,7 +40,7 @@ def experienced(
     read, found, training = reader(network), list(examples), network.training
     network.eval()
     with torch.no_grad():
-        for part in parts_of(examples, range(len(examples)), tokens, network.device):
+        for part in all_parts(examples, tokens, network.device):
             told = read(part.rows)
             behaviour, value, mask = told[..., 0], told[..., 1], part.rows.mask
             earned = torch.zeros_like(value)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from heedful.core import FitError, Floats
-from heedful.training.examples import Example, parts_of
+from heedful.training.examples import Example, all_parts
 from heedful.training.heads import reader
 from heedful.training.objectives.base import TokenObjective
 from heedful.training.precision import Precision, in_precision
@@ -30,7 +30,7 @@ def losses(
     `reference` as `Trainer` has it, `precision` as `Recipe`; at most `tokens` are read at once.
     """
     read_by = in_precision(reader(network), network, precision)
-    parts = parts_of(examples, range(len(examples)), tokens, network.device)
+    parts = all_parts(examples, tokens, network.device)
     training = network.training
     network.eval()
     lost, units = np.zeros(len(examples)), np.zeros(len(examples))
