@@ -74,7 +74,13 @@ def _answer(result: Mapping[str, Any]) -> Markup:
     warned = [tag("p", words, class_="missing") for words in told]
     headline = gained if _changed(result) else "Nothing was proven better"
     return tag(
-        "section", title, tag("p", headline, class_="headline"), tag("p", lead, class_="lead"), note, id="answer"
+        "section",
+        title,
+        tag("p", headline, class_="headline"),
+        tag("p", lead, class_="lead"),
+        note,
+        warned,
+        id="answer",
     )
 
 
