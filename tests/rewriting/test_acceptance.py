@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
@@ -28,6 +30,31 @@ def test_what_is_no_better_is_kept_no_more_often_than_its_level(n: int, both: fl
     rng, level, runs = np.random.default_rng([n, int(100 * both)]), 0.1, 300
     kept = sum(brought_to_an_end(Trial(range(n), level), coins(both, both, n, rng)).kept for _ in range(runs))
     assert scipy_stats.binomtest(kept, runs, level, "greater").pvalue > 1e-3
+
+
+@pytest.mark.parametrize(("margin", "won", "lost"), [(0.0, 0.25, 0.25), (0.2, 0.5, 0.3), (-0.5, 0.0, 0.5)])
+def test_all_ways_a_trial_may_go(margin: float, won: float, lost: float) -> None:
+    """By enumeration, of candidates that gain the margin exactly; looked at after each example, and never dropped."""
+    chances, kept = {1.0: won, 0.0: 1 - won - lost, -1.0: lost}, 0.0
+    for path in product(chances, repeat=7):
+        if Trial(range(7), 0.3, margin, np.array(path)).kept:
+            kept += np.prod([chances[own] for own in path])
+    assert 0 < kept <= 0.3
+
+
+def test_what_was_proven_stays_proven() -> None:
+    won = brought_to_an_end(Trial(range(300), 0.01), np.ones(300))
+    assert len(won.differences) <= 16
+    assert won.after(-np.ones(200)).kept
+
+
+def test_a_claim_about_ties_is_bounded() -> None:
+    found = claim(Score(np.ones(40), "held out"), Score(np.ones(40), "held out"))
+    assert (found.value, found.p) == (0.0, 1.0)
+    assert found.interval is not None
+    assert found.interval.promise == "at least"
+    assert found.interval.high == pytest.approx(-found.interval.low)
+    assert 0.05 < found.interval.high < 0.2
 
 
 def test_rare_catastrophes_do_not_hide() -> None:

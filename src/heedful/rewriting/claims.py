@@ -27,22 +27,16 @@ def claim(before: Score, after: Score, *, level: float = 0.95) -> Claim:
     one judge and of equal length.
     """
     difference = differences(before, after, "held out")
-    estimate, p = paired_difference(after.values, before.values, level=level)
-    interval, note = estimate.interval, estimate.note
-    if interval is None or not difference.any():
+    found, p = paired_difference(after.values, before.values, level=level)
+    interval, note = found.interval, found.note
+    if interval is None:
         half, p = bounded_interval((1 + difference) / 2, level=level)
         interval = Interval(2 * half.low - 1, 2 * half.high - 1, half.promise, level)
-    variance = float(difference.var(ddof=1) / len(difference)) if len(difference) > 1 else None
-    return Claim(
-        float(difference.mean()),
-        len(difference),
-        variance,
-        interval,
-        note=note,
-        split="held out",
-        judge=after.judge,
-        p=p,
-    )
+        note = "few examples, or few that differ: an interval that holds for any differences"
+    n, variance = len(difference), None
+    if n > 1:
+        variance = float(difference.var(ddof=1) / n)
+    return Claim(found.value, n, variance, interval, note=note, split="held out", judge=after.judge, p=p)
 
 
 def overfitted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -35,8 +36,8 @@ class Bets:
             what = f"no bets suit {n} values, an error rate of {alpha:g} and a mean of {mean:g}"
             raise InputError(what, where="Bets")
         smallest = min(0.5, float(np.sqrt(-2 * np.log(alpha) / n)))
-        nodes, weights = np.polynomial.legendre.leggauss(_BETS)
-        return cls(mean, smallest ** ((1 - nodes) / 2), weights / 2)
+        nodes, weights = _nodes()
+        return cls(mean, smallest**nodes, weights)
 
     def growth(self, values: ArrayLike) -> Floats:
         """By how much each of the values [n] raises the log of each bet's capital [bets, n]. Raises InputError for
@@ -49,9 +50,15 @@ class Bets:
 
     def log_e(self, growth: Floats) -> Floats:
         """The log of the evidence [...], of the summed growth of each bet [bets, ...]."""
-        return np.asarray(
-            np.log(np.tensordot(self.weight, np.exp(growth - (most := growth.max(axis=0))), axes=1)) + most
-        )
+        most = growth.max(axis=0)
+        return np.asarray(most + np.log(np.tensordot(self.weight, np.exp(growth - most), axes=1)))
+
+
+@cache
+def _nodes() -> tuple[Floats, Floats]:
+    """Gauss-Legendre on [0, 1]."""
+    nodes, weights = np.polynomial.legendre.leggauss(_BETS)
+    return (1 - nodes) / 2, weights / 2
 
 
 def bounded_interval(values: ArrayLike, *, level: float = 0.95) -> tuple[Interval, float]:
