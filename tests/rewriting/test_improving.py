@@ -18,10 +18,12 @@ from heedful.evidence import Rule
 from heedful.models import FunctionWriter
 from heedful.rewriting import Text, draw, improve, stage, trace
 from heedful.rewriting.audit import Audit
-from heedful.rewriting.improving import Improved, Improving, pareto
+from heedful.rewriting.improving import Improving
 from heedful.rewriting.judging import Failures, Worth, matches
+from heedful.rewriting.outcomes import Improved
 from heedful.rewriting.parameters import Number
-from heedful.rewriting.proposing import FromHistory, Rewriter
+from heedful.rewriting.pools import pareto
+from heedful.rewriting.proposing import FromHistory, Mutated, Rewriter
 from heedful.rewriting.splits import Splits
 
 RULES = ["Name the year.", "Be brief.", "Give a source.", "End with thanks."]
@@ -184,6 +186,30 @@ def test_other_ways_of_choosing_and_proposing() -> None:
     stays = Improving(Rewriter(FunctionWriter(edit)), critic=critic, frozen=frozenset({"prompt"}), concurrency=1)
     with pytest.raises(UsageError, match="no parameter that may be rewritten"):
         improved(stays)
+
+
+def test_the_alarm_rings_where_only_training_examples_gain() -> None:
+    """A prompt that knows the answers to training examples gains most of all there."""
+    splits = Splits.of(EXAMPLES)
+    learnt = {own["question"] for own in splits.train}
+    cheat = Text("Plain.", "prompt")
+
+    def answers(question: str) -> str:
+        good = "by heart" in str(cheat) and (question in learnt or chance(question, str(cheat)) < 0.4)
+        return "right" if good else "wrong"
+
+    def told(alarm: bool) -> Improved:
+        engine = Improving(
+            Mutated(lambda *_: "Know them by heart."), rounds=1, concurrency=1, alarm=alarm, critic=Failures()
+        )
+        worth = Worth(Rule(lambda item: float(item.output[0].text == "right"), "right"), (0, 1))
+        return improved(engine, program=trace(answers), worth=worth, splits=splits)
+
+    (finding,) = told(True).findings
+    assert finding.code == "rewriting.overfitted"
+    assert told(True).counts["kept"] == 1
+    assert told(False).findings == ()
+    assert told(True).spent["runs"] == told(False).spent["runs"] + 2 * len(splits.train)
 
 
 class TestSplits:

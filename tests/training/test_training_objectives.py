@@ -304,3 +304,8 @@ def test_what_is_missing_is_named():
         DPO(link="round")
     with pytest.raises(UsageError, match="above 0"):
         DPO(0.0)
+
+
+def test_weights_of_kto_are_not_below_zero() -> None:
+    with pytest.raises(UsageError, match="0 or more"):
+        KTO(bad=-1.0)

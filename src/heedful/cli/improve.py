@@ -55,6 +55,9 @@ def improve(
     alpha: Annotated[
         float, typer.Option(help="Probability at most to keep what is no better.", min=0.0001, max=0.5)
     ] = 0.05,
+    alarm: Annotated[
+        bool, typer.Option("--alarm", help="Run training examples once more, and tell where they alone gained.")
+    ] = False,
     runs: Annotated[int | None, typer.Option(help="At most so many runs of the program.", min=1)] = None,
     calls: Annotated[int | None, typer.Option(help="At most so many calls of the server.", min=1)] = None,
     tokens: Annotated[int | None, typer.Option(help="At most so many tokens, read and written.", min=1)] = None,
@@ -86,7 +89,7 @@ def improve(
         raise UsageError("a server has models by name", where="--served", fix="give --served NAME")
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    how = Search(rounds, batch, proposals, alpha, carry, concurrency, runs, seed)
+    how = Search(rounds, batch, proposals, alpha, carry, concurrency, runs, alarm, seed)
     with ExitStack() as stack:
         names = [served, critic, rewriter or served]
         about = key, folder / "journal", capped(calls=calls, tokens=tokens), max_tokens, temperature, concurrency
@@ -159,6 +162,7 @@ def _told(result: Mapping[str, Any], folder: Path) -> str:
     ]
     if others := result["records_without_comment"]:
         lines.append(f"{others} records of the files of comments are no comments, and were not used")
+    lines += [f"{own.message[0].upper()}{own.message[1:]}. {own.fix}" for own in result["findings"]]
     return "\n".join([*lines, f"Prompts, log and report: {folder}"])
 
 

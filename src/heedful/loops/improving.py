@@ -55,6 +55,7 @@ class Search:
     carry: Literal["subgraph", "per-call"] = "subgraph"
     concurrency: int = 16
     runs: int | None = None
+    alarm: bool = False
     seed: int = 0
 
 
@@ -78,6 +79,7 @@ def improve_prompts(
         batch=how.batch,
         gate=Gate(how.alpha),
         concurrency=how.concurrency,
+        alarm=how.alarm,
     )
     budget = Budget() if how.runs is None else Budget(runs=how.runs)
     program = program_of(prompts, roles.task)

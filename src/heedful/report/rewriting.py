@@ -70,9 +70,17 @@ def _answer(result: Mapping[str, Any]) -> Markup:
         f"examples held out: a difference of {claim.value:+.3f}{within}. It was measured once, after the last decision."
     )
     note = tag("p", f"{claim.note}.".capitalize(), class_="missing") if claim.note else None
+    told = (f"{own.message[0].upper()}{own.message[1:]}. {own.fix}." for own in result.get("findings", ()))
+    warned = [tag("p", words, class_="missing") for words in told]
     headline = gained if _changed(result) else "Nothing was proven better"
     return tag(
-        "section", title, tag("p", headline, class_="headline"), tag("p", lead, class_="lead"), note, id="answer"
+        "section",
+        title,
+        tag("p", headline, class_="headline"),
+        tag("p", lead, class_="lead"),
+        note,
+        warned,
+        id="answer",
     )
 
 

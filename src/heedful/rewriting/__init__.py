@@ -10,10 +10,12 @@ from heedful.rewriting.costs import exceeded, undominated
 from heedful.rewriting.duels import Answered, Answers, Duelled, Duelling
 from heedful.rewriting.graph import Graph
 from heedful.rewriting.improve import improve
-from heedful.rewriting.improving import Improved, Improving, incumbent, pareto
+from heedful.rewriting.improving import Improving
 from heedful.rewriting.judging import Critic, Failures, Heard, Logged, ModelCritic, Together, Worth, item_of, matches
 from heedful.rewriting.lifting import Criterion, Lifted, lifted
+from heedful.rewriting.outcomes import Improved
 from heedful.rewriting.parameters import Code, Number, Parameter, Text, keeps, longest
+from heedful.rewriting.pools import incumbent, pareto
 from heedful.rewriting.principle_writing import Suggested, style_principles, suggested
 from heedful.rewriting.principles import Constitution, Kept, Preferred, Principle, Rebuilt, compress, rebuilt
 from heedful.rewriting.propagating import Carried, PerCall, Rule, Said, Subgraph

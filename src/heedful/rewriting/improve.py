@@ -12,8 +12,9 @@ import numpy as np
 from heedful.core import Budget, Potential, UsageError
 from heedful.models import Writer
 from heedful.rewriting.audit import Audit
-from heedful.rewriting.improving import Improved, Improving
+from heedful.rewriting.improving import Improving
 from heedful.rewriting.judging import Critic, Failures, Worth
+from heedful.rewriting.outcomes import Improved
 from heedful.rewriting.proposing import Rewriter
 from heedful.rewriting.splits import Splits
 from heedful.rewriting.tracing import Program, inputs_of

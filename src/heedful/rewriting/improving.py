@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from heedful.core import Budget, BudgetExceededError, Estimate, Floats, Rewritten, UsageError
+from heedful.core import Budget, BudgetExceededError, Estimate, Finding, Floats, UsageError
 from heedful.rewriting.acceptance import Gate
 from heedful.rewriting.audit import Audit
-from heedful.rewriting.claims import claim
+from heedful.rewriting.claims import claim, overfitted
 from heedful.rewriting.judging import Critic, Failures, Worth
+from heedful.rewriting.outcomes import Improved
 from heedful.rewriting.parameters import Parameter
+from heedful.rewriting.pools import Member, Select, incumbent
 from heedful.rewriting.propagating import Rule, Said, Subgraph
 from heedful.rewriting.proposing import Proposer, Situation, Tried
 from heedful.rewriting.running import Runner, Task
@@ -22,76 +24,12 @@ from heedful.rewriting.scores import Score
 from heedful.rewriting.splits import Inputs, Splits, written
 from heedful.rewriting.tracing import Program, Run
 
-VALIDATION, HELD_OUT = 1_000_000, 1_000_001  # numbers of runs there; those of training have the number of the round
+VALIDATION, HELD_OUT, AGAIN = (
+    1_000_000,
+    1_000_001,
+    1_000_002,
+)  # numbers of runs there; those of training have the number of the round
 _BLOCK = 8  # examples that a trial looks at before it decides whether to go on
-
-
-@dataclass(frozen=True, slots=True)
-class Improved(Rewritten):
-    """A program with what it was improved to.
-
-    `start` are the values of parameters at the start, `values` those of the ones that changed. `before` and `after` are
-    what the program earned held out, `claim` their difference, measured once: not identified, and both None, where a
-    cap other than that on runs ended before. `stopped` says why the search ended; `counts` what was proposed, unread,
-    tried and kept; `spent` the budget. `events` are all decisions, as in the audit log.
-    """
-
-    start: Mapping[str, Any] = field(default_factory=dict)
-    values: Mapping[str, Any] = field(default_factory=dict)
-    before: Estimate | None = None
-    after: Estimate | None = None
-    stopped: str = ""
-    counts: Counter[str] = field(default_factory=Counter)
-    spent: Mapping[str, float] = field(default_factory=dict)
-    events: Sequence[Mapping[str, Any]] = ()
-
-    def summary(self) -> dict[str, Any]:
-        """All of it as a report shows it and JSON holds it, the texts before and after as `prompts`."""
-        texts = {
-            name: {"before": str(own), "after": str(self.values.get(name, own))} for name, own in self.start.items()
-        }
-        return {
-            "claim": self.claim,
-            "before": self.before,
-            "after": self.after,
-            "prompts": texts,
-            "stopped": self.stopped,
-            "counts": dict(self.counts),
-            "spent": dict(self.spent),
-            "events": list(self.events),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """Values in the pool of parents: what they earned on each training example that they ran on, by its place."""
-
-    values: Mapping[str, Any]
-    earned: Mapping[int, float]
-
-    @property
-    def mean(self) -> float:
-        return float(np.mean(list(self.earned.values()))) if self.earned else 0.0
-
-
-Select = Callable[[Sequence[Member], Member, np.random.Generator], Member]
-"""(pool, incumbent, rng) -> the member that proposals start from."""
-
-
-def incumbent(pool: Sequence[Member], kept: Member, rng: np.random.Generator) -> Member:
-    """Proposals start from what is kept."""
-    return kept
-
-
-def pareto(pool: Sequence[Member], kept: Member, rng: np.random.Generator) -> Member:
-    """Proposals start from a member that is best on some training examples, the more the likelier (Agrawal et al. 2025,
-    "GEPA"). Ties share an example. What is adopted is decided by trials against what is kept all the same."""
-    weight = np.zeros(len(pool))
-    for place in {place for member in pool for place in member.earned}:
-        earned = np.array([member.earned.get(place, -1.0) for member in pool])
-        best = earned == earned.max()
-        weight += best / best.sum()
-    return pool[int(rng.choice(len(pool), p=weight / weight.sum()))] if weight.any() else kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +47,8 @@ class Improving:
     select    where proposals start from: `incumbent` or `pareto`
     recall    rounds whose words are said again beside those of the last (momentum)
     frozen    names of parameters that stay as they are
+    alarm     at the end, run all training examples once more, before and after, and tell where their gain is greater
+              than that on those held out by more than chance (`overfitted`)
     concurrency  runs at once
     """
 
@@ -121,6 +61,7 @@ class Improving:
     select: Select = incumbent
     recall: int = 0
     frozen: frozenset[str] = frozenset()
+    alarm: bool = False
     concurrency: int = 16
 
     def __post_init__(self) -> None:
@@ -175,7 +116,8 @@ class _Search:
         self.stopped = "all rounds were made"
 
     def run(self) -> Improved:
-        claimed = {"runs": 2.0 * len(self.splits.held_out)}
+        looked_at = len(self.splits.held_out) + (len(self.splits.train) if self.plan.alarm else 0)
+        claimed = {"runs": 2.0 * looked_at}
         self.budget.reserve(**claimed)
         self.audit(
             "begun", splits=[len(own) for own in (self.splits.train, self.splits.validation, self.splits.held_out)]
@@ -316,10 +258,11 @@ class _Search:
         """The one look at what is held out."""
         before = after = None
         made: Estimate
+        findings: tuple[Finding, ...] = ()
         try:
-            runs = [self._earned(self.splits.held_out, [values], HELD_OUT) for values in ({}, self.kept.values)]
-            before, after = (Score(own, "held out") for _, own in runs)
+            before, after = self._scores("held out")
             made = claim(before, after)
+            findings = self._alarm(before, after)
         except BudgetExceededError as error:
             note = f"the budget ended before what is held out could be measured: {error.what}"
             made = Estimate(0.0, 0, identified=False, note=note, split="held out")
@@ -336,4 +279,17 @@ class _Search:
             self.counts,
             dict(self.budget.spent),
             tuple(self.audit.events),
+            findings,
         )
+
+    def _scores(self, split: Literal["train", "held out"]) -> tuple[Score, Score]:
+        """What was earned before and after, in runs of their own."""
+        inputs, draw = (self.splits.held_out, HELD_OUT) if split == "held out" else (self.splits.train, AGAIN)
+        before, after = (self._earned(inputs, [values], draw)[1] for values in ({}, self.kept.values))
+        return Score(before, split), Score(after, split)
+
+    def _alarm(self, before: Score, after: Score) -> tuple[Finding, ...]:
+        if not self.plan.alarm or not self.kept.values:
+            return ()
+        found = overfitted(self._scores("train"), (before, after), rng=self.rng)
+        return () if found is None else (found,)

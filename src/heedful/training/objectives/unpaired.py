@@ -33,6 +33,9 @@ class KTO:
 
     def __post_init__(self) -> None:
         refuse_not_positive(self.strength, "KTO(strength=...)")
+        if min(self.good, self.bad) < 0:
+            what = f"weights of good and bad outputs are 0 or more, not {self.good:g} and {self.bad:g}"
+            raise UsageError(what, where="KTO", fix="0 leaves outputs of one kind out")
 
     @property
     def entangled(self) -> bool:

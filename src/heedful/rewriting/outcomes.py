@@ -1,0 +1,49 @@
+"""What a run of rewriting came to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from heedful.core import Estimate, Finding, Rewritten
+
+
+@dataclass(frozen=True, slots=True)
+class Improved(Rewritten):
+    """A program with what it was improved to.
+
+    `start` are the values of parameters at the start, `values` those of the ones that changed. `before` and `after` are
+    what the program earned held out, `claim` their difference, measured once: not identified, and both None, where a
+    cap other than that on runs ended before. `stopped` says why the search ended; `counts` what was proposed, unread,
+    tried and kept; `spent` the budget. `events` are all decisions, as in the audit log; `findings` what a reader must
+    know beside the claim.
+    """
+
+    start: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+    before: Estimate | None = None
+    after: Estimate | None = None
+    stopped: str = ""
+    counts: Counter[str] = field(default_factory=Counter)
+    spent: Mapping[str, float] = field(default_factory=dict)
+    events: Sequence[Mapping[str, Any]] = ()
+    findings: tuple[Finding, ...] = ()
+
+    def summary(self) -> dict[str, Any]:
+        """All of it as a report shows it and JSON holds it, the texts before and after as `prompts`."""
+        texts = {
+            name: {"before": str(own), "after": str(self.values.get(name, own))} for name, own in self.start.items()
+        }
+        return {
+            "claim": self.claim,
+            "before": self.before,
+            "after": self.after,
+            "prompts": texts,
+            "stopped": self.stopped,
+            "counts": dict(self.counts),
+            "spent": dict(self.spent),
+            "events": list(self.events),
+            "findings": list(self.findings),
+        }
