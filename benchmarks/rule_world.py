@@ -4,7 +4,7 @@
 
 The world of rules (`heedful.worlds.RuleWorld`): one prompt, a model that answers by the rules in it, a critic who sees
 8 of 10 failures and is misled once in ten, an editor who does what is asked 9 times of 10. All algorithms are settings
-of `heedful.rewriting.Improving`, with the same critic and editor, 300 questions, and 4,000 calls of models in all.
+of `heedful.rewriting.Improving`, with the same critic and editor, 300 questions, and 2,000 calls of models in all.
 
 trials       ours: what is shown is the way to the end, and a change is kept where a trial proves it better
 textgrad     words by a model for each call, and each change kept that does no worse on its batch
@@ -61,7 +61,7 @@ from heedful.worlds.rule_people import RulePeople
 from heedful.worlds.rule_players import RuleEditor
 from heedful.worlds.rule_world import RuleWorld
 
-START, CALLS, QUESTIONS, NEAR = "You answer questions.", 4_000, 300, 0.9
+START, CALLS, QUESTIONS, NEAR = "You answer questions.", 2_000, 300, 0.9
 
 
 class Paid:
