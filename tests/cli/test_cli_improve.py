@@ -138,6 +138,17 @@ def test_what_goes_nowhere_is_refused(files: Path, server: ChatServer) -> None:
     assert "gives goes nowhere" in err
 
 
+def test_what_is_read_is_not_written(files: Path, server: ChatServer) -> None:
+    moved = files / "better/prompts/retrieve.txt"
+    moved.parent.mkdir(parents=True)
+    (files / "retrieve.txt").rename(moved)
+    words = [moved if own == files / "retrieve.txt" else own for own in command(files, server)]
+    code, _, err = invoke(*words)
+    assert code == 2
+    assert "this is a file that is read" in err
+    assert not server.calls
+
+
 def test_evidence_is_needed(files: Path, server: ChatServer) -> None:
     code, _, err = invoke(*command(files, server, "--seed", 1))
     assert code == 2

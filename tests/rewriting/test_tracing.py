@@ -128,6 +128,20 @@ def test_values_are_replaced_for_a_run_alone() -> None:
     assert write.now == "Answer in one sentence."
 
 
+def test_a_program_within_a_program_is_a_stage_of_it() -> None:
+    inner = trace(lambda question: draft(f"{write} {question}"), write="Inner.")
+
+    def outer(question: str) -> str:
+        return inner(question) + f"{find}"
+
+    run = trace(outer).run("q")
+    assert [call.stage for call in run.calls] == ["outer", "<lambda>", "draft"]
+    assert set(run.parameters) == {"write", "find"}
+    assert run.output == f"draft<8>{find.value}"
+    assert trace(outer, write="W").run("q").output == f"draft<3>{find.value}"
+    assert inner("q") == "draft<8>"
+
+
 def test_an_error_is_a_node_and_feedback_begins_there() -> None:
     @stage
     def breaks(text: str) -> str:
@@ -355,6 +369,7 @@ class TestParameters:
         with pytest.raises(TypeError):
             ", ".join([write])  # type: ignore[list-item]
         assert int(Number(3, "n")) == 3
+        assert f"{Number(3, 'n')} or {Number(2.5, 'n'):.2f}" == "3 or 2.50"
 
 
 def test_generators_are_refused() -> None:

@@ -88,6 +88,7 @@ def improve(
     if served is None:
         raise UsageError("a server has models by name", where="--served", fix="give --served NAME")
     folder = Path(out)
+    _refuse_overwriting(folder, texts, [*prompt, examples, *(comments or ())])
     folder.mkdir(parents=True, exist_ok=True)
     how = Search(rounds, batch, proposals, alpha, carry, concurrency, runs, alarm, seed)
     with ExitStack() as stack:
@@ -102,6 +103,15 @@ def improve(
     result = {**done.summary(), "prompts": whole, "spent": cost, "records_without_comment": others}
     _written(result, folder)
     printed(as_json, result, lambda: _told(result, folder))
+
+
+def _refuse_overwriting(folder: Path, names: Mapping[str, str], read: Sequence[str]) -> None:
+    """Raises UsageError where a file that is read would be written."""
+    from heedful.feedback import refuse_overwriting
+
+    own = [folder / name for name in ("audit.jsonl", "journal", "report.html", "summary.json")]
+    for path in (*own, *(folder / "prompts" / f"{name}.txt" for name in names)):
+        refuse_overwriting(path, read)
 
 
 def _evidence(

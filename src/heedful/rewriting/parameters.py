@@ -133,7 +133,8 @@ class Code(Written):
 
 @dataclass(frozen=True, eq=False)
 class Number(Parameter[float]):
-    """A number from `low` to `high`, a whole one where `whole`. It is read as `now`, or by `float()` and `int()`."""
+    """A number from `low` to `high`, a whole one where `whole`. It is read as `now`, by `float()` and `int()`, and in
+    f-strings."""
 
     kind: ClassVar[str] = "number"
     low: float = -math.inf
@@ -145,6 +146,12 @@ class Number(Parameter[float]):
 
     def __int__(self) -> int:
         return int(self.now)
+
+    def __str__(self) -> str:
+        return self.show(self.now)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.now, spec) if spec else str(self)
 
     def own_fault(self, value: Any) -> str | None:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):

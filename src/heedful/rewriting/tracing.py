@@ -69,13 +69,17 @@ class Program:
         return replace(self, values={**self.values, **values})
 
     def __call__(self, *args: Any, **named: Any) -> Any:
+        """What the function gives. Within a run of another program it is a stage of that, whose values go before."""
+        recorder = Recorder() if SCOPE.get() is None else None
         if self.is_async:
-            return self._awaited(args, named, Recorder(), 0)
-        with self._begun(args, named, Recorder(), 0) as call:
+            return self._awaited(args, named, recorder, 0)
+        with self._begun(args, named, recorder, 0) as call:
             call.result = self.function(*args, **named)
             return call.result
 
-    async def _awaited(self, args: Sequence[Any], named: Mapping[str, Any], recorder: Recorder, draw: int) -> Any:
+    async def _awaited(
+        self, args: Sequence[Any], named: Mapping[str, Any], recorder: Recorder | None, draw: int
+    ) -> Any:
         with self._begun(args, named, recorder, draw) as call:
             call.result = await self.function(*args, **named)
             return call.result
@@ -129,8 +133,15 @@ class Program:
             raise UsageError(f"the program cannot be called so ({error})", where=name) from error
 
     @contextmanager
-    def _begun(self, args: Sequence[Any], named: Mapping[str, Any], recorder: Recorder, draw: int) -> Iterator[_Under]:
-        outer = Scope(recorder, None, self.values, draw)
+    def _begun(
+        self, args: Sequence[Any], named: Mapping[str, Any], recorder: Recorder | None, draw: int
+    ) -> Iterator[_Under]:
+        """The call of the program: the first of a recorder, or, without one, a call in the run that is under way."""
+        around = SCOPE.get()
+        if recorder is not None or around is None:
+            outer = Scope(recorder or Recorder(), None, self.values, draw)
+        else:
+            outer = replace(around, values={**self.values, **around.values})
         name = getattr(self.function, "__name__", "program")
         with _calling(outer, name, self._bound(args, named), remembered=False) as call:
             yield call
