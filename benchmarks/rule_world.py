@@ -7,6 +7,7 @@ The world of rules (`heedful.worlds.RuleWorld`): one prompt, a model that answer
 of `heedful.rewriting.Improving`, with the same critic and editor, 300 questions, and 2,000 calls of models in all.
 
 trials       ours: what is shown is the way to the end, and a change is kept where a trial proves it better
+trials, wins the same, by how often an answer is better than the one before rather than by how much it earns
 textgrad     words by a model for each call, and each change kept that does no worse on its batch
 trace        what is shown is the way to the end, and the same
 opro         shown what was tried and what it earned; the same
@@ -151,7 +152,7 @@ def engines(paid: Paid, world: RuleWorld) -> dict[str, Improving]:
 def one(name: str, seed: int, world: RuleWorld, cap: int) -> dict[str, float]:
     """One run: its worth in the end, and the calls until it was near the best, NaN where it never was."""
     paid, rng = Paid(world, cap), np.random.default_rng([seed, 17])
-    worth, by = Worth(world.reward(), (0, 1)), name
+    worth, by = Worth(world.reward(), None if name == "trials, wins" else (0, 1)), name.partition(",")[0]
     if name in ("votes", "votes only"):
         people = RulePeople(world, {"one": START, "other": world.best()})
         log = collect(people, 200, raters=SimulatedRaters(), rng=rng, kind="comparison")
@@ -198,7 +199,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     seeds, cap = (1, 300) if options.quick else (options.seeds, CALLS)
-    names = [*engines(Paid(RuleWorld(), 0), RuleWorld()), "votes", "votes only"][: 3 if options.quick else None]
+    names = [*engines(Paid(RuleWorld(), 0), RuleWorld()), "trials, wins", "votes", "votes only"][
+        : 3 if options.quick else None
+    ]
     world, told = RuleWorld(), {}
     print(f"start {world.expected(START):.3f}, best {world.expected(world.best()):.3f}, {seeds} seeds, {cap} calls")
     for name in names:

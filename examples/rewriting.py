@@ -70,7 +70,10 @@ def main(folder: Path) -> None:
         done = improved(server.url, folder)
     files = write_rewriting(done.summary(), folder)
     after = {**START, **done.values}
-    print(f"Held out: better than at the start in {done.claim.value + 0.5:.0%} of examples, {done.claim.interval}")
+    within = done.claim.interval
+    assert within is not None
+    print(f"Held out: better than at the start in {0.5 + done.claim.value:.0%} of examples", end=" ")
+    print(f"[{0.5 + within.low:.0%}, {0.5 + within.high:.0%}]")
     print(f"The truth: worth {WORLD.expected(START):.3f} before, {WORLD.expected(after):.3f} after,")
     print(f"of at most {WORLD.expected({step: WORLD.best(step) for step in PROGRAM_STEPS}):.3f}")
     print(f"{done.counts['proposed']} proposals, {done.counts['kept']} kept; the page: {files.report}")

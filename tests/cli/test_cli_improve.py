@@ -131,6 +131,17 @@ def test_prompts_that_cannot_be(files: Path, server: ChatServer, text: str, word
     assert not server.calls
 
 
+def test_a_project_file_says_it_all(files: Path, server: ChatServer) -> None:
+    prompts, rows = [str(files / name) for name in ("retrieve.txt", "draft.txt")], str(files / "examples.jsonl")
+    said: dict[str, Any] = {"prompt": prompts, "examples": rows, "matching": SOURCE, "rounds": 1, "model": server.url}
+    said |= {"served": "task", "critic": "critic", "rewriter": "editor", "out": str(files / "better")}
+    lines = [f"{name} = {json.dumps(own)}" for name, own in said.items()]
+    (files / "project.toml").write_text("\n".join(["[improve]", *lines]), "utf-8")
+    code, shown, err = invoke("improve", files / "project.toml", "--json")
+    assert code == 0, err
+    assert json.loads(shown)["counts"]["proposed"] == 1
+
+
 def test_what_goes_nowhere_is_refused(files: Path, server: ChatServer) -> None:
     (files / "draft.txt").write_text("Step: draft\n{question}", "utf-8")
     code, _, err = invoke(*command(files, server))

@@ -41,7 +41,9 @@ class _Commands(typer.core.TyperGroup):
 
 
 def _project_first(arguments: list[str]) -> list[str]:
-    """The arguments, --project before all others."""
+    """The arguments, --project before all others; `improve FILE.toml` names it without the flag."""
+    if arguments[:1] == ["improve"] and "".join(arguments[1:2]).endswith(".toml"):
+        arguments = ["improve", "--project", *arguments[1:]]
     end = arguments.index("--") if "--" in arguments else len(arguments)
     moved: list[str] = []
     kept: list[str] = []

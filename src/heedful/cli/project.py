@@ -39,7 +39,8 @@ def _flags(file: Path, command: str, table: Any, commands: Mapping[str, Sequence
     if unknown:
         known = ", ".join(sorted(names))
         raise UsageError(f"[{command}] {unknown[0]} is no flag of this command; there are {known}", where=str(file))
-    lists = {param.name for param in commands[command] if getattr(param, "nargs", 1) == -1}
+    several = (own for own in commands[command] if getattr(own, "nargs", 1) == -1 or getattr(own, "multiple", False))
+    lists = {param.name for param in several}
     return {names[key]: _typed(file, command, key, value, names[key] in lists) for key, value in table.items()}
 
 
