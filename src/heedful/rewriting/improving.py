@@ -13,7 +13,7 @@ from heedful.core import Budget, BudgetExceededError, Estimate, Finding, Floats,
 from heedful.rewriting.acceptance import Gate
 from heedful.rewriting.audit import Audit
 from heedful.rewriting.claims import claim, overfitted
-from heedful.rewriting.judging import Critic, Failures, Worth
+from heedful.rewriting.judging import Critic, Failures, Worth, context_of, hidden
 from heedful.rewriting.outcomes import Improved
 from heedful.rewriting.parameters import Parameter
 from heedful.rewriting.pools import Member, Select, incumbent
@@ -80,7 +80,8 @@ class Improving:
     ) -> Improved:
         """The program improved. Runs are counted on the budget as `runs`, and those of the final claim are reserved
         before the first; calls and tokens are those of critics, rules and proposers, and of the program where its
-        clients share the budget. A cap that is reached ends the search, not the claim.
+        clients share the budget. A cap on runs ends the search, not the claim; another cap
+        that is reached may leave nothing for the claim, which then is not made.
 
         Raises UsageError where no parameter is read that may be rewritten, and what programs and evidence raise.
         """
@@ -104,6 +105,8 @@ class _Search:
     ) -> None:
         self.plan, self.runner, self.worth, self.splits, self.audit = plan, runner, worth, splits, audit
         self.budget, self.rng = budget, rng
+        unseen = frozenset(context_of(own) for own in (*splits.validation, *splits.held_out))
+        self.critic = hidden(plan.critic, unseen)
         self.parameters: Mapping[str, Parameter[Any]] = {}
         self.kept = Member({}, {})
         self.pool = [self.kept]
@@ -155,7 +158,7 @@ class _Search:
 
     def _heard(self, runs: Sequence[Run], earned: Floats) -> tuple[Said, ...]:
         worth = np.full(len(earned), np.nan) if self.worth.against_start else earned
-        heard = self.plan.critic(runs, worth, budget=self.budget)
+        heard = self.critic(runs, worth, budget=self.budget)
         carried = self.plan.rule(runs, heard.words, frozenset(self.parameters), budget=self.budget)
         self.counts.update(unread=heard.missing + carried.missing)
         self.said.append(carried.said)
@@ -262,10 +265,11 @@ class _Search:
         try:
             before, after = self._scores("held out")
             made = claim(before, after)
-            findings = self._alarm(before, after)
         except BudgetExceededError as error:
             note = f"the budget ended before what is held out could be measured: {error.what}"
             made = Estimate(0.0, 0, identified=False, note=note, split="held out")
+        else:
+            findings = self._alarm(before, after)
         self.audit("ended", stopped=self.stopped, values=self.kept.values, claim=made, counts=self.counts)
         return Improved(
             self.runner.program.with_values(self.kept.values),
@@ -291,5 +295,9 @@ class _Search:
     def _alarm(self, before: Score, after: Score) -> tuple[Finding, ...]:
         if not self.plan.alarm or not self.kept.values:
             return ()
-        found = overfitted(self._scores("train"), (before, after), rng=self.rng)
+        try:
+            found = overfitted(self._scores("train"), (before, after), rng=self.rng)
+        except BudgetExceededError as error:
+            what = f"the alarm of overfitting could not be run: {error.what}"
+            found = Finding("rewriting.no_alarm", "note", what, "raise the cap")
         return () if found is None else (found,)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -174,6 +174,11 @@ class Logged:
     elsewhere: bool = True
     behind: Critic | None = None
 
+    def without(self, contexts: frozenset[str]) -> Logged:
+        """Without the comments on outputs in these contexts, which nobody who proposes may know."""
+        left = [own for own in self.comments if context_text(own[0].context) not in contexts]
+        return replace(self, comments=left)
+
     def __call__(self, runs: Sequence[Run], worth: Floats, *, budget: Budget) -> Heard:
         contexts = [context_text(item_of(run).context) for run in runs]
         words: list[list[str]] = [[] for _ in runs]
@@ -200,6 +205,10 @@ class Together:
 
     critics: Sequence[Critic]
 
+    def without(self, contexts: frozenset[str]) -> Together:
+        """The same of critics that know comments."""
+        return Together([hidden(own, contexts) for own in self.critics])
+
     def __call__(self, runs: Sequence[Run], worth: Floats, *, budget: Budget) -> Heard:
         heard = [critic(runs, worth, budget=budget) for critic in self.critics]
         words = tuple("\n".join(filter(None, own)) for own in zip(*(one.words for one in heard), strict=True))
@@ -207,6 +216,11 @@ class Together:
         for one in heard:
             cost.update(one.cost)
         return Heard(words, sum(one.missing for one in heard), dict(cost))
+
+
+def hidden(critic: Critic, contexts: frozenset[str]) -> Critic:
+    """A critic that says nothing of what people said in these contexts."""
+    return critic.without(contexts) if isinstance(critic, Logged | Together) else critic
 
 
 def matches(

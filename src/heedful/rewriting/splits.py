@@ -28,6 +28,10 @@ class Splits:
             if len(getattr(self, name)) < LEAST:
                 what = f"{len(getattr(self, name))} examples are {name.replace('_', ' ')}, and {LEAST} are needed"
                 raise InputError(what, where="examples", fix="give more examples that differ")
+            texts = [written(inputs) for inputs in getattr(self, name)]
+            if name != "train" and len(set(texts)) < len(texts):
+                what = f"equal inputs are {name.replace('_', ' ')} more than once: they would count as independent"
+                raise InputError(what, where="examples", fix="give each once")
         seen: dict[str, str] = {}
         for name in ("train", "validation", "held_out"):
             for inputs in getattr(self, name):
@@ -37,8 +41,9 @@ class Splits:
 
     @classmethod
     def of(cls, examples: Sequence[Inputs], shares: tuple[float, float] = (0.3, 0.4), *, seed: int = 0) -> Splits:
-        """Shares of training and validation; the rest is held out. Equal inputs stay together, and which go where is
-        decided by a hash of what they hold, not by their order. Raises InputError for too few."""
+        """Shares of training and validation; the rest is held out. Of equal inputs one is kept, for all of them are
+        one example; which go where is decided by a hash of what they hold, not by their order. Raises InputError for
+        too few."""
         if not (min(shares) > 0 and sum(shares) < 1):
             raise InputError(f"shares are above 0 and leave some to hold out, not {shares}", where="shares")
         texts = [written(inputs) for inputs in examples]
@@ -47,11 +52,15 @@ class Splits:
         rank = {names[place]: number for number, place in enumerate(np.argsort(bits, kind="stable"))}
         bounds = [round(len(names) * own) for own in (shares[0], sum(shares))]
         parts: list[list[Inputs]] = [[], [], []]
-        for inputs, text in zip(examples, texts, strict=True):
+        for text, inputs in dict(zip(texts, examples, strict=True)).items():
             parts[sum(rank[text] >= bound for bound in bounds)].append(inputs)
         return cls(*(tuple(part) for part in parts))
 
 
-def written(inputs: Inputs) -> str:
-    """Inputs as one text, the same for equal inputs."""
-    return repr(sorted((name, repr(value)) for name, value in inputs.items()))
+def written(inputs: Any) -> str:
+    """Inputs as one text, the same for equal inputs, in whatever order their mappings are."""
+    if isinstance(inputs, Mapping):
+        return "{" + ", ".join(sorted(f"{name!r}: {written(value)}" for name, value in inputs.items())) + "}"
+    if isinstance(inputs, list | tuple):
+        return "[" + ", ".join(map(written, inputs)) + "]"
+    return repr(inputs)
