@@ -19,7 +19,7 @@ from heedful.models import FunctionWriter
 from heedful.rewriting import Text, draw, improve, stage, trace
 from heedful.rewriting.audit import Audit
 from heedful.rewriting.improving import Improving
-from heedful.rewriting.judging import Failures, Worth, matches
+from heedful.rewriting.judging import Failures, Logged, Worth, matches
 from heedful.rewriting.outcomes import Improved
 from heedful.rewriting.parameters import Number
 from heedful.rewriting.pools import pareto
@@ -284,3 +284,18 @@ class TestImprove:
             improve(program, [{"asked": "a"}], earned, engine=engine)
         with pytest.raises(UsageError, match="give a potential"):
             improve(program, ["a", "b", "c", "d", "e", "f", "g"], "good", engine=engine)  # type: ignore[arg-type]
+
+
+def test_proposals_hear_no_comment_on_examples_that_decide_or_measure() -> None:
+    heard: list[str] = []
+
+    def noted(messages: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> str:
+        heard.append(str(messages[0]["content"]))
+        return edit(messages, parameters)
+
+    splits = Splits.of(EXAMPLES)
+    comments = [(Item.of(own["question"], "x"), f"about <{own['question']}>") for own in EXAMPLES]
+    engine = Improving(Rewriter(FunctionWriter(noted), most=10**6), critic=Logged(comments), rounds=1, concurrency=1)
+    improved(engine, splits=splits)
+    assert any(f"<{own['question']}>" in heard[0] for own in splits.train)
+    assert not any(f"<{own['question']}>" in heard[0] for own in (*splits.validation, *splits.held_out))

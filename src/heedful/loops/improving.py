@@ -8,7 +8,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any, Literal
 
-from heedful.core import Budget, InputError, Item, Potential, UsageError
+from heedful.core import Budget, EndpointError, InputError, Item, Potential, UsageError
 from heedful.feedback import read
 from heedful.feedback.source import rows_of
 from heedful.models import Endpoint, Request, Writer
@@ -136,7 +136,7 @@ def program_of(prompts: Mapping[str, str], writer: Writer) -> Program:
     """Each prompt in its turn is filled with the example's fields and what the prompts before it gave, and answered by
     the writer; what the last one gives is the output. An endpoint is asked by all runs at once.
 
-    A model that gives no answer is an error of the run.
+    Raises EndpointError where a model gives no answer.
     """
     texts = {name: Text(own, name, fields=fields_of(own, name)) for name, own in prompts.items()}
     steps = {name: stage(name=name)(_asking(writer)) for name in prompts}
@@ -185,7 +185,8 @@ def _asking(writer: Writer) -> Any:
         requests = [Request.of(text, sample=draw())]
         (answer,) = await writer.acomplete(requests) if isinstance(writer, Endpoint) else writer.complete(requests)
         if answer.text is None:
-            raise ValueError(f"the model gave no answer ({answer.fault})")
+            what = f"the model gave no answer ({answer.fault}), which would count against what was asked"
+            raise EndpointError(what, fix="run the same again: what is recorded is not bought again")
         return answer.text
 
     return ask
