@@ -15,10 +15,11 @@ from heedful.cli.sample import EngineName
 from heedful.core import Item, UsageError
 from heedful.feedback import Candidate, Record, Table, Value
 from heedful.loops import ENGINES, Sampling, evidence_of, planned_cost, sample
-from heedful.models import LocalModel, StyleFeatures
+from heedful.models import LocalModel
 from heedful.preference import fit, load
 from heedful.worlds import ChatServer
 
+from .posteriors import shorter_is_better
 from .test_cli import invoke
 
 pytest.importorskip("transformers")
@@ -39,19 +40,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def posterior(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Shorter is better."""
     texts = ["a", "ab cd", "ab cd ef", "ab cd ef gh ij", "ab cd ef gh ij kl mn op"]
-    pairs = [(a, b) for a in range(5) for b in range(5) if a != b] * 4
-    votes = [
-        Record(
-            kind="comparison",
-            context=f"q{row}",
-            candidates=[Candidate(output=texts[a]), Candidate(output=texts[b])],
-            value=Value(choice="first" if (a < b) != (row % 9 == 0) else "second"),
-        )
-        for row, (a, b) in enumerate(pairs)
-    ]
-    folder = tmp_path_factory.mktemp("fit") / "posterior"
-    fit(Table.of(votes), utility="features", features=StyleFeatures()).save(folder)
-    return folder
+    return shorter_is_better(texts, tmp_path_factory.mktemp("fit") / "posterior")
 
 
 def test_answers_are_written_with_what_they_cost(model: Path, posterior: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from .posteriors import shorter_is_better
 from .test_cli import invoke
 
 pytest.importorskip("torch", reason="the extra `lm` is not installed")
@@ -128,24 +129,8 @@ def test_a_file_that_cannot_be_read_is_named_as_such(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def posterior(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Shorter is better."""
-    from heedful.feedback import Candidate, Record, Table, Value
-    from heedful.models import StyleFeatures
-    from heedful.preference import fit
-
     texts = ["1", "12 34", "12 34 56 78", "12 34 56 78 90 12 34"]
-    pairs = [(a, b) for a in range(4) for b in range(4) if a != b] * 4
-    votes = [
-        Record(
-            kind="comparison",
-            context=f"q{row}",
-            candidates=[Candidate(output=texts[a]), Candidate(output=texts[b])],
-            value=Value(choice="first" if (a < b) != (row % 9 == 0) else "second"),
-        )
-        for row, (a, b) in enumerate(pairs)
-    ]
-    folder = tmp_path_factory.mktemp("fit") / "posterior"
-    fit(Table.of(votes), utility="features", features=StyleFeatures()).save(folder)
-    return folder
+    return shorter_is_better(texts, tmp_path_factory.mktemp("fit") / "posterior")
 
 
 def test_a_model_learns_in_rounds_from_its_own_outputs(posterior: Path, tmp_path: Path) -> None:

@@ -24,11 +24,8 @@ from heedful.rewriting.scores import Score
 from heedful.rewriting.splits import Inputs, Splits, written
 from heedful.rewriting.tracing import Program, Run
 
-VALIDATION, HELD_OUT, AGAIN = (
-    1_000_000,
-    1_000_001,
-    1_000_002,
-)  # numbers of runs there; those of training have the number of the round
+# Numbers of runs there; those of training have the number of the round.
+VALIDATION, HELD_OUT, AGAIN = 1_000_000, 1_000_001, 1_000_002
 _BLOCK = 8  # examples that a trial looks at before it decides whether to go on
 
 
@@ -80,8 +77,8 @@ class Improving:
     ) -> Improved:
         """The program improved. Runs are counted on the budget as `runs`, and those of the final claim are reserved
         before the first; calls and tokens are those of critics, rules and proposers, and of the program where its
-        clients share the budget. A cap on runs ends the search, not the claim; another cap
-        that is reached may leave nothing for the claim, which then is not made.
+        clients share the budget. A cap on runs ends the search, not the claim; another cap that is reached may leave
+        nothing for the claim, which then is not made.
 
         Raises UsageError where no parameter is read that may be rewritten, and what programs and evidence raise.
         """

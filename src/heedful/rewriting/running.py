@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from heedful.core import UsageError
-from heedful.models.endpoint.background import BackgroundLoop
+from heedful.models.endpoint.background import BackgroundLoop, in_order
 from heedful.rewriting.remembering import Memory
 from heedful.rewriting.tracing import Program, Run
 
@@ -45,7 +44,7 @@ class Runner:
         if not tasks:
             return ()
         if self.program.is_async:
-            return tuple(self._loop.run(self._all(tasks)))
+            return tuple(self._loop.run(in_order(self._awaited, tasks, self.concurrency)))
         with ThreadPoolExecutor(min(self.concurrency, len(tasks))) as pool:
             waiting = [pool.submit(Context().run, self._one, task) for task in tasks]
             try:
@@ -67,24 +66,6 @@ class Runner:
         own = self.program.with_values(task.values)
         return own.captured((), task.inputs, draw=task.draw, memory=self.memory)
 
-    async def _all(self, tasks: Sequence[Task]) -> list[Run]:
-        runs: list[Run | None] = [None] * len(tasks)
-        todo = iter(enumerate(tasks))
-        failures: list[BaseException] = []
-
-        async def work(todo: Iterator[tuple[int, Task]]) -> None:
-            for place, task in todo:
-                if failures:
-                    return
-                try:
-                    own = self.program.with_values(task.values)
-                    runs[place] = await own.acaptured((), task.inputs, draw=task.draw, memory=self.memory)
-                except Exception as error:
-                    failures.append(error)
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self.concurrency, len(tasks))):
-                group.create_task(work(todo))
-        if failures:
-            raise failures[0]
-        return [run for run in runs if run is not None]
+    async def _awaited(self, task: Task) -> Run:
+        own = self.program.with_values(task.values)
+        return await own.acaptured((), task.inputs, draw=task.draw, memory=self.memory)

@@ -102,14 +102,10 @@ class Program:
         """
         if self.is_async:
             raise UsageError("the program is async", where="run", fix="await arun(...), or use Runner")
-        bound, recorder = self._bound(args, named), Recorder(memory)
-        output, error = None, ""
-        try:
-            with self._begun(args, named, recorder, draw) as call:
-                output = call.result = self.function(*args, **named)
-        except Exception as raised:
-            error = _of_the_program(raised)
-        return Run(bound, output, error, recorder.calls, recorder.parameters, self.values, draw)
+        recorder = Recorder(memory)
+        with _caught(recorder) as found, self._begun(args, named, recorder, draw) as call:
+            found.output = call.result = self.function(*args, **named)
+        return self._run(args, named, found, draw)
 
     async def acaptured(
         self, args: Sequence[Any], named: Mapping[str, Any], *, draw: int = 0, memory: Memory | None = None
@@ -117,13 +113,14 @@ class Program:
         """`captured` of a program that is async, or not."""
         if not self.is_async:
             return self.captured(args, named, draw=draw, memory=memory)
-        bound, recorder = self._bound(args, named), Recorder(memory)
-        output, error = None, ""
-        try:
-            output = await self._awaited(args, named, recorder, draw)
-        except Exception as raised:
-            error = _of_the_program(raised)
-        return Run(bound, output, error, recorder.calls, recorder.parameters, self.values, draw)
+        recorder = Recorder(memory)
+        with _caught(recorder) as found:
+            found.output = await self._awaited(args, named, recorder, draw)
+        return self._run(args, named, found, draw)
+
+    def _run(self, args: Sequence[Any], named: Mapping[str, Any], found: _Found, draw: int) -> Run:
+        calls, parameters = found.recorder.calls, found.recorder.parameters
+        return Run(self._bound(args, named), found.output, found.error, calls, parameters, self.values, draw)
 
     def _bound(self, args: Sequence[Any], named: Mapping[str, Any]) -> Mapping[str, Any]:
         try:
@@ -202,6 +199,25 @@ class _Under:
     call: Call
     result: Any = None
     known: bool = False
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a program gave while it was captured."""
+
+    recorder: Recorder
+    output: Any = None
+    error: str = ""
+
+
+@contextmanager
+def _caught(recorder: Recorder) -> Iterator[_Found]:
+    """Within, what a program raises is its `error`."""
+    found = _Found(recorder)
+    try:
+        yield found
+    except Exception as raised:
+        found.error = _of_the_program(raised)
 
 
 @contextmanager

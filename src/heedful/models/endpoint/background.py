@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from heedful.core import UsageError
 
 T = TypeVar("T")
+In = TypeVar("In")
 Closer = Callable[[], Awaitable[None]]
 _PATIENCE = 5.0  # seconds for connections to close
 
@@ -61,6 +62,30 @@ class BackgroundLoop:
         asyncio.run_coroutine_threadsafe(_end(loop, closers), loop)
         if thread is not threading.current_thread():  # whose garbage collector may have come here
             thread.join(_PATIENCE)
+
+
+async def in_order(work: Callable[[In], Awaitable[T]], items: Sequence[In], most: int) -> list[T]:
+    """Results of `work` on each item, in their order, at most so many under way at once. After one has failed none is
+    begun, and its error is raised once those under way have ended."""
+    results: dict[int, T] = {}
+    failures: list[Exception] = []
+    todo = iter(enumerate(items))
+
+    async def worker() -> None:
+        for place, item in todo:
+            if failures:
+                return
+            try:
+                results[place] = await work(item)
+            except Exception as error:
+                failures.append(error)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(most, len(items))):
+            group.create_task(worker())
+    if failures:
+        raise failures[0]
+    return [results[place] for place in range(len(items))]
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from heedful.core import EndpointError, Floats, HeedfulError, Item, Parts, UsageError, text_parts
-from heedful.models.endpoint.background import BackgroundLoop
+from heedful.models.endpoint.background import BackgroundLoop, in_order
 from heedful.models.endpoint.buying import Buyer, Order
 from heedful.models.endpoint.journal import Journal, Spending
 from heedful.models.endpoint.pace import Pace
@@ -150,29 +150,19 @@ class Endpoint:
         self.close()
 
     async def _all(self, requests: tuple[Request, ...]) -> tuple[Answer, ...]:
-        """All requests by as many workers as may be under way, none begun after a failure."""
+        """All requests, as many at once as may be under way, none begun after a failure."""
         if not requests:
             return ()
         buyer = self._buyer
-        answers = [Answer(None)] * len(requests)
-        todo = iter(enumerate(requests))
-        failures: list[HeedfulError] = []
 
-        async def work(todo: Iterator[tuple[int, Request]]) -> None:
-            for place, request in todo:
-                if failures:
-                    return
-                try:
-                    answers[place] = await buyer.answer(self._order(request))
-                except HeedfulError as error:
-                    failures.append(_at(error, f"{self.url}, request {place + 1} of {len(requests)}"))
+        async def answered(numbered: tuple[int, Request]) -> Answer:
+            number, request = numbered
+            try:
+                return await buyer.answer(self._order(request))
+            except HeedfulError as error:
+                raise _at(error, f"{self.url}, request {number} of {len(requests)}") from None
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self.concurrency, len(requests))):
-                group.create_task(work(todo))
-        if failures:
-            raise failures[0]
-        return tuple(answers)
+        return tuple(await in_order(answered, list(enumerate(requests, 1)), self.concurrency))
 
     def _order(self, request: Request) -> Order:
         sampling = request.sampling or self.sampling
