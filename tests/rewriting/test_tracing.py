@@ -310,6 +310,25 @@ class TestMemory:
         memory = Memory()
         assert [trace(program).captured(["q"], {}, memory=memory).output for _ in range(3)] == [2, 2, 2]
 
+    def test_methods_of_other_objects_are_not_one(self) -> None:
+        class Client:
+            def __init__(self, name: str) -> None:
+                self.name = name
+
+            @stage
+            def ask(self, text: str) -> str:
+                return f"{self.name}: {text}"
+
+        small, big = Client("small"), Client("big")
+        size = Number(0, "size")
+
+        def program(question: str) -> str:
+            return (big if size.now else small).ask(question)
+
+        memory = Memory()
+        told = [trace(program, size=own).captured(["q"], {}, memory=memory).output for own in (0, 1)]
+        assert told == ["small: q", "big: q"]
+
     def test_what_is_not_plain_is_not_kept(self) -> None:
         calls: list[int] = []
 
@@ -347,7 +366,9 @@ class TestParameters:
         number = Number(3, "n", low=0, high=10, whole=True)
         assert [number.fault(value) is None for value in (10, 10.5, 11, float("nan"), True)] == [True] + [False] * 4
         assert number.read(" 4 ") == 4
-        assert number.show(4.0) == "4"
+        assert isinstance(number.read("4"), int)
+        assert number.show(4) == "4"
+        assert Number(0.5, "n").show(0.123456789) == "0.123456789"
         with pytest.raises(InputError, match="no number"):
             number.read("four")
 

@@ -162,12 +162,13 @@ class Number(Parameter[float]):
 
     def read(self, written: str) -> float:
         try:
-            return float(written.strip())
+            value = float(written.strip())
+            return int(value) if self.whole and value.is_integer() else value
         except ValueError as error:
             raise InputError("it is no number", where=f"number {self.name!r}") from error
 
     def show(self, value: float) -> str:
-        return f"{value:g}"
+        return repr(value)
 
 
 def longest(characters: int) -> Limit:

@@ -158,12 +158,14 @@ def stage(function: Any = None, /, *, name: str = "", remembered: bool = True) -
 
     Where a run has a memory, the k-th call with the same inputs, and the same values of the parameters that it reads,
     gives what it gave before in a run of the same number: not so with `remembered=False`, for a stage that has an
-    effect. A stage that calls others is called again, and they are remembered.
+    effect, nor for methods, whose object may hold anything. A stage that calls others is called again, and they are
+    remembered.
     """
     if function is None:
         return lambda own: stage(own, name=name, remembered=remembered)  # type: ignore[call-overload]
     _refuse_generators(function, "stage")
     called, signature = name or function.__name__, inspect.signature(function)
+    remembered = remembered and "self" not in signature.parameters  # what an object holds is not seen
 
     if inspect.iscoroutinefunction(function):
 
