@@ -1,6 +1,6 @@
 """Improve a program of three steps (retrieve, draft, check) from what people said of it: 40 thumbs and 10 comments.
 
-    python examples/rewriting.py [FOLDER]
+    python examples/rewriting.py [FOLDER] [SEED]
 
 The models stand behind a server on this machine, as any would: one answers, one rewrites. They are played by a world of
 rules in which the worth of every prompt is known, so what is claimed can be held against the truth. Needs the extra
@@ -37,8 +37,8 @@ def logged(rng: np.random.Generator) -> Table:
     return Table.concat([thumbs, people.comments(10, RuleCritic(WORLD), rng=rng)])
 
 
-def improved(url: str, folder: Path, *, examples: int = 300, rounds: int = 12) -> Improved:
-    rng = np.random.default_rng(0)
+def improved(url: str, folder: Path, *, examples: int = 300, rounds: int = 12, seed: int = 0) -> Improved:
+    rng = np.random.default_rng(seed)
     log = logged(rng)
     thumbs = log.where(log.column("kind") == "label")
     liked = heedful.fit(thumbs, utility="features", features=NgramFeatures()).potential()
@@ -61,13 +61,13 @@ def improved(url: str, folder: Path, *, examples: int = 300, rounds: int = 12) -
     questions = [context_text(own) for own in WORLD.contexts(examples, rng=rng)]
     engine = Improving(Rewriter(editor, n=3), critic=Logged(comments), rounds=rounds)
     with journal, task, editor:
-        return heedful.improve(program, questions, liked, engine=engine, audit=folder / "audit.jsonl")
+        return heedful.improve(program, questions, liked, engine=engine, seed=seed, audit=folder / "audit.jsonl")
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, seed: int = 0) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with ChatServer(rule_models(WORLD, editor=RuleEditor(WORLD, finds=0.9))) as server:
-        done = improved(server.url, folder)
+        done = improved(server.url, folder, seed=seed)
     files = write_rewriting(done.summary(), folder)
     after = {**START, **done.values}
     within = done.claim.interval
@@ -80,4 +80,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "rewriting-report"))
+    main(Path((sys.argv[1:] or ["rewriting-report"])[0]), *map(int, sys.argv[2:]))

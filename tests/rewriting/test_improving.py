@@ -19,7 +19,7 @@ from heedful.models import FunctionWriter
 from heedful.rewriting import Text, draw, improve, stage, trace
 from heedful.rewriting.audit import Audit
 from heedful.rewriting.improving import Improving
-from heedful.rewriting.judging import Failures, Logged, Worth, matches
+from heedful.rewriting.judging import Failures, Logged, Together, Worth, matches, spoken_of
 from heedful.rewriting.outcomes import Improved
 from heedful.rewriting.parameters import Number
 from heedful.rewriting.pools import pareto
@@ -222,6 +222,14 @@ class TestSplits:
         for name in ("train", "validation", "held_out"):
             assert sorted(map(repr, getattr(made, name))) == sorted(map(repr, getattr(again, name)))
         assert Splits.of(EXAMPLES, seed=1) != Splits.of(EXAMPLES)
+
+    def test_what_was_spoken_of_is_for_training(self) -> None:
+        made = Splits.of(EXAMPLES, known=lambda own: own["question"] in ("question 3", "question 150"))
+        assert {"question": "question 3"} in made.train
+        assert {"question": "question 150"} in made.train
+        assert sum(len(own) for own in (made.train, made.validation, made.held_out)) == 200
+        item = Item.of("question 3", "x")
+        assert spoken_of(Together([Logged([(item, "bad")]), Failures()])) == {"question 3"}
 
     def test_too_few_or_shared(self) -> None:
         with pytest.raises(InputError, match="are needed"):

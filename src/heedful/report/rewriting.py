@@ -14,6 +14,7 @@ from heedful.report.markup import Child, Markup, join, name_of, tag
 from heedful.report.page import Frame, framed
 from heedful.report.summary import to_json
 from heedful.report.write import ReportFiles, write_files
+from heedful.rewriting.propagating import cut
 
 _CONTENTS = (
     ("answer", "The answer"),
@@ -23,6 +24,7 @@ _CONTENTS = (
     ("spent", "What it cost"),
 )
 _MOST_SAID = 40
+_LONGEST = 300  # characters shown of what was said at once
 _WORDS = re.compile(r"\s+|[^\s]+")
 
 
@@ -149,7 +151,9 @@ def _said(result: Mapping[str, Any]) -> Markup:
     words = Counter(_end(text) for event in result["events"] for text in event.get("said", ()))
     most = words.most_common(_MOST_SAID)
     more = len(words) - len(most)
-    items = [tag("li", name_of(text), f" ({times} times)" if times > 1 else None) for text, times in most]
+    items = [
+        tag("li", name_of(cut(text, _LONGEST)), f" ({times} times)" if times > 1 else None) for text, times in most
+    ]
     left = tag("p", f"{more} more stand in the log.", class_="missing") if more > 0 else None
     nothing = tag("p", "Nothing was said.", class_="missing")
     return tag("section", tag("h2", "What was said"), tag("ul", items) if items else nothing, left, id="said")

@@ -13,7 +13,7 @@ from heedful.core import Budget, Potential, UsageError
 from heedful.models import Writer
 from heedful.rewriting.audit import Audit
 from heedful.rewriting.improving import Improving
-from heedful.rewriting.judging import Critic, Failures, Worth
+from heedful.rewriting.judging import Critic, Failures, Worth, context_of, spoken_of
 from heedful.rewriting.outcomes import Improved
 from heedful.rewriting.proposing import Rewriter
 from heedful.rewriting.splits import Splits
@@ -37,7 +37,8 @@ def improve(
 
     program   a function, or `trace` of one, that reads parameters (`Text`, `Code`, `Number`)
     examples  its inputs: mappings by name, or single values of a program with one input; they are split into those that
-              feedback is drawn from, those that decide, and those that measure once (`Splits` sets them by hand)
+              feedback is drawn from, those of which people said something among them, those that decide, and those
+              that measure once (`Splits` sets them by hand)
     evidence  what is good: any sum of potentials, of (inputs, output) as an item
     writer    the model that rewrites: an `Endpoint`, or any writer. Needed unless `engine` says how to propose
     critic    says what is wrong with an output, in words; without one, what it earned and its errors are told
@@ -58,7 +59,12 @@ def improve(
         engine = Improving(Rewriter(writer), critic=critic or Failures())
     assert engine is not None
     traced = program if isinstance(program, Program) else Program(program)
-    splits = examples if isinstance(examples, Splits) else Splits.of([_inputs(traced, own) for own in examples])
+    spoken = spoken_of(engine.critic)
+    splits = (
+        examples
+        if isinstance(examples, Splits)
+        else Splits.of([_inputs(traced, own) for own in examples], known=lambda own: context_of(own) in spoken)
+    )
     spent = Budget() if budget is None else budget
     worth = Worth(evidence, bounds)
     return engine(traced, worth, splits, budget=spent, rng=np.random.default_rng(seed), audit=Audit(audit))

@@ -223,6 +223,17 @@ def hidden(critic: Critic, contexts: frozenset[str]) -> Critic:
     return critic.without(contexts) if isinstance(critic, Logged | Together) else critic
 
 
+def spoken_of(critic: Critic) -> frozenset[str]:
+    """The contexts in which people said something that a critic knows."""
+    if isinstance(critic, Together):
+        return frozenset[str]().union(*map(spoken_of, critic.critics))
+    return (
+        frozenset(context_text(item.context) for item, _ in critic.comments)
+        if isinstance(critic, Logged)
+        else frozenset()
+    )
+
+
 def matches(
     answers: Iterable[tuple[Mapping[str, Any], Any]],
     agree: Callable[[str, Any], float] = lambda output, answer: output.strip() == str(answer).strip(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,20 +40,27 @@ class Splits:
                     raise InputError(what, where="examples", fix="keep equal inputs in one split")
 
     @classmethod
-    def of(cls, examples: Sequence[Inputs], shares: tuple[float, float] = (0.3, 0.4), *, seed: int = 0) -> Splits:
+    def of(
+        cls,
+        examples: Sequence[Inputs],
+        shares: tuple[float, float] = (0.3, 0.4),
+        *,
+        known: Callable[[Inputs], bool] = lambda inputs: False,
+        seed: int = 0,
+    ) -> Splits:
         """Shares of training and validation; the rest is held out. Of equal inputs one is kept, for all of them are
-        one example; which go where is decided by a hash of what they hold, not by their order. Raises InputError for
-        too few."""
+        one example; which go where is decided by a hash of what they hold, not by their order. Those `known`, of which
+        something was said before, are for training, beside its share of the others. Raises InputError for too few."""
         if not (min(shares) > 0 and sum(shares) < 1):
             raise InputError(f"shares are above 0 and leave some to hold out, not {shares}", where="shares")
-        texts = [written(inputs) for inputs in examples]
-        names = sorted(set(texts))
+        each = {written(inputs): inputs for inputs in examples}
+        parts = [[inputs for inputs in each.values() if known(inputs)], [], []]
+        names = sorted(text for text, inputs in each.items() if not known(inputs))
         bits = hash_bits([name.encode("utf-8", "surrogatepass") for name in names], seed, "rewriting")
         rank = {names[place]: number for number, place in enumerate(np.argsort(bits, kind="stable"))}
         bounds = [round(len(names) * own) for own in (shares[0], sum(shares))]
-        parts: list[list[Inputs]] = [[], [], []]
-        for text, inputs in dict(zip(texts, examples, strict=True)).items():
-            parts[sum(rank[text] >= bound for bound in bounds)].append(inputs)
+        for text in rank:
+            parts[sum(rank[text] >= bound for bound in bounds)].append(each[text])
         return cls(*(tuple(part) for part in parts))
 
 
