@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize
+from numpy.typing import NDArray
 
 from heedful.core import EnumerableBase, FitError, Floats, InputError, Parts, Potential, UsageError
 from heedful.core.algebra import Expression
@@ -163,7 +163,7 @@ class _Dual:
         return self._descended(weights)
 
     def _descended(self, weights: Floats) -> Floats:
-        """Sequential quadratic programming, each step a non-negative least squares problem on the simplex."""
+        """Sequential quadratic programming, each step a quadratic programme on the simplex."""
         for _ in range(200):
             gradient, _ = self.expected(weights)
             if weights @ gradient - gradient.min() < 1e-3 * _TOLERANCE * max(1.0, self.spread):
@@ -183,11 +183,37 @@ class _Dual:
 
 
 def _quadratic_step(gradient: Floats, curvature: Floats, weights: Floats) -> Floats:
-    """The minimum over the simplex of g·(λ − λ0) + (λ − λ0)ᵀ H (λ − λ0) / 2, by non-negative least squares."""
-    ridge = 1e-12 * max(float(np.trace(curvature)), 1e-12)
-    root = np.linalg.cholesky(curvature + ridge * np.eye(len(weights)))
-    goal = root.T @ weights - np.linalg.solve(root, gradient)
-    scale = 1e4 * max(float(np.abs(root).max()), float(np.abs(goal).max()), 1e-6)
-    rows = np.vstack([root.T, np.full(len(weights), scale)])
-    found = np.asarray(optimize.nnls(rows, np.append(goal, scale))[0])
-    return found / found.sum() if found.sum() > 0 else weights
+    """The minimum over the simplex of g·(λ − λ0) + (λ − λ0)ᵀ H (λ − λ0) / 2, by a primal active-set method.
+
+    It starts at λ0 and only descends, so that what it returns leads down even where H is as good as singular.
+    """
+    curvature = curvature + 1e-12 * max(float(np.trace(curvature)), 1e-12) * np.eye(len(weights))
+    found, free = weights, weights > 0
+    for _ in range(10 * len(weights)):
+        slopes = gradient + curvature @ (found - weights)
+        step = _free_step(slopes, curvature, free, int(np.argmax(found)))
+        shrinking = np.flatnonzero(step < 0)
+        reaches = found[shrinking] / -step[shrinking]
+        if reaches.size and reaches.min() < 1:
+            out = shrinking[np.argmin(reaches)]
+            found = np.maximum(found + reaches.min() * step, 0.0)
+            found[out], free = 0.0, free & (np.arange(len(free)) != out)
+            continue
+        found = found + step
+        slopes = gradient + curvature @ (found - weights)
+        level = float(slopes[free].mean())
+        entering = int(np.argmin(np.where(free, np.inf, slopes)))
+        if free.all() or slopes[entering] >= level - 1e-14 * float(np.abs(slopes).max()):
+            break
+        free = free | (np.arange(len(free)) == entering)
+    return np.asarray(found / found.sum())
+
+
+def _free_step(slopes: Floats, curvature: Floats, free: NDArray[np.bool_], pivot: int) -> Floats:
+    """Newton's step among the free shares: what they gain, the largest (`pivot`) loses, so that the sum stays."""
+    step, moved = np.zeros(len(slopes)), np.flatnonzero(free & (np.arange(len(free)) != pivot))
+    rows = curvature[moved] - curvature[pivot]
+    within = rows[:, moved] - rows[:, [pivot]]
+    step[moved] = -np.linalg.solve(within, slopes[moved] - slopes[pivot])
+    step[pivot] = -step[moved].sum()
+    return step
