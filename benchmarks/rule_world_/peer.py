@@ -1,0 +1,95 @@
+"""What every peer runs on, in its own interpreter: each line of the input is a run, played in a process of its own."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import random
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from openai import OpenAI
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as the peer knows it: the first text, questions to learn from and to choose by, and what a server tells."""
+
+    server: str
+    start: str
+    train: list[str]
+    validation: list[str]
+    seed: int
+
+    def earned(self, question: str, answer: str) -> float:
+        """What the evidence says of an answer, from 0 to 1. It is no call of a model."""
+        return float(self._asked("earned", f"{question}\n{answer}"))
+
+    def keep(self, text: str) -> None:
+        """Tells which text the peer would return now."""
+        self._asked("kept", text)
+
+    def batches(self, size: int) -> Iterator[list[str]]:
+        """Training questions without end, shuffled anew each time all were seen."""
+        rng, left = random.Random(self.seed), []
+        while True:
+            if len(left) < size:
+                left = rng.sample(self.train, len(self.train))
+            yield left[:size]
+            left = left[size:]
+
+    def _asked(self, model: str, text: str) -> str:
+        body = json.dumps({"model": model, "messages": [{"role": "user", "content": text}]})
+        self._connection.request("POST", "/v1/chat/completions", body)
+        return str(json.loads(self._connection.getresponse().read())["choices"][0]["message"]["content"])
+
+    @cached_property
+    def _connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(self.server)
+
+
+def client(model: str) -> Callable[[Any], str]:
+    """A model by the openai client, asked with a text or with messages."""
+    own = OpenAI()
+
+    def ask(asked: Any) -> str:
+        messages = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked
+        return str(own.chat.completions.create(model=model, messages=messages).choices[0].message.content)
+
+    return ask
+
+
+def said_of(earned: float) -> str:
+    """What a peer is told of an answer in words: as much as our own critic is."""
+    return f"It earned {earned:.2g} of 1."
+
+
+def main(play: Callable[[Run], None]) -> None:
+    """Prints the process of each run when it begins, and its exit status when it ended."""
+    for line in sys.stdin:
+        if child := os.fork():
+            print(child, flush=True)
+            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+            continue
+        try:
+            _apart(play, Run(**json.loads(line)))
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+
+
+def _apart(play: Callable[[Run], None], run: Run) -> None:
+    """Plays a run in an empty folder, where its caches go too, with nothing said on the output."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    with tempfile.TemporaryDirectory() as home:
+        os.chdir(home)
+        os.environ.update(OPENAI_API_KEY="none", XDG_CACHE_HOME=home, LITELLM_LOG="ERROR")
+        os.environ["OPENAI_API_BASE"] = os.environ["OPENAI_BASE_URL"] = f"http://{run.server}/v1"
+        play(run)

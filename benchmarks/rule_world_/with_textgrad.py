@@ -1,0 +1,43 @@
+"""TextGrad by its own package: a loss of each answer in a batch of 16, their sum carried back, and a step.
+
+The function that tells what an answer earned tells the question and the answer too: of what goes into a function the
+package shows its critic no more than the first and the last ten words.
+"""
+
+from __future__ import annotations
+
+import textgrad
+from openai import OpenAI
+from peer import Run, main, said_of
+from textgrad.autograd.string_based_ops import StringBasedFunction
+from textgrad.engine.local_model_openai_api import ChatExternalClient
+
+BATCH = 16
+
+
+def play(run: Run) -> None:
+    client = OpenAI()
+    writer = ChatExternalClient(client, "textgrad")
+    textgrad.set_backward_engine(writer, override=True)
+    prompt = textgrad.Variable(run.start, role_description="system prompt of the model")
+    model = textgrad.BlackboxLLM(ChatExternalClient(client, "task"), prompt)
+    optimizer = textgrad.TextualGradientDescent([prompt], engine=writer)
+
+    def told(question: textgrad.Variable, answer: textgrad.Variable) -> str:
+        earned = said_of(run.earned(question.value, answer.value))
+        return f"Asked: {question.value}\nAnswered: {answer.value}\n{earned}"
+
+    loss = StringBasedFunction(told, "tells what an answer earns, of what is right in it")
+    for questions in run.batches(BATCH):
+        optimizer.zero_grad()
+        losses = []
+        for text in questions:
+            question = textgrad.Variable(text, requires_grad=False, role_description="question")
+            losses.append(loss({"question": question, "answer": model(question)}))
+        textgrad.sum(losses).backward()
+        optimizer.step()
+        run.keep(prompt.value)
+
+
+if __name__ == "__main__":
+    main(play)
