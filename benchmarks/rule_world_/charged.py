@@ -1,4 +1,4 @@
-"""Models whose calls are counted together, and what was kept after how many: alike for our own ways and for packages."""
+"""Models whose calls are counted together, and what was kept after how many: alike for our ways and for packages."""
 
 from __future__ import annotations
 

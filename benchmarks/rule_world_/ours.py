@@ -92,19 +92,20 @@ def engines(paid: Paid, world: RuleWorld) -> dict[str, Improving]:
     """By name; "NAME, wins" and the ways of votes are the same by other evidence."""
     critic, editor = ModelCritic(as_writer(paid, "critic")), as_writer(paid, "editor")
     reader = Rewriter(as_writer(paid, "reader"))
+    earned = Failures(enough=0, says=lambda item: f"It earned {world.share(item):.2g} of 1.")
     mutate = Mutated(lambda _, text, rng: RuleEditor(world).mutate(text, rng))
     how: Any = {"rounds": 40, "concurrency": 1}  # a trial's level is a share of alpha, for 40 of them
     free: Any = {"rounds": 1_000, "concurrency": 1, "gate": ByMean(False)}
     front: Any = {**free, "batch": 3, "select": pareto, "gate": ByMean()}
     return {
         "trials": Improving(Rewriter(editor), critic=critic, **how),
-        "trials shown": Improving(reader, critic=Failures(), **how),
+        "trials shown": Improving(reader, critic=earned, **how),
         "textgrad": Improving(Rewriter(editor), rule=PerCall(as_writer(paid, "critic")), critic=critic, **free),
         "trace": Improving(Rewriter(editor), critic=critic, **free),
-        "trace shown": Improving(reader, critic=Failures(), **free),
+        "trace shown": Improving(reader, critic=earned, **free),
         "opro": Improving(FromHistory(editor), critic=Logged(()), **free),
         "gepa": Improving(Rewriter(editor), critic=critic, **front),
-        "gepa shown": Improving(reader, critic=Failures(), **front),
+        "gepa shown": Improving(reader, critic=earned, **front),
         "random": Improving(mutate, critic=Logged(()), **how),
     }
 

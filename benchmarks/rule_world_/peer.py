@@ -11,7 +11,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from openai import OpenAI
@@ -54,6 +54,7 @@ class Run:
         return http.client.HTTPConnection(self.server)
 
 
+@cache
 def client(model: str) -> Callable[[Any], str]:
     """A model by the openai client, asked with a text or with messages."""
     own = OpenAI()

@@ -22,9 +22,11 @@ from rule_world_.charged import START, Paid
 HERE = Path(__file__).parent
 PACKAGES = {
     "GEPA": ("gepa", "with_gepa.py"),
-    "TextGrad": ("textgrad", "with_textgrad.py"),
-    "Trace": ("opto", "with_trace.py", "OptoPrime"),
-    "OPRO": ("opto", "with_trace.py", "OPRO"),
+    "TextGrad": ("textgrad", "with_textgrad.py", "16"),
+    "TextGrad, 3": ("textgrad", "with_textgrad.py", "3"),
+    "Trace": ("opto", "with_trace.py", "OptoPrime", "16"),
+    "Trace, 3": ("opto", "with_trace.py", "OptoPrime", "3"),
+    "OPRO": ("opto", "with_trace.py", "OPRO", "16"),
 }
 """The module that an interpreter must have, the script, and its arguments."""
 

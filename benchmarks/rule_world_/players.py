@@ -8,8 +8,8 @@ said most, as `RuleEditor` does.
 reader     our own rewriter's prompt, where it shows the answers and what they earned, and no critic spoke
 gepa       the text, and the answers of a batch
 textgrad   first one answer; then the call that gave it, with what was said; then all calls, with what was said of each
-OptoPrime  the text, and the answers of a batch among the values of a graph
-OPRO       all texts so far with what their answers earned, no answers: one thing is changed in the text of most
+optoprime  the text, and the answers of a batch among the values of a graph
+opro       all texts so far with what their answers earned, no answers: one thing is changed in the text of most
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Readers:
     world: RuleWorld
 
     def players(self) -> dict[str, Player]:
-        names = self.reader, self.gepa, self.textgrad, self.OptoPrime, self.OPRO
+        names = self.reader, self.gepa, self.textgrad, self.optoprime, self.opro
         return {own.__name__: own for own in names}
 
     def reader(self, asked: Asked, rng: np.random.Generator) -> str:
@@ -71,18 +71,16 @@ class Readers:
         said = re.findall(r"in the conversation:\n\n<FEEDBACK>(.*?)</FEEDBACK>", asked.text, re.DOTALL)
         return f"<IMPROVED_VARIABLE>{RuleEditor(self.world)(text, _lines(said), rng)}</IMPROVED_VARIABLE>"
 
-    def OptoPrime(self, asked: Asked, rng: np.random.Generator) -> str:
+    def optoprime(self, asked: Asked, rng: np.random.Generator) -> str:
         parts = dict(re.findall(r"^#(\w+)\n(.*?)\n\n(?=#|=)", asked.text, re.DOTALL | re.MULTILINE))
         ((name, text),) = _values(parts["Variables"]).items()
         values = _values(parts["Inputs"]) | _values(parts["Others"])
-        calls = re.findall(r"^(\w+) = answer\(.*question=(\w+)\)$", parts["Code"], re.MULTILINE)
-        earned = parts["Feedback"].splitlines()
-        shown = [
-            f"{values[given]}\n{values[gave]}\n{line}" for (gave, given), line in zip(calls, earned, strict=True)
-        ]
+        asked_of = dict(re.findall(r"^(\w+) = answer\(.*question=(\w+)\)$", parts["Code"], re.MULTILINE))
+        answers, earned = re.findall(r"args_\d+=(\w+)", parts["Code"]), parts["Feedback"].splitlines()
+        shown = [f"{values[asked_of[own]]}\n{values[own]}\n{line}" for own, line in zip(answers, earned, strict=True)]
         return _suggested(name, self._rewritten(text, shown, rng))
 
-    def OPRO(self, asked: Asked, rng: np.random.Generator) -> str:
+    def opro(self, asked: Asked, rng: np.random.Generator) -> str:
         tried = list(_objects(asked.text.partition("variables and their feedbacks.")[2]))
         best = max(tried, key=lambda own: fmean(map(float, _EARNED.findall(own["feedback"]))))
         ((name, text),) = best["variables"].items()

@@ -1,4 +1,6 @@
-"""TextGrad by its own package: a loss of each answer in a batch of 16, their sum carried back, and a step.
+"""TextGrad by its own package: a loss of each answer in a batch, their sum carried back, and a step.
+
+    python with_textgrad.py BATCH
 
 The function that tells what an answer earned tells the question and the answer too: of what goes into a function the
 package shows its critic no more than the first and the last ten words.
@@ -6,13 +8,13 @@ package shows its critic no more than the first and the last ten words.
 
 from __future__ import annotations
 
+import sys
+
 import textgrad
 from openai import OpenAI
 from peer import Run, main, said_of
 from textgrad.autograd.string_based_ops import StringBasedFunction
 from textgrad.engine.local_model_openai_api import ChatExternalClient
-
-BATCH = 16
 
 
 def play(run: Run) -> None:
@@ -28,7 +30,7 @@ def play(run: Run) -> None:
         return f"Asked: {question.value}\nAnswered: {answer.value}\n{earned}"
 
     loss = StringBasedFunction(told, "tells what an answer earns, of what is right in it")
-    for questions in run.batches(BATCH):
+    for questions in run.batches(int(sys.argv[1])):
         optimizer.zero_grad()
         losses = []
         for text in questions:

@@ -1,18 +1,26 @@
-"""Trace by its own package, with its optimiser OptoPrime or OPRO: batches of 16, and each suggestion is taken.
+"""Trace by its own package, with its optimiser OptoPrime, which takes each suggestion, or OPRO, where the text is kept
+whose answers earned most when it was tried, as its authors do.
 
-    python with_trace.py OptoPrime|OPRO
+    python with_trace.py OptoPrime|OPRO BATCH
 """
 
 from __future__ import annotations
 
 import sys
+from statistics import fmean
 
 from opto import trace
 from opto.optimizers import OPRO, OptoPrime
 from opto.utils.llm import LLM
 from peer import Run, client, main, said_of
 
-BATCH, OPTIMISERS = 16, {"OptoPrime": OptoPrime, "OPRO": OPRO}
+OPTIMISERS = {"OptoPrime": OptoPrime, "OPRO": OPRO}
+
+
+@trace.bundle()
+def answer(prompt: str, question: str) -> str:
+    """The model's answer to a question, by the prompt."""
+    return client("task")([{"role": "system", "content": prompt}, {"role": "user", "content": question}])
 
 
 @trace.bundle()
@@ -26,22 +34,20 @@ def numbered(parts: object) -> str:
 
 
 def play(run: Run) -> None:
-    name, model = sys.argv[1], client("task")
-
-    @trace.bundle()
-    def answer(prompt: str, question: str) -> str:
-        """The model's answer to a question, by the prompt."""
-        return model([{"role": "system", "content": prompt}, {"role": "user", "content": question}])
-
+    name, batch, most = sys.argv[1], int(sys.argv[2]), 0.0
     prompt = trace.node(run.start, trainable=True)
-    optimizer = OPTIMISERS[name]([prompt], llm=LLM(f"openai/{name}"))
-    for questions in run.batches(BATCH):
+    optimizer = OPTIMISERS[name]([prompt], llm=LLM(f"openai/{name.lower()}"))
+    for questions in run.batches(batch):
         answers = [answer(prompt, question) for question in questions]
         earned = [run.earned(question, own.data) for question, own in zip(questions, answers, strict=True)]
+        if name == "OPRO" and fmean(earned) > most:
+            most = fmean(earned)
+            run.keep(prompt.data)
         optimizer.zero_feedback()
         optimizer.backward(together(*answers), numbered(map(said_of, earned)))
         optimizer.step()
-        run.keep(prompt.data)
+        if name == "OptoPrime":
+            run.keep(prompt.data)
 
 
 if __name__ == "__main__":
