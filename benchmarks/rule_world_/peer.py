@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
-from openai import OpenAI
-
 
 @dataclass(frozen=True)
 class Run:
@@ -57,6 +55,8 @@ class Run:
 @cache
 def client(model: str) -> Callable[[Any], str]:
     """A model by the openai client, asked with a text or with messages."""
+    from openai import OpenAI
+
     own = OpenAI()
 
     def ask(asked: Any) -> str:

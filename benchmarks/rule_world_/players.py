@@ -36,7 +36,7 @@ _WELL = "It is well."
 
 def all_models(world: RuleWorld) -> Answering:
     """Our own models of the world, and those that the packages ask, by name."""
-    ours, theirs = rule_models(world), played(Readers(world).players())
+    ours, theirs = rule_models(world), played(Readers(RuleCritic(world), RuleEditor(world)).players())
 
     def answer(messages: Messages, parameters: Mapping[str, object]) -> str:
         return (ours if parameters.get("model") in OURS else theirs)(messages, parameters)
@@ -46,7 +46,8 @@ def all_models(world: RuleWorld) -> Answering:
 
 @dataclass(frozen=True)
 class Readers:
-    world: RuleWorld
+    critic: RuleCritic
+    editor: RuleEditor
 
     def players(self) -> dict[str, Player]:
         names = self.reader, self.gepa, self.textgrad, self.optoprime, self.opro
@@ -69,7 +70,7 @@ class Readers:
             return _between(asked.text, "feedback on the LM_OUTPUT: ", " </OBJECTIVE_FUNCTION>")
         text = _between(asked.text, "<LM_SYSTEM_PROMPT> ", " </LM_SYSTEM_PROMPT>")
         said = re.findall(r"in the conversation:\n\n<FEEDBACK>(.*?)</FEEDBACK>", asked.text, re.DOTALL)
-        return f"<IMPROVED_VARIABLE>{RuleEditor(self.world)(text, _lines(said), rng)}</IMPROVED_VARIABLE>"
+        return f"<IMPROVED_VARIABLE>{self.editor(text, _lines(said), rng)}</IMPROVED_VARIABLE>"
 
     def optoprime(self, asked: Asked, rng: np.random.Generator) -> str:
         parts = dict(re.findall(r"^#(\w+)\n(.*?)\n\n(?=#|=)", asked.text, re.DOTALL | re.MULTILINE))
@@ -84,15 +85,15 @@ class Readers:
         tried = list(_objects(asked.text.partition("variables and their feedbacks.")[2]))
         best = max(tried, key=lambda own: fmean(map(float, _EARNED.findall(own["feedback"]))))
         ((name, text),) = best["variables"].items()
-        return _suggested(name, RuleEditor(self.world).mutate(text, rng))
+        return _suggested(name, self.editor.mutate(text, rng))
 
     def _rewritten(self, text: str, shown: Iterable[str], rng: np.random.Generator) -> str:
-        return RuleEditor(self.world)(text, self._said(shown, rng), rng)
+        return self.editor(text, self._said(shown, rng), rng)
 
     def _said(self, shown: Iterable[str], rng: np.random.Generator) -> str:
         """What the critic says of answers, each shown with its question and what it earned."""
         short = [own for own in shown if "It earned 1 of 1." not in own]
-        return _lines(RuleCritic(self.world)(Item.of(own, own), rng) for own in short)
+        return _lines(self.critic(Item.of(own, own), rng) for own in short)
 
 
 def _lines(said: Iterable[str]) -> str:
