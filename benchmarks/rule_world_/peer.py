@@ -11,7 +11,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 
@@ -27,11 +27,11 @@ class Run:
 
     def earned(self, question: str, answer: str) -> float:
         """What the evidence says of an answer, from 0 to 1. It is no call of a model."""
-        return float(self._asked("earned", f"{question}\n{answer}"))
+        return float(self.asked("earned", f"{question}\n{answer}"))
 
     def keep(self, text: str) -> None:
         """Tells which text the peer would return now."""
-        self._asked("kept", text)
+        self.asked("kept", text)
 
     def batches(self, size: int) -> Iterator[list[str]]:
         """Training questions without end, shuffled anew each time all were seen."""
@@ -42,28 +42,17 @@ class Run:
             yield left[:size]
             left = left[size:]
 
-    def _asked(self, model: str, text: str) -> str:
-        body = json.dumps({"model": model, "messages": [{"role": "user", "content": text}]})
+    def asked(self, model: str, text: Any, system: str = "") -> str:
+        """What a model answers to a text, behind a system prompt where there is one, or to messages."""
+        before = [{"role": "system", "content": system}] if system else []
+        messages = [*before, {"role": "user", "content": text}] if isinstance(text, str) else text
+        body = json.dumps({"model": model, "messages": messages})
         self._connection.request("POST", "/v1/chat/completions", body)
         return str(json.loads(self._connection.getresponse().read())["choices"][0]["message"]["content"])
 
     @cached_property
     def _connection(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(self.server)
-
-
-@cache
-def client(model: str) -> Callable[[Any], str]:
-    """A model by the openai client, asked with a text or with messages."""
-    from openai import OpenAI
-
-    own = OpenAI()
-
-    def ask(asked: Any) -> str:
-        messages = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked
-        return str(own.chat.completions.create(model=model, messages=messages).choices[0].message.content)
-
-    return ask
 
 
 def said_of(earned: float) -> str:
@@ -87,10 +76,8 @@ def main(play: Callable[[Run], None]) -> None:
 
 
 def _apart(play: Callable[[Run], None], run: Run) -> None:
-    """Plays a run in an empty folder, where its caches go too, with nothing said on the output."""
+    """Plays a run in an empty folder, with nothing said on the output."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     with tempfile.TemporaryDirectory() as home:
         os.chdir(home)
-        os.environ.update(OPENAI_API_KEY="none", XDG_CACHE_HOME=home, LITELLM_LOG="ERROR")
-        os.environ["OPENAI_API_BASE"] = os.environ["OPENAI_BASE_URL"] = f"http://{run.server}/v1"
         play(run)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import gepa
 from gepa.adapters.default_adapter.default_adapter import EvaluationResult
-from peer import Run, client, main, said_of
+from peer import Run, main, said_of
 
 ENDLESS = 10**9
 
@@ -32,9 +33,9 @@ def play(run: Run) -> None:
         seed_candidate={"prompt": run.start},
         trainset=[{"input": own, "additional_context": {}, "answer": ""} for own in run.train],
         valset=[{"input": own, "additional_context": {}, "answer": ""} for own in run.validation],
-        task_lm=client("task"),
+        task_lm=partial(run.asked, "task"),
         evaluator=evaluate,
-        reflection_lm=client("gepa"),
+        reflection_lm=partial(run.asked, "gepa"),
         max_metric_calls=ENDLESS,
         callbacks=[Best(run)],
         logger=SimpleNamespace(log=lambda message: None),

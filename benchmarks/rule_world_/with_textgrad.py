@@ -11,18 +11,27 @@ from __future__ import annotations
 import sys
 
 import textgrad
-from openai import OpenAI
 from peer import Run, main, said_of
 from textgrad.autograd.string_based_ops import StringBasedFunction
-from textgrad.engine.local_model_openai_api import ChatExternalClient
+from textgrad.engine import EngineLM
+
+
+class Model(EngineLM):
+    def __init__(self, run: Run, name: str) -> None:
+        self.run, self.model_string = run, name
+
+    def generate(self, prompt: str, system_prompt: str | None = None, **_: object) -> str:
+        return self.run.asked(self.model_string, prompt, system_prompt or self.system_prompt)
+
+    def __call__(self, prompt: str, **settings: object) -> str:
+        return self.generate(prompt, **settings)
 
 
 def play(run: Run) -> None:
-    client = OpenAI()
-    writer = ChatExternalClient(client, "textgrad")
+    writer = Model(run, "textgrad")
     textgrad.set_backward_engine(writer, override=True)
     prompt = textgrad.Variable(run.start, role_description="system prompt of the model")
-    model = textgrad.BlackboxLLM(ChatExternalClient(client, "task"), prompt)
+    model = textgrad.BlackboxLLM(Model(run, "task"), prompt)
     optimizer = textgrad.TextualGradientDescent([prompt], engine=writer)
 
     def told(question: textgrad.Variable, answer: textgrad.Variable) -> str:
