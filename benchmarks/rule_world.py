@@ -51,6 +51,7 @@ from rule_world_.charged import START, Paid
 from rule_world_.players import all_models
 
 CALLS, QUESTIONS, NEAR = 2_000, 300, 0.9
+QUICK = "trials shown, wins", "trace", "gepa shown"
 Play = Callable[[Paid, RuleWorld, Splits, int], None]
 
 
@@ -114,7 +115,7 @@ def shown(name: str, found: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="two seeds, 300 calls, three of ours")
+    parser.add_argument("--quick", action="store_true", help="two seeds, 300 calls, three of ours and all peers")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--names", nargs="+", help="these alone")
     parser.add_argument("--peers", nargs="+", default=[], metavar="PYTHON")
@@ -122,9 +123,9 @@ def main() -> None:
     options = parser.parse_args()
     seeds, cap = (2, 300) if options.quick else (options.seeds, CALLS)
     commands, world = peers.found(options.peers), RuleWorld()
-    names = options.names or [*("trials shown, wins", "trace", "gepa shown"), *commands]
-    if not (options.names or options.quick):
-        names = [*ours.NAMES, *commands]
+    names = options.names or [*(QUICK if options.quick else ours.NAMES), *commands]
+    if strange := {*names} - {*ours.NAMES, *commands}:
+        parser.error(f"{min(strange)!r} is none of ours, nor in an interpreter of --peers")
     told = json.loads(options.out.read_text("utf-8")) if options.out and options.out.exists() else {}
     print(f"start {world.expected(START):.3f}, best {world.expected(world.best()):.3f}, {seeds} seeds, {cap} calls")
     for name in names:

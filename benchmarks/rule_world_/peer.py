@@ -7,7 +7,6 @@ import json
 import os
 import random
 import sys
-import tempfile
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -61,23 +60,16 @@ def said_of(earned: float) -> str:
 
 
 def main(play: Callable[[Run], None]) -> None:
-    """Prints the process of each run when it begins, and its exit status when it ended."""
+    """Prints the process of each run when it begins, and its exit status when it ended; what it prints is lost."""
     for line in sys.stdin:
         if child := os.fork():
             print(child, flush=True)
             print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
             continue
         try:
-            _apart(play, Run(**json.loads(line)))
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            play(Run(**json.loads(line)))
         except BaseException:
             traceback.print_exc()
             os._exit(1)
         os._exit(0)
-
-
-def _apart(play: Callable[[Run], None], run: Run) -> None:
-    """Plays a run in an empty folder, with nothing said on the output."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    with tempfile.TemporaryDirectory() as home:
-        os.chdir(home)
-        play(run)

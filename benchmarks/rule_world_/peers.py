@@ -27,6 +27,7 @@ PACKAGES = {
     "Trace": ("opto", "with_trace.py", "OptoPrime", "16"),
     "Trace, 3": ("opto", "with_trace.py", "OptoPrime", "3"),
     "OPRO": ("opto", "with_trace.py", "OPRO", "16"),
+    "MIPROv2": ("dspy", "with_dspy.py"),
 }
 """The module that an interpreter must have, the script, and its arguments."""
 

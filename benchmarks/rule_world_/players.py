@@ -9,6 +9,7 @@ reader     our own rewriter's prompt, where it shows the answers and what they e
 gepa       the text, and the answers of a batch
 textgrad   first one answer; then the call that gave it, with what was said; then all calls, with what was said of each
 optoprime  the text, and the answers of a batch among the values of a graph
+dspy       the first text, and some answers, which are said to be examples; what is asked of the world, it answers
 opro       all texts so far with what their answers earned, no answers: one thing is changed in the text of most
 """
 
@@ -50,7 +51,7 @@ class Readers:
     editor: RuleEditor
 
     def players(self) -> dict[str, Player]:
-        names = self.reader, self.gepa, self.textgrad, self.optoprime, self.opro
+        names = self.reader, self.gepa, self.textgrad, self.optoprime, self.opro, self.dspy
         return {own.__name__: own for own in names}
 
     def reader(self, asked: Asked, rng: np.random.Generator) -> str:
@@ -86,6 +87,20 @@ class Readers:
         best = max(tried, key=lambda own: fmean(map(float, _EARNED.findall(own["feedback"]))))
         ((name, text),) = best["variables"].items()
         return _suggested(name, self.editor.mutate(text, rng))
+
+    def dspy(self, asked: Asked, rng: np.random.Generator) -> str:
+        fields = re.findall(r"`\[\[ ## (\w+) ## \]\]`", asked.text[asked.text.rfind("Respond with") :])
+        said = dict.fromkeys(fields, _WELL)
+        if "answer" in said:
+            said["answer"] = self.critic.world.answer(asked.text, rng=rng)
+        if "proposed_instruction" in said:
+            text, demos = (
+                asked.text.rpartition(f"[[ ## {own} ## ]]\n")[2].partition("\n\n[[ ## ")[0]
+                for own in ("basic_instruction", "task_demos")
+            )
+            shown = re.findall(r"Question: .*?(?=Question: |\Z)", demos, re.DOTALL)
+            said["proposed_instruction"] = self._rewritten(text.partition("\n\nRespond with")[0], shown, rng)
+        return "\n\n".join(f"[[ ## {own} ## ]]\n{said[own]}" for own in fields)
 
     def _rewritten(self, text: str, shown: Iterable[str], rng: np.random.Generator) -> str:
         return self.editor(text, self._said(shown, rng), rng)

@@ -105,6 +105,18 @@ def test_players_of_trace_suggest_a_value_of_its_variable() -> None:
         assert done_of(name, suggested[1])
 
 
+def test_the_player_of_dspy_proposes_an_instruction_and_answers_by_it() -> None:
+    shown, said = replied("dspy")
+    assert len(shown) == 3
+    assert [WORLD.topic(own) for own in shown] == [WORLD.topic(own.splitlines()[0]) for own in shown]
+    found = re.fullmatch(r"\[\[ ## proposed_instruction ## \]\]\n(.*)", said, re.DOTALL)
+    assert found
+    assert done_of("dspy", found[1])
+    _, said = replied("dspy", 1)
+    assert said.startswith("[[ ## answer ## ]]\n")
+    assert not np.isnan(WORLD.shown(said)).any()
+
+
 def done_of(name: str, text: str) -> bool:
     """Whether a text keeps what stood in the prompt and adds one rule, which one of the answers asks for."""
     before = {"optoprime": "End with a full stop.", "textgrad": "Give a source.\nUse no list."}.get(name, "")
