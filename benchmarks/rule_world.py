@@ -21,11 +21,11 @@ critic: who rewrites is shown the answers and what each earned, and sees what is
 `--peers` are interpreters of environments with other packages, which play the same world over HTTP at the same cap,
 each by its own prompts (`rule_world_/`): GEPA, TextGrad, Trace (OptoPrime) and OPRO (as Trace has it).
 
-`worth`: that of the prompt that is kept in the end, of at most 1; `calls`: those until a prompt was kept that has 90 %
-of the best one's worth, the median over seeds, where those that never came there count as more than the cap; `reached`:
-the share that did; `null`: the share of seeds that kept anything else than the start in the world where nothing
-matters, with half the calls, and `changes` how many in the mean. Intervals are for other seeds (95 %): t, Wilson, and
-of the median by order statistics.
+`worth`: that of the prompt that is kept in the end, of at most 1, and `calls`: those until a prompt was kept that has
+90 % of the best one's worth, medians over seeds, where those that never came there count as more than the cap;
+`reached`: the share that did; `null`: the share of seeds that kept anything else than the start in the world where
+nothing matters, with half the calls, and `changes` how many in the mean. Intervals are for other seeds (95 %): of
+medians by order statistics, of shares Wilson's.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from scipy.stats import binom
 
 from heedful.models.marked import context_text
 from heedful.rewriting import Splits
-from heedful.stats import mean_estimate, proportion
+from heedful.stats import proportion
 from heedful.worlds.rule_world import RuleWorld
 from rule_world_ import ours, peers
 from rule_world_.charged import START, Paid
@@ -86,30 +86,32 @@ def row(play: Play, seeds: int, cap: int) -> dict[str, Any]:
     world, begun = RuleWorld(), time.process_time()
     runs = [played(play, world, seed, cap) for seed in range(seeds)]
     nothing = [played(play, world.without_worth(), 1_000 + seed, cap // 2) for seed in range(seeds)]
-    near = [until_near(own, world) for own in runs]
-    changes = [len(own.kept) - 1 for own in nothing]
-    worth = mean_estimate([world.expected(own.kept[-1][1]) for own in runs])
-    reached, null = (proportion(np.array(own, float)) for own in (np.isfinite(near), np.array(changes) > 0))
-    told = {"seeds": seeds, "cap": cap, "used": float(np.mean([own.calls for own in runs]))}
-    for name, own in {"worth": worth, "reached": reached, "null": null}.items():
-        interval = own.interval and [own.interval.low, own.interval.high]
-        told |= {name: own.value, f"{name}_interval": interval}
-    calls, *within = (own if math.isfinite(own) else None for own in median(near))
-    told |= {"calls": calls, "calls_interval": within, "changes": float(np.mean(changes))}
-    return {**told, "seconds": time.process_time() - begun}
+    each = {
+        "worth": [world.expected(own.kept[-1][1]) for own in runs],
+        "calls": [until_near(own, world) for own in runs],
+        "changes": [float(len(own.kept) - 1) for own in nothing],
+        "used": [float(own.calls) for own in runs],
+    }
+    told: dict[str, Any] = {"seeds": seeds, "cap": cap, "seconds": time.process_time() - begun}
+    for name in ("worth", "calls"):
+        told[name], *told[f"{name}_interval"] = (own if math.isfinite(own) else None for own in median(each[name]))
+    for name, held in {"reached": np.isfinite(each["calls"]), "null": np.array(each["changes"]) > 0}.items():
+        found = proportion(held.astype(np.float64))
+        told |= {name: found.value, f"{name}_interval": found.interval and [found.interval.low, found.interval.high]}
+    each["calls"] = [own if math.isfinite(own) else None for own in each["calls"]]
+    return {**told, "changes": float(np.mean(each["changes"])), "used": float(np.mean(each["used"])), "each": each}
 
 
 def shown(name: str, found: dict[str, Any]) -> str:
-    def within(key: str) -> str:
-        ends = found[f"{key}_interval"]
-        return " [{:.3f}, {:.3f}]".format(*ends) if ends else ""
+    def within(key: str, digits: int, beyond: str = "") -> str:
+        ends = (beyond if own is None else f"{own:.{digits}f}" for own in found[f"{key}_interval"])
+        return f"[{', '.join(ends)}]"
 
-    low, high = (f"{own:.0f}" if own else "" for own in found["calls_interval"])
-    calls = f"{found['calls']:.0f}" if found["calls"] else f"more than {found['cap']}"
+    calls = f"more than {found['cap']}" if found["calls"] is None else f"{found['calls']:.0f}"
     return (
-        f"{name:18s} worth {found['worth']:.3f}{within('worth')}, reached {found['reached']:.0%}{within('reached')} "
-        f"after {calls} [{low or 0}, {high or 'more'}] calls, null {found['null']:.0%}{within('null')}, "
-        f"{found['changes']:.1f} changes, {found['seconds']:.0f} s, {found['used']:.0f} calls"
+        f"{name:18s} worth {found['worth']:.3f} {within('worth', 3)}, near after {calls} {within('calls', 0, '...')} "
+        f"calls, {found['reached']:.0%} {within('reached', 2)} ever; null {found['null']:.0%} {within('null', 2)}, "
+        f"{found['changes']:.1f} changes; {found['used']:.0f} calls, {found['seconds']:.0f} s"
     )
 
 

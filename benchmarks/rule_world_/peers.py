@@ -53,9 +53,16 @@ class Peer:
     def __enter__(self) -> Self:
         self.home = tempfile.TemporaryDirectory()
         settings = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
-        self.process = subprocess.Popen(
-            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=self.home.name, env=settings
-        )
+        with self._errors.open("w") as errors:
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                cwd=self.home.name,
+                env=settings,
+            )
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -74,7 +81,7 @@ class Peer:
             self.run = self._number()
             status = self._number()
         if status not in (0, -signal.SIGKILL):
-            raise RuntimeError(f"{' '.join(self.command)} failed")
+            raise self._failed()
 
     def _answering(self, paid: Paid, world: RuleWorld) -> Answering:
         """What the server says: models, each call charged, and two that cost nothing, what the evidence says of an
@@ -108,4 +115,11 @@ class Peer:
         for line in self.process.stdout:
             if line.strip().lstrip("-").isdigit():
                 return int(line)
-        raise RuntimeError(f"{' '.join(self.command)} ended")
+        raise self._failed()
+
+    @property
+    def _errors(self) -> Path:
+        return Path(self.home.name) / "errors"
+
+    def _failed(self) -> RuntimeError:
+        return RuntimeError(f"{' '.join(self.command)} failed:\n{self._errors.read_text()[-2_000:]}")
