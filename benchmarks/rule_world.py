@@ -19,7 +19,7 @@ votes only   the same without critic: a random edit, kept where what the compari
 critic: who rewrites is shown the answers and what each earned, and sees what is amiss as often as the critic.
 
 `--peers` are interpreters of environments with other packages, which play the same world over HTTP at the same cap,
-each by its own prompts (`rule_world_/`): GEPA, TextGrad, Trace (OptoPrime) and OPRO (as Trace has it).
+each by its own prompts (`rule_world_/`): GEPA, TextGrad, Trace (OptoPrime), OPRO (as Trace has it) and MIPROv2.
 
 `worth`: that of the prompt that is kept in the end, of at most 1, and `calls`: those until a prompt was kept that has
 90 % of the best one's worth, medians over seeds, where those that never came there count as more than the cap;

@@ -19,7 +19,8 @@ from heedful.worlds.played import Asked
 from heedful.worlds.rule_players import RuleCritic, RuleEditor
 from heedful.worlds.rule_world import RuleWorld
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+ROOT = Path(__file__).parents[2]
+BENCHMARKS = ROOT / "benchmarks"
 RECORDED = json.loads((Path(__file__).parent / "recorded" / "rule_world_prompts.json").read_text("utf-8"))
 sys.path.insert(0, str(BENCHMARKS))
 try:
@@ -181,3 +182,19 @@ def test_the_interval_of_a_median_holds_where_much_is_beyond_the_cap(n: int) -> 
 
     assert 0.945 <= np.mean([holds(own) for own in capped]) < 0.985
     assert rule_world.median([1.0, 2.0, 3.0]) == (2.0, -math.inf, math.inf)
+
+
+def test_the_page_says_what_the_committed_results_hold() -> None:
+    page = (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
+    rows = json.loads((BENCHMARKS / "results" / "rule_world.json").read_text("utf-8"))
+    for name, own in rows.items():
+        beyond = f"> {own['cap']:,}"
+        calls, low, high = (beyond if one is None else f"{one:,.0f}" for one in (own["calls"], *own["calls_interval"]))
+        within = f" [{low}, {high}]" if own["calls_interval"][0] is not None else ""
+        worth = "{:.3f} [{:.3f}, {:.3f}]".format(own["worth"], *own["worth_interval"])
+        null = "{:.0%} [{:.0f}, {:.0f}]".format(own["null"], *(100 * one for one in own["null_interval"]))
+        row = f"| {name} | {worth} | {calls}{within} | {own['reached']:.0%} | {null} | {own['changes']:.1f} |"
+        assert row in page, row
+        values = own["each"]["calls"]
+        assert own["reached"] == np.mean([one is not None for one in values])
+        assert own["worth"] == pytest.approx(np.median(own["each"]["worth"]))
