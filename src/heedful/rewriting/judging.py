@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
+from scipy import special
 
 from heedful.core import Budget, Floats, InputError, Item, Potential, UsageError, text_parts
 from heedful.evidence import Rule
@@ -80,6 +81,14 @@ class Worth:
         if start is None or not self.against_start:
             return np.exp(scores)
         return (self.differences(scores, start) + 1) / 2
+
+    def ranked(self, scores: Floats, start: Floats | None = None) -> Floats:
+        """`unit`, but of utilities the probability that who has them prefers it to what was given at the start: by how
+        much it is better counts, too. For choices in training; its scale is that of the evidence."""
+        if start is None or not self.against_start:
+            return self.unit(scores)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.nan_to_num(special.expit(scores - start), nan=0.5))
 
     def differences(self, after: Floats, before: Floats) -> Floats:
         """How much better scores [n] are than others [n] of the same inputs, in [-1, 1]: of utilities, 1 where they are
