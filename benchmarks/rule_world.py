@@ -6,7 +6,7 @@ The world of rules (`heedful.worlds.RuleWorld`): one prompt, a model that answer
 8 of 10 failures and is misled once in ten, an editor who does what is asked 9 times of 10. All algorithms are settings
 of `heedful.rewriting.Improving`, with the same critic and editor, 300 questions, and 2,000 calls of models in all.
 
-ours         what is shown is the way to the end; changes build on one another in training, and the best is tried six times
+ours         what is shown is the way to the end; changes build on one another in training, the best is tried six times
 ours, wins   the same, by how often an answer is better than the one before rather than by how much it earns
 trials       each change is tried, and kept where that proves it better
 trials, wins the same, by how often an answer is better
@@ -15,7 +15,7 @@ trace        what is shown is the way to the end, and the same
 opro         shown what was tried and what it earned; the same
 gepa         batches of 3, parents by their front over examples, kept where the mean on validation is greater
 random       a random edit, kept where a trial proves it better
-votes        `trials`, where 200 comparisons of people by a fitted utility decide, and the critic says what to change
+votes        `ours`, where 200 comparisons of people by a fitted utility decide, and the critic says what to change
 votes only  the same without critic: a random edit, kept where what the comparisons taught proves it better
 
 `reached`: the share of seeds that came to 90 % of the best prompt's worth; `calls`: those it took, median of the seeds
@@ -163,7 +163,7 @@ def one(name: str, seed: int, world: RuleWorld, cap: int) -> dict[str, float]:
         people = RulePeople(world, {"one": START, "other": world.best()})
         log = collect(people, 200, raters=SimulatedRaters(), rng=rng, kind="comparison")
         worth = Worth(heedful.fit(log, utility="features", features=NgramFeatures()).potential())
-        by = "random" if name == "votes only" else "trials"
+        by = "random" if name == "votes only" else "ours"
     engine = engines(paid, world)[by]
     prompt, task = Text(START, "prompt"), paid("task")
 
