@@ -49,7 +49,7 @@ class Parameter(Generic[Value]):
         scope = SCOPE.get()
         if scope is None:
             return self.value
-        scope.recorder.read(self, scope.stage or 0)
+        scope.recorder.read(self, scope)
         return scope.values.get(self.name, self.value)  # type: ignore[no-any-return]
 
     def fault(self, value: Any) -> str | None:
