@@ -10,6 +10,7 @@ another nothing, and what goes between them by a queue, to go into the result of
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from string import Formatter
@@ -20,6 +21,7 @@ from heedful.rewriting.places import before, end, within
 from heedful.rewriting.recording import Call
 from heedful.rewriting.tracing import Run
 
+_ADDRESS = re.compile(" at 0x[0-9A-Fa-f]+")
 _LONG = 8  # characters from which a text is seen in another whatever stands beside it
 
 
@@ -152,4 +154,13 @@ def _joined(text: str, left: int, right: int) -> bool:
 
 def shown(values: Mapping[str, Any]) -> str:
     """Inputs as a reader sees them: each on a line of its own behind its name."""
-    return "\n".join(f"{name}: {value}" for name, value in values.items())
+    return "\n".join(f"{name}: {text_of(value)}" for name, value in values.items())
+
+
+def text_of(value: Any) -> str:
+    """A value as it is shown, the same in every process: without addresses, and sets in order."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, set | frozenset) and value:
+        return f"{{{', '.join(sorted(_ADDRESS.sub('', repr(own)) for own in value))}}}"
+    return _ADDRESS.sub("", str(value))
