@@ -133,11 +133,13 @@ def test_prompts_that_cannot_be(files: Path, server: ChatServer, text: str, word
 
 
 def test_what_a_server_refuses_of_one_example_fails_that_run_alone(files: Path) -> None:
-    with ChatServer(rule_models(WORLD), trouble=lambda number, _: Trouble(400) if number == 40 else None) as server:
+    lines = (files / "examples.jsonl").read_text("utf-8").splitlines()[:30]
+    (files / "examples.jsonl").write_text("\n".join(lines), "utf-8")
+    with ChatServer(rule_models(WORLD), trouble=lambda number, _: Trouble(400) if number == 10 else None) as server:
         code, shown, err = invoke(*command(files, server))
         assert code == 0, err
         assert json.loads(shown)["counts"]["failed"] == 1
-    for status, words in ((400, "refused what each of the first 16 runs asked"), (401, "Fix: check the key")):
+    for status, words in ((400, "refused what each of the first 9 runs asked"), (401, "Fix: check the key")):
         with ChatServer(rule_models(WORLD), trouble=lambda *_, status=status: Trouble(status)) as server:
             code, _, err = invoke(*command(files, server))
             assert code != 0

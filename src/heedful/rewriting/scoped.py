@@ -151,7 +151,7 @@ def regressions(
     if contexts[0] != contexts[1]:
         raise InputError("before and after are of different inputs", where="regressions")
     kinds = np.array([scoped.kind_of(item) for item in items[0]])
-    failed = np.array([[bool(run.error) for run in runs] for runs in (before, after)]).any(axis=0)
+    failed = np.array([bool(one.error or other.error) for one, other in zip(before, after, strict=True)])
     told: dict[Kind, Estimate] = {}
     for kind in (own for own in KINDS if own in kinds):
         rows = np.flatnonzero((kinds == kind) & ~failed)
