@@ -1,4 +1,4 @@
-"""Results of stages by content: what a stage was given, and the parameters that it read."""
+"""Results of stages by content: which function, what it was given, and the parameters that it read."""
 
 from __future__ import annotations
 
