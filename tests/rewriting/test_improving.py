@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import zlib
@@ -84,6 +85,30 @@ def improved(engine: Improving | None = None, seed: int = 0, **own: Any) -> Impr
         rng=np.random.default_rng(seed),
         **own,
     )
+
+
+def test_each_answer_that_is_known_is_right() -> None:
+    """Of equal inputs, and of a list; an output that names two is neither."""
+    questions = [{"question": own} for own in ("capital", "capital", "river")]
+    rule = matches(zip(questions, ["Paris", "paris ", ["Seine", "the Seine"]], strict=True))
+    given = [("capital", "Paris\n"), ("capital", "paris"), ("capital", "Paris paris"), ("river", "the Seine")]
+    assert list(rule([Item.of(*own) for own in given]).mean) == [0, 0, -np.inf, 0]
+    partly = matches([(questions[0], 2.0), (questions[1], 4.0)], lambda output, answer: float(output) / answer)
+    assert partly([Item.of("capital", "2")]).mean == pytest.approx([0.0])
+    assert partly([Item.of("capital", "1")]).mean == pytest.approx([np.log(0.5)])
+    with pytest.raises(InputError, match=r"agree gave 1\.5, which is not from 0 to 1"):
+        partly([Item.of("capital", "3")])
+
+
+def test_runs_that_take_too_long_are_failures_of_the_loop() -> None:
+    async def slow(question: str) -> str:
+        await asyncio.sleep(60 if question.endswith("77") else 0)
+        return ask(f"{prompt}\n{question}", draw())
+
+    engine = Improving(Rewriter(FunctionWriter(edit)), critic=critic, rounds=1, batch=64, seconds=0.3)
+    done = improved(engine, program=trace(slow))
+    assert done.counts["failed"] > 0
+    assert done.before is not None
 
 
 def test_a_prompt_gets_the_rules_that_its_critic_misses() -> None:

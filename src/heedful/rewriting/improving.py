@@ -52,7 +52,7 @@ class Improving:
     frozen    names of parameters that stay as they are
     alarm     at the end, run all training examples once more, before and after, and tell where their gain is greater
               than that on those held out by more than chance (`overfitted`)
-    concurrency  runs at once
+    concurrency, seconds  runs at once, and how long one may take (`Runner`)
     """
 
     proposer: Proposer
@@ -67,6 +67,7 @@ class Improving:
     frozen: frozenset[str] = frozenset()
     alarm: bool = False
     concurrency: int = 16
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
         if min(self.rounds, self.batch, self.concurrency, self.trials or 1) < 1 or self.recall < 0:
@@ -95,7 +96,7 @@ class Improving:
 
         Raises UsageError where no parameter is read that may be rewritten, and what programs and evidence raise.
         """
-        with Runner(program, self.concurrency) as runner:
+        with Runner(program, self.concurrency, seconds=self.seconds) as runner:
             search = _Search(self, runner, target, examples, budget, rng, audit or Audit())
             return search.run()
 

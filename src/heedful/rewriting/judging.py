@@ -243,22 +243,34 @@ def spoken_of(critic: Critic) -> frozenset[str]:
     )
 
 
+def equals(output: str, answer: Any) -> bool:
+    """Whether an output is the answer, but for space around it; of a list of answers, one of them. An output that names
+    two is neither."""
+    right = answer if isinstance(answer, list | tuple | set | frozenset) else (answer,)
+    return output.strip() in {str(own).strip() for own in right}
+
+
 def matches(
     answers: Iterable[tuple[Mapping[str, Any], Any]],
-    agree: Callable[[str, Any], float] = lambda output, answer: output.strip() == str(answer).strip(),
+    agree: Callable[[str, Any], float] = equals,
     name: str = "matches the answer",
 ) -> Rule:
     """Evidence from known answers, the log of `agree(output, answer)`, which is from 0 (false) to 1 (true).
 
-    Evaluating it raises InputError for inputs of which no answer is known.
+    Of inputs that come several times each answer is right, and the one counts that agrees best. Evaluating it raises
+    InputError for inputs of which no answer is known, and where `agree` gives something else.
     """
-    known = {context_of(inputs): answer for inputs, answer in answers}
+    known: dict[str, list[Any]] = {}
+    for inputs, answer in answers:
+        known.setdefault(context_of(inputs), []).append(answer)
 
     def score(item: Item) -> float:
         context = context_text(item.context)
         if context not in known:
             raise InputError(f"no answer is known to {context!r}", where=name)
-        share = float(agree(output_text(item), known[context]))
+        share = max(float(agree(output_text(item), answer)) for answer in known[context])
+        if not 0 <= share <= 1:
+            raise InputError(f"agree gave {share:g}, which is not from 0 to 1", where=name)
         return math.log(share) if share > 0 else -math.inf
 
     return Rule(score, name, "log_prob")
