@@ -6,13 +6,14 @@ The world of rules (`heedful.worlds.RuleWorld`): one prompt, a model that answer
 8 of 10 failures and is misled once in ten, an editor who does what is asked 9 times of 10; 300 questions, and 2,000
 calls of models in all. Ours are settings of `heedful.rewriting.Improving`:
 
-trials       what is shown is the way to the end, and a change is kept where a trial proves it better
+ours         what is shown is the way to the end; changes build on one another in training, the best is tried six times
+trials       each change is tried, and kept where that proves it better
 textgrad     words by a model for each call, and each change kept that does no worse on its batch
 trace        what is shown is the way to the end, and the same
 opro         shown what was tried and what it earned; the same
 gepa         batches of 3, parents by their front over examples, kept where the mean on validation is greater
 random       a random edit, kept where a trial proves it better
-votes        `trials`, where 200 comparisons of people by a fitted utility decide, and the critic says what to change
+votes        `ours`, where 200 comparisons of people by a fitted utility decide, and the critic says what to change
 votes only   the same without critic: a random edit, kept where what the comparisons taught proves it better
 
 ", wins" decides by how often an answer is better than the one before rather than by how much it earns; "shown" asks no
@@ -51,7 +52,7 @@ from rule_world_.charged import START, Paid
 from rule_world_.players import all_models
 
 CALLS, QUESTIONS, NEAR = 2_000, 300, 0.9
-QUICK = "trials shown, wins", "trace", "gepa shown"
+QUICK = "ours shown, wins", "trace", "gepa shown"
 Play = Callable[[Paid, RuleWorld, Splits, int], None]
 
 

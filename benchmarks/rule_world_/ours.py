@@ -25,6 +25,7 @@ from heedful.rewriting import (
     Text,
     Worth,
     draw,
+    incumbent,
     pareto,
     stage,
     trace,
@@ -68,7 +69,9 @@ class ByMean:
 
     looks: bool = True
 
-    def trial(self, n: int, coming: int, *, rng: np.random.Generator) -> Decided:
+    def trial(
+        self, n: int, coming: int, *, rng: np.random.Generator, graded: bool = False, most: Any = None
+    ) -> Decided:
         return Decided(range(n if self.looks else 0), np.zeros(0))
 
     def closed(self, trial: Decided) -> ByMean:
@@ -94,10 +97,13 @@ def engines(paid: Paid, world: RuleWorld) -> dict[str, Improving]:
     reader = Rewriter(as_writer(paid, "reader"))
     earned = Failures(enough=0, says=lambda item: f"It earned {world.share(item):.2g} of 1.")
     mutate = Mutated(lambda _, text, rng: RuleEditor(world).mutate(text, rng))
-    how: Any = {"rounds": 40, "concurrency": 1}  # a trial's level is a share of alpha, for 40 of them
-    free: Any = {"rounds": 1_000, "concurrency": 1, "gate": ByMean(False)}
+    how: Any = {"rounds": 40, "concurrency": 1, "select": incumbent, "trials": None}  # 40 trials share alpha
+    free: Any = {**how, "rounds": 1_000, "gate": ByMean(False)}
+    six: Any = {"rounds": 30, "trials": 6, "concurrency": 1}
     front: Any = {**free, "batch": 3, "select": pareto, "gate": ByMean()}
     return {
+        "ours": Improving(Rewriter(editor), critic=critic, **six),
+        "ours shown": Improving(reader, critic=earned, **six),
         "trials": Improving(Rewriter(editor), critic=critic, **how),
         "trials shown": Improving(reader, critic=earned, **how),
         "textgrad": Improving(Rewriter(editor), rule=PerCall(as_writer(paid, "critic")), critic=critic, **free),
@@ -111,6 +117,7 @@ def engines(paid: Paid, world: RuleWorld) -> dict[str, Improving]:
 
 
 NAMES = (
+    *("ours", "ours, wins", "ours shown, wins"),
     *("trials", "trials, wins", "trials shown, wins", "textgrad", "trace", "trace shown", "opro", "gepa", "gepa shown"),
     *("random", "votes", "votes only"),
 )
@@ -124,7 +131,7 @@ def play(name: str, paid: Paid, world: RuleWorld, splits: Splits, rng: np.random
         people = RulePeople(world, {"one": START, "other": world.best()})
         log = collect(people, 200, raters=SimulatedRaters(), rng=rng, kind="comparison")
         worth = Worth(heedful.fit(log, utility="features", features=NgramFeatures()).potential())
-        by = "random" if name == "votes only" else "trials"
+        by = "random" if name == "votes only" else "ours"
     prompt, task = Text(START, "prompt"), as_writer(paid, "task")
 
     @stage
