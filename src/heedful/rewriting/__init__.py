@@ -6,7 +6,7 @@ from heedful.rewriting.by_duels import rewrite_by_duels
 from heedful.rewriting.claims import Claim, claim, overfitted
 from heedful.rewriting.context import Threads, draw
 from heedful.rewriting.control import Control, Steered, steer
-from heedful.rewriting.costs import exceeded, undominated
+from heedful.rewriting.costs import Limits, Shorter, Standing, exceeded, undominated
 from heedful.rewriting.duels import Answered, Answers, Duelled, Duelling
 from heedful.rewriting.graph import Graph
 from heedful.rewriting.improve import improve
@@ -51,6 +51,7 @@ __all__ = [
     "Improving",
     "Kept",
     "Lifted",
+    "Limits",
     "Logged",
     "Memory",
     "ModelCritic",
@@ -71,8 +72,10 @@ __all__ = [
     "Said",
     "Scoped",
     "Score",
+    "Shorter",
     "Situation",
     "Splits",
+    "Standing",
     "Steered",
     "Subgraph",
     "Suggested",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from heedful.core import Budget, Potential, UsageError
-from heedful.models import Writer
+from heedful.models import Journal, Writer
 from heedful.rewriting.audit import Audit
 from heedful.rewriting.improving import Improving
 from heedful.rewriting.judging import Critic, Failures, Worth, context_of, spoken_of
@@ -32,6 +32,8 @@ def improve(
     budget: Budget | None = None,
     seed: int = 0,
     audit: str | os.PathLike[str] | None = None,
+    journal: Journal | None = None,
+    a_run: Mapping[str, float] | None = None,
 ) -> Improved:
     """A program whose texts, code and numbers are rewritten as far as evidence proves that it got better.
 
@@ -44,12 +46,15 @@ def improve(
     critic    says what is wrong with an output, in words; without one, what it earned and its errors are told
     engine    how to search, where `Improving(Rewriter(writer), critic=critic)` will not do
     bounds    of the evidence, as of `Worth`
-    budget    caps on runs, and on calls and tokens of models that share it
+    budget    caps on runs, and on calls and tokens of the writer and the critic
+    seed      of everything random, the split too
     audit     a file for every decision, as JSON Lines
+    journal   that of the endpoints: of its caps, too, is held back what the claim takes
+    a_run     what a run costs at least, by unit, where that is known: {"calls": 2}
 
     What is kept is better with probability 1 − alpha over the whole run, by paired tests on examples that it was not
     proposed from; what is claimed was measured once, on examples that no step has seen. Raises UsageError for settings
-    that do not go together, InputError for too few examples.
+    that do not go together, InputError for too few examples, and what `Improving` raises.
     """
     if engine is None and writer is None:
         raise UsageError("somebody has to rewrite", where="improve", fix="give a writer, such as an Endpoint")
@@ -63,11 +68,14 @@ def improve(
     splits = (
         examples
         if isinstance(examples, Splits)
-        else Splits.of([_inputs(traced, own) for own in examples], known=lambda own: context_of(own) in spoken)
+        else Splits.of(
+            [_inputs(traced, own) for own in examples], known=lambda own: context_of(own) in spoken, seed=seed
+        )
     )
     spent = Budget() if budget is None else budget
     worth = Worth(evidence, bounds)
-    return engine(traced, worth, splits, budget=spent, rng=np.random.default_rng(seed), audit=Audit(audit))
+    rng, record = np.random.default_rng(seed), Audit(audit)
+    return engine(traced, worth, splits, budget=spent, rng=rng, audit=record, journal=journal, a_run=a_run)
 
 
 def _inputs(program: Program, example: Any) -> Mapping[str, Any]:

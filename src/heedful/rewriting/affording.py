@@ -1,0 +1,96 @@
+"""What a run of the loop can afford: what is held back for its claim, and whether it can keep anything at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+
+from heedful.core import Budget, BudgetExceededError, InputError
+from heedful.models import Journal
+from heedful.rewriting.acceptance import Gate
+
+_MORE = 1.1  # than the most that runs have cost so far: those to come may cost more
+_MOST = 2**16
+
+
+class Held:
+    """What is held back for `runs` of the program: these from the start, and from its first batch on what they may
+    take of every other capped unit. That is as much a run as the dearest batch so far took in the mean, and a tenth
+    more, and once the most that one call of the journal reserved.
+
+    Models of the program spend from the budget of the `journal`, or from `budget` itself. `a_run` is what a run is
+    known to cost at least. Raises BudgetExceededError, before anything is spent, where a cap is too small for it.
+    """
+
+    def __init__(
+        self, budget: Budget, runs: int, journal: Journal | None = None, a_run: Mapping[str, float] | None = None
+    ) -> None:
+        self.budgets = [budget] if journal is None or journal.budget is budget else [budget, journal.budget]
+        self.runs, self.journal = runs, journal
+        self.dearest: list[dict[str, float]] = [{} for _ in self.budgets]
+        self.held: list[dict[str, float]] = [{} for _ in self.budgets]
+        for own in self.budgets:
+            for unit, least in (a_run or {}).items():
+                if own.caps.get(unit, np.inf) < least * runs:
+                    what = f"what is held out takes {least * runs:g} {unit} or more, and the cap is {own.caps[unit]:g}"
+                    raise BudgetExceededError(what, fix=f"raise the cap on {unit}, or give fewer examples")
+        self._hold(0, "runs", float(runs))
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Capped units of which it is only known after the first runs what is to be held back."""
+        units = {unit for own in self.budgets for unit in own.caps} - {"runs"}
+        return tuple(sorted(units - {unit for own in self.held for unit in own}))
+
+    @contextmanager
+    def learning(self, n: int) -> Iterator[None]:
+        """Within, n runs are made, whose cost is learnt. Raises BudgetExceededError where no more can be held back."""
+        before = [dict(own.spent) for own in self.budgets]
+        yield
+        for place, own in enumerate(self.budgets if self.runs and n else ()):
+            for unit in own.caps.keys() - {"runs"}:
+                cost = (own.spent[unit] - before[place][unit]) / n
+                most = self.dearest[place][unit] = max(cost, self.dearest[place].get(unit, 0.0))
+                once = 0.0 if self.journal is None else self.journal.largest.get(unit, 0.0)
+                self._hold(place, unit, (_MORE * self.runs * most + once) if most else 0.0)
+
+    def release(self) -> None:
+        """Give everything back: it may be spent now, and nothing is held back after it."""
+        self.runs = 0
+        for own, held in zip(self.budgets, self.held, strict=True):
+            own.release(**held)
+            held.clear()
+
+    def _hold(self, place: int, unit: str, wanted: float) -> None:
+        more = wanted - self.held[place].get(unit, 0.0)
+        if more > 0:
+            self.budgets[place].reserve(**{unit: more})
+            self.held[place][unit] = wanted
+
+
+def needed(gate: Gate, coming: int) -> int:
+    """The fewest validation examples on which the next of `coming` trials keeps a candidate that wins on every one."""
+
+    def keeps(n: int) -> bool:
+        trial = gate.trial(n, coming, rng=np.random.default_rng(0))
+        return bool(trial.after(np.ones(len(trial.order))).kept)
+
+    high = 1
+    while not keeps(high) and high < _MOST:
+        high *= 2
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if keeps(middle) else (middle, high)
+    return high
+
+
+def refuse_too_few(gate: Gate, coming: int, n: int) -> None:
+    """Raises InputError where a trial on n validation examples can keep nothing, whatever is proposed."""
+    least = needed(gate, coming)
+    if n < least:
+        what = f"{n} examples decide, and of {coming} trials none can keep anything with fewer than {least}"
+        fix = f"give more examples, until {least} decide (of those not commented on, 4 in 10 do), or allow fewer rounds"
+        raise InputError(what, where="examples", fix=fix)
