@@ -107,7 +107,7 @@ def test_a_cap_that_is_less_than_the_claim_is_refused_before_a_run() -> None:
         ran.append(question)
         return f"{prompt} {question}"
 
-    with pytest.raises(BudgetExceededError, match="takes 120 calls or more, and the cap is 119"):
+    with pytest.raises(BudgetExceededError, match="may take 120 calls, and the cap is 119"):
         improved(program, budget=Budget(calls=119), a_run={"calls": 2})
     with pytest.raises(BudgetExceededError, match="60 runs needed"):
         improved(program, budget=Budget(runs=59))

@@ -18,10 +18,10 @@ _MOST = 2**16
 class Held:
     """What is held back for `runs` of the program: these from the start, and from its first batch on what they may
     take of every other capped unit. That is as much a run as the dearest batch so far took in the mean, and a tenth
-    more, and once the most that one call of the journal reserved.
+    more, and once the most that one call reserved.
 
     Models of the program spend from the budget of the `journal`, or from `budget` itself. `a_run` is what a run is
-    known to cost at least. Raises BudgetExceededError, before anything is spent, where a cap is too small for it.
+    known to cost. Raises BudgetExceededError, before anything is spent, where a cap is too small for it.
     """
 
     def __init__(
@@ -30,11 +30,12 @@ class Held:
         self.budgets = [budget] if journal is None or journal.budget is budget else [budget, journal.budget]
         self.runs, self.journal = runs, journal
         self.dearest: list[dict[str, float]] = [{} for _ in self.budgets]
+        self.once: dict[str, float] = {}
         self.held: list[dict[str, float]] = [{} for _ in self.budgets]
         for own in self.budgets:
-            for unit, least in (a_run or {}).items():
-                if own.caps.get(unit, np.inf) < least * runs:
-                    what = f"what is held out takes {least * runs:g} {unit} or more, and the cap is {own.caps[unit]:g}"
+            for unit, cost in (a_run or {}).items():
+                if own.caps.get(unit, np.inf) < cost * runs:
+                    what = f"what is held out may take {cost * runs:g} {unit}, and the cap is {own.caps[unit]:g}"
                     raise BudgetExceededError(what, fix=f"raise the cap on {unit}, or give fewer examples")
         self._hold(0, "runs", float(runs))
 
@@ -44,17 +45,26 @@ class Held:
         units = {unit for own in self.budgets for unit in own.caps} - {"runs"}
         return tuple(sorted(units - {unit for own in self.held for unit in own}))
 
+    def told(self) -> str:
+        """What is held back beside what a cap still allows, in words; "" where nothing is."""
+        held = [(unit, amount) for own in self.held for unit, amount in own.items() if unit != "runs"]
+        amounts = [f"{amount:,.{0 if amount >= 100 else 3}f} {unit}" for unit, amount in held]
+        return f", beside {' and '.join(amounts)} held back for what is held out" if amounts else ""
+
     @contextmanager
     def learning(self, n: int) -> Iterator[None]:
         """Within, n runs are made, whose cost is learnt. Raises BudgetExceededError where no more can be held back."""
         before = [dict(own.spent) for own in self.budgets]
+        if self.journal is not None:
+            self.journal.largest.clear()
         yield
+        if self.journal is not None:
+            self.once |= {unit: max(own, self.once.get(unit, 0.0)) for unit, own in self.journal.largest.items()}
         for place, own in enumerate(self.budgets if self.runs and n else ()):
             for unit in own.caps.keys() - {"runs"}:
                 cost = (own.spent[unit] - before[place][unit]) / n
                 most = self.dearest[place][unit] = max(cost, self.dearest[place].get(unit, 0.0))
-                once = 0.0 if self.journal is None else self.journal.largest.get(unit, 0.0)
-                self._hold(place, unit, (_MORE * self.runs * most + once) if most else 0.0)
+                self._hold(place, unit, (_MORE * self.runs * most + self.once.get(unit, 0.0)) if most else 0.0)
 
     def release(self) -> None:
         """Give everything back: it may be spent now, and nothing is held back after it."""

@@ -46,8 +46,8 @@ def ended(bench: Bench, values: Mapping[str, Any], *, alarm: bool, rng: np.rando
 
 def broken(error: Exception) -> End:
     """The end by an error."""
-    message = f"an error ended it, and what was kept until then is not measured: {named(error)}"
-    fix = "mend what raised it, and run the same again"
+    message = f"what was kept until an error ended it is there, each proven when it was kept, but {named(error)}"
+    fix = "mend what raised the error, and run the same again to have the gain measured"
     finding = Finding("rewriting.ended_by_error", "problem", message, fix)
     return End(unclaimed(f"an error ended it: {named(error)}"), findings=(finding,), error=error)
 

@@ -31,7 +31,7 @@ def improve(
     bounds: tuple[float, float] | None = None,
     budget: Budget | None = None,
     seed: int = 0,
-    audit: str | os.PathLike[str] | None = None,
+    audit: Audit | str | os.PathLike[str] | None = None,
     journal: Journal | None = None,
     a_run: Mapping[str, float] | None = None,
 ) -> Improved:
@@ -48,9 +48,9 @@ def improve(
     bounds    of the evidence, as of `Worth`
     budget    caps on runs, and on calls and tokens of the writer and the critic
     seed      of everything random, the split too
-    audit     a file for every decision, as JSON Lines
+    audit     a file for every decision, as JSON Lines, or an `Audit`
     journal   that of the endpoints: of its caps, too, is held back what the claim takes
-    a_run     what a run costs at least, by unit, where that is known: {"calls": 2}
+    a_run     what a run costs, by unit, where that is known beforehand: {"calls": 2}
 
     What is kept is better with probability 1 − alpha over the whole run, by paired tests on examples that it was not
     proposed from; what is claimed was measured once, on examples that no step has seen. Raises UsageError for settings
@@ -74,7 +74,7 @@ def improve(
     )
     spent = Budget() if budget is None else budget
     worth = Worth(evidence, bounds)
-    rng, record = np.random.default_rng(seed), Audit(audit)
+    rng, record = np.random.default_rng(seed), audit if isinstance(audit, Audit) else Audit(audit)
     return engine(traced, worth, splits, budget=spent, rng=rng, audit=record, journal=journal, a_run=a_run)
 
 

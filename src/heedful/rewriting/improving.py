@@ -91,7 +91,7 @@ class Improving:
 
         Whatever ends the search, an error too, what was kept until then is returned. Raises UsageError where no
         parameter is read that may be rewritten; InputError where too few examples decide to keep anything;
-        BudgetExceededError where a cap is less than the claim takes (of what `a_run` costs at least); and, as long as
+        BudgetExceededError where a cap is less than the claim may take (by what `a_run` costs); and, as long as
         nothing was kept, what programs, critics, proposers and evidence raise.
         """
         refuse_too_few(self.gate, self.rounds + (self.shorter is not None), len(examples.validation))
@@ -128,7 +128,7 @@ class _Search:
         try:
             self._search()
         except BudgetExceededError as over:
-            self.stopped = f"the budget: {over.what}"
+            self.stopped = f"the budget: {over.what}{self.bench.held.told()}"
         except Exception as raised:
             if not self.kept.values:
                 raise

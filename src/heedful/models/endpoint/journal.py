@@ -54,7 +54,7 @@ class Journal:
     on under the same caps. Calls that were under way then stay charged as they were reserved. Without a path it is kept
     in memory. Several endpoints may share one, from several threads, but only one process may have it open; raises
     UsageError where another has it, InputError where the file is no journal or is damaged. `largest` is the most that
-    one call reserved of each unit since it was opened.
+    one call reserved of each unit since it was opened, or since somebody cleared it.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None, budget: Budget | None = None) -> None:
