@@ -141,7 +141,7 @@ def _rounds(events: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
         unread = f", {proposed['unread']} unreadable" if proposed.get("unread") else ""
         training = f"{max(ran['earned']):.3f} against {ran['before']:.3f}" if ran else "–"
         trial = f"{tried['n']} examples, mean difference {tried['difference']:+.3f}" if tried else "–"
-        name = str(number + 1) if proposed else "last, of a shorter text"
+        name = str(number + 1) if proposed else "last"
         yield name, f"{count}{unread}", training, trial, _decision(ran, tried, out)
 
 
@@ -153,7 +153,7 @@ def _decision(ran: Mapping[str, Any], tried: Mapping[str, Any], out: Mapping[str
     elif tried:
         decided = "kept" if tried["kept"] else "not proven better"
     elif ran and len(ran["earned"]) > ran.get("too_dear", 0):
-        decided = "worse in training"
+        decided = "worse in training" if max(ran["earned"]) < ran["before"] else "not tried"
     else:
         decided = "nothing to try"
     return ", ".join([decided, *(f"{count} {words}" for words, count in left.items() if count)])
@@ -165,24 +165,21 @@ def _front(result: Mapping[str, Any]) -> Markup:
         "Of what was run in training, what no other beats in what it earned, its length and what a run cost. This "
         "describes training examples: only what was kept was proven by a trial, the rest is not to be relied on."
     )
-    names = ("Earned in training", "Examples", "Characters", "Characters a run", "Proven", "Texts")
+    names = ("Earned in training", "Examples", "Characters", "Cost of a run", "Proven", "Texts")
     head = tag("tr", [tag("th", name, scope="col") for name in names])
-    rows = [
-        tag(
-            "tr",
-            [tag("td", cell) for cell in (*_figures(own), name_of(cut("\n".join(own["values"].values()), _LONGEST)))],
-        )
-        for own in result.get("front", ())
-    ]
+    start = {name: own["before"] for name, own in result["prompts"].items()}
+    rows = [tag("tr", [tag("td", cell) for cell in _standing(own, start)]) for own in result.get("front", ())]
     table = tag("table", tag("thead", head), tag("tbody", rows), class_="plain")
     title = tag("h2", "What is good for its cost")
     shown = table if rows else tag("p", "Nothing was run.", class_="missing")
     return tag("section", title, tag("p", words, class_="standfirst"), shown, id="front")
 
 
-def _figures(own: Mapping[str, Any]) -> tuple[str, ...]:
-    proven = "kept" if own["kept"] else "no"
-    return f"{own['mean']:.3f}", str(own["n"]), f"{own['length']:,}", f"{own['cost']:,.0f}", proven
+def _standing(own: Mapping[str, Any], start: Mapping[str, str]) -> tuple[Child, ...]:
+    texts = {name: str(value) for name, value in own["values"].items()}
+    proven = "kept" if own["kept"] else "the start" if texts == start else "no"
+    figures = f"{own['mean']:.3f}", str(own["n"]), f"{own['length']:,}", f"{own['cost']:,.0f}"
+    return *figures, proven, name_of(cut("\n".join(texts.values()), _LONGEST))
 
 
 def _said(result: Mapping[str, Any]) -> Markup:

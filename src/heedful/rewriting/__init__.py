@@ -27,6 +27,7 @@ from heedful.rewriting.scoped import Scoped, examples_of, regressions, within_sc
 from heedful.rewriting.scores import Score
 from heedful.rewriting.splits import Splits
 from heedful.rewriting.tracing import Program, Run, stage, trace
+from heedful.rewriting.versus import Versus
 
 __all__ = [
     "Answered",
@@ -85,6 +86,7 @@ __all__ = [
     "Together",
     "Trial",
     "Tried",
+    "Versus",
     "Worth",
     "claim",
     "compress",

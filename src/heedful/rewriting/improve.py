@@ -18,12 +18,13 @@ from heedful.rewriting.outcomes import Improved
 from heedful.rewriting.proposing import Rewriter
 from heedful.rewriting.splits import Splits
 from heedful.rewriting.tracing import Program, inputs_of
+from heedful.rewriting.versus import Versus
 
 
 def improve(
     program: Program | Callable[..., Any],
     examples: Splits | Sequence[Any],
-    evidence: Potential,
+    evidence: Potential | Versus,
     *,
     writer: Writer | None = None,
     critic: Critic | None = None,
@@ -41,7 +42,8 @@ def improve(
     examples  its inputs: mappings by name, or single values of a program with one input; they are split into those that
               feedback is drawn from, those of which people said something among them, those that decide, and those
               that measure once (`Splits` sets them by hand)
-    evidence  what is good: any sum of potentials, of (inputs, output) as an item
+    evidence  what is good: any sum of potentials, of (inputs, output) as an item; or `Versus`: who is asked, while it
+              runs, which of two outputs is better
     writer    the model that rewrites: an `Endpoint`, or any writer. Needed unless `engine` says how to propose
     critic    says what is wrong with an output, in words; without one, what it earned and its errors are told
     engine    how to search, where `Improving(Rewriter(writer), critic=critic)` will not do
@@ -73,7 +75,7 @@ def improve(
         )
     )
     spent = Budget() if budget is None else budget
-    worth = Worth(evidence, bounds)
+    worth = evidence if isinstance(evidence, Versus) else Worth(evidence, bounds)
     rng, record = np.random.default_rng(seed), audit if isinstance(audit, Audit) else Audit(audit)
     return engine(traced, worth, splits, budget=spent, rng=rng, audit=record, journal=journal, a_run=a_run)
 

@@ -26,6 +26,7 @@ from heedful.rewriting.proposing import Proposer, Situation, Tried
 from heedful.rewriting.running import Runner
 from heedful.rewriting.splits import Splits, written
 from heedful.rewriting.tracing import Program, Run
+from heedful.rewriting.versus import Versus
 
 _BLOCK = 8  # examples that a trial looks at before it decides whether to go on
 
@@ -73,7 +74,7 @@ class Improving:
     def __call__(
         self,
         program: Program,
-        target: Worth,
+        target: Worth | Versus,
         examples: Splits,
         *,
         budget: Budget,
@@ -220,7 +221,7 @@ class _Search:
         if short := [own for own in short if written(self._whole(own.values)) not in self.proven]:
             best = max(short, key=lambda own: (own.mean, -length_of(self._whole(own.values))))
             gate = replace(self.gate, margin=-shorter.loss)
-            self._trial(best, gate.trial(len(self.splits.validation), 1, rng=self.rng), self.plan.rounds)
+            self._trial(best, gate.trial(len(self.splits.validation), 1, rng=self.rng), self.plan.rounds + 1)
 
     def _trial(self, candidate: Member, trial: Trial, number: int) -> None:
         while trial.open:

@@ -16,6 +16,7 @@ from heedful.rewriting.judging import Worth
 from heedful.rewriting.running import Runner, Task
 from heedful.rewriting.splits import Inputs, Splits, written
 from heedful.rewriting.tracing import Run
+from heedful.rewriting.versus import Versus
 
 # Numbers of runs there; those of training have the number of the round.
 VALIDATION, HELD_OUT, AGAIN = 1_000_000, 1_000_001, 1_000_002
@@ -35,7 +36,7 @@ class Bench:
     """Where programs are run and judged. Runs are reserved on the budget before they are made."""
 
     def __init__(
-        self, runner: Runner, worth: Worth, splits: Splits, limits: Limits, budget: Budget, held: Held
+        self, runner: Runner, worth: Worth | Versus, splits: Splits, limits: Limits, budget: Budget, held: Held
     ) -> None:
         self.runner, self.worth, self.splits, self.limits = runner, worth, splits, limits
         self.budget, self.held = budget, held
