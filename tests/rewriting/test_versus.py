@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pytest
 
 from heedful.core import Item, UsageError
@@ -78,4 +77,5 @@ def test_votes_decide_and_the_claim_is_asked_once() -> None:
     silent = Versus(lambda pairs: [None] * len(pairs))
     assert improved(silent, "Answer!").values == {}
     assert silent.unanswered == silent.asked > 0
-    assert np.isfinite(done.claim.value)
+    with pytest.raises(UsageError, match="votes have no bounds"):
+        improve(echo, EXAMPLES, versus, engine=Improving(Mutated(lambda *_: "x")), bounds=(0, 1))

@@ -64,6 +64,8 @@ def improve(
         raise UsageError("an engine has its own writer and critic", where="improve", fix="give them to the engine")
     if engine is None and writer is not None:
         engine = Improving(Rewriter(writer), critic=critic or Failures())
+    if bounds is not None and isinstance(evidence, Versus):
+        raise UsageError("votes have no bounds", where="improve", fix="leave out bounds")
     assert engine is not None
     traced = program if isinstance(program, Program) else Program(program)
     spoken = spoken_of(engine.critic)
