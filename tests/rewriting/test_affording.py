@@ -123,6 +123,8 @@ def test_what_is_held_back_grows_with_the_dearest_batch_and_is_given_back() -> N
             budget.settle({}, {"tokens": 5.0 * cost})
         assert held.held == [{"runs": 10.0, "tokens": pytest.approx(wanted)}]
     assert held.unknown == ()
+    held.free(4)
+    assert held.held == [{"runs": 6.0, "tokens": pytest.approx(1.1 * 6 * 6)}]
     with pytest.raises(BudgetExceededError), held.learning(1):
         budget.settle({}, {"tokens": 500.0})
     held.release()

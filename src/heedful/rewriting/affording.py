@@ -37,7 +37,7 @@ class Held:
                 if own.caps.get(unit, np.inf) < cost * runs:
                     what = f"what is held out may take {cost * runs:g} {unit}, and the cap is {own.caps[unit]:g}"
                     raise BudgetExceededError(what, fix=f"raise the cap on {unit}, or give fewer examples")
-        self._hold(0, "runs", float(runs))
+        self._hold(0, "runs")
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -47,7 +47,7 @@ class Held:
 
     def told(self) -> str:
         """What is held back beside what a cap still allows, in words; "" where nothing is."""
-        held = [(unit, amount) for own in self.held for unit, amount in own.items() if unit != "runs"]
+        held = [(unit, amount) for own in self.held for unit, amount in own.items() if unit != "runs" and amount]
         amounts = [f"{amount:,.{0 if amount >= 100 else 3}f} {unit}" for unit, amount in held]
         return f", beside {' and '.join(amounts)} held back for what is held out" if amounts else ""
 
@@ -63,19 +63,30 @@ class Held:
         for place, own in enumerate(self.budgets if self.runs and n else ()):
             for unit in own.caps.keys() - {"runs"}:
                 cost = (own.spent[unit] - before[place][unit]) / n
-                most = self.dearest[place][unit] = max(cost, self.dearest[place].get(unit, 0.0))
-                self._hold(place, unit, (_MORE * self.runs * most + self.once.get(unit, 0.0)) if most else 0.0)
+                self.dearest[place][unit] = max(cost, self.dearest[place].get(unit, 0.0))
+                self._hold(place, unit)
+
+    def free(self, runs: int) -> None:
+        """Give back what is held back for so many runs: it may be spent now."""
+        self.runs -= runs
+        for place, own in enumerate(self.budgets):
+            for unit, amount in self.held[place].items():
+                self.held[place][unit] = wanted = min(amount, self._wanted(place, unit))
+                own.release(**{unit: min(amount - wanted, own.spent[unit])})  # sums round
 
     def release(self) -> None:
-        """Give everything back: it may be spent now, and nothing is held back after it."""
-        self.runs = 0
-        for own, held in zip(self.budgets, self.held, strict=True):
-            own.release(**held)
-            held.clear()
+        """Give everything back."""
+        self.free(self.runs)
 
-    def _hold(self, place: int, unit: str, wanted: float) -> None:
-        more = wanted - self.held[place].get(unit, 0.0)
-        if more > 0:
+    def _wanted(self, place: int, unit: str) -> float:
+        if unit == "runs":
+            return float(self.runs)
+        most = self.dearest[place].get(unit, 0.0)
+        return _MORE * self.runs * most + self.once.get(unit, 0.0) if self.runs and most else 0.0
+
+    def _hold(self, place: int, unit: str) -> None:
+        wanted = self._wanted(place, unit)
+        if (more := wanted - self.held[place].get(unit, 0.0)) > 0:
             self.budgets[place].reserve(**{unit: more})
             self.held[place][unit] = wanted
 
