@@ -51,8 +51,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Shorter:
-    """A last trial, once the search has ended: of what was proposed and has at most `share` of the characters of what
-    is kept, the best in training. It takes its place where it is proven to earn more than that less `loss`.
+    """A last trial, once all rounds were made and no cap was reached: of what was proposed and has at most `share` of
+    the characters of what is kept, the best in training. It takes its place where it is proven to earn more than that
+    less `loss`.
 
     As there is one such trial, `loss` is all that may be lost for it, with probability 1 − alpha over the whole run. It
     takes many examples: two texts that earn the same on each of them about 120 at a level and a loss of 0.05.
