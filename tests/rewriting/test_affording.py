@@ -24,6 +24,7 @@ from heedful.rewriting import (
     Text,
     Worth,
     improve,
+    incumbent,
     stage,
     trace,
 )
@@ -46,7 +47,14 @@ def louder(_: Any, text: str, rng: np.random.Generator) -> str:
 
 
 def improved(function: Callable[..., Any] = echo, write: Any = louder, worth: Worth = BETTER, **own: Any) -> Improved:
-    settings = {"rounds": 3, "batch": 8, "concurrency": 1, **own.pop("settings", {})}
+    settings = {
+        "rounds": 3,
+        "batch": 8,
+        "concurrency": 1,
+        "trials": None,
+        "select": incumbent,
+        **own.pop("settings", {}),
+    }
     own.setdefault("budget", Budget())
     engine = Improving(Mutated(write), critic=Failures(), **settings)
     splits = own.pop("splits", Splits.of(EXAMPLES))

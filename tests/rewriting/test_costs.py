@@ -31,7 +31,7 @@ def echo(question: str) -> str:
 
 def improved(texts: Any, function: Any = echo, worth: Worth = SAME, seed: int = 0, **settings: Any) -> Improved:
     own: Iterator[str] = iter(texts)
-    how = {"rounds": len(texts), "batch": 4, "concurrency": 1, **settings}
+    how = {"rounds": len(texts), "batch": 4, "concurrency": 1, "trials": None, **settings}
     splits = how.pop("splits", Splits.of(EXAMPLES, seed=seed))
     engine = Improving(Mutated(lambda *_: next(own)), critic=Failures(), **how)
     return engine(trace(function), worth, splits, budget=Budget(), rng=np.random.default_rng(seed))

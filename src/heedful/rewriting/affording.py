@@ -21,14 +21,21 @@ class Held:
     more, and once the most that one call reserved.
 
     Models of the program spend from the budget of the `journal`, or from `budget` itself. `a_run` is what a run is
-    known to cost. Raises BudgetExceededError, before anything is spent, where a cap is too small for it.
+    known to cost. A `part` below 1 is the most that is taken at once of what is left. Raises BudgetExceededError,
+    before anything is spent, where a cap is too small for it.
     """
 
     def __init__(
-        self, budget: Budget, runs: int, journal: Journal | None = None, a_run: Mapping[str, float] | None = None
+        self,
+        budget: Budget,
+        runs: int,
+        journal: Journal | None = None,
+        a_run: Mapping[str, float] | None = None,
+        *,
+        part: float = 1.0,
     ) -> None:
         self.budgets = [budget] if journal is None or journal.budget is budget else [budget, journal.budget]
-        self.runs, self.journal = runs, journal
+        self.runs, self.journal, self.part = runs, journal, part
         self.dearest: list[dict[str, float]] = [{} for _ in self.budgets]
         self.once: dict[str, float] = {}
         self.held: list[dict[str, float]] = [{} for _ in self.budgets]
@@ -68,11 +75,12 @@ class Held:
 
     def free(self, runs: int) -> None:
         """Give back what is held back for so many runs: it may be spent now."""
+        rest = 1 - runs / self.runs if self.runs else 0.0
         self.runs -= runs
-        for place, own in enumerate(self.budgets):
-            for unit, amount in self.held[place].items():
-                self.held[place][unit] = wanted = min(amount, self._wanted(place, unit))
-                own.release(**{unit: min(amount - wanted, own.spent[unit])})  # sums round
+        for own, held in zip(self.budgets, self.held, strict=True):
+            for unit, amount in held.items():
+                held[unit] = kept = amount * rest
+                own.release(**{unit: min(amount - kept, own.spent[unit])})  # sums round
 
     def release(self) -> None:
         """Give everything back."""
@@ -86,9 +94,10 @@ class Held:
 
     def _hold(self, place: int, unit: str) -> None:
         wanted = self._wanted(place, unit)
-        if (more := wanted - self.held[place].get(unit, 0.0)) > 0:
+        held, left = self.held[place].get(unit, 0.0), self.budgets[place].left(unit)
+        if (more := min(wanted - held, left * self.part if self.part < 1 else np.inf)) > 0:
             self.budgets[place].reserve(**{unit: more})
-            self.held[place][unit] = wanted
+            self.held[place][unit] = held + more
 
 
 def needed(gate: Gate, coming: int) -> int:

@@ -20,7 +20,7 @@ from heedful.rewriting.judging import Critic, Failures, Worth, context_of, hidde
 from heedful.rewriting.measuring import Bench
 from heedful.rewriting.outcomes import Improved
 from heedful.rewriting.parameters import Parameter
-from heedful.rewriting.pools import Member, Select, incumbent
+from heedful.rewriting.pools import Member, Select, leading
 from heedful.rewriting.propagating import Rule, Said, Subgraph
 from heedful.rewriting.proposing import Proposer, Situation, Tried
 from heedful.rewriting.running import Runner
@@ -34,8 +34,12 @@ _BLOCK = 8  # examples that a trial looks at before it decides whether to go on
 @dataclass(frozen=True, slots=True)
 class Improving:
     """Rounds of: run the program on a batch of training examples; let the critic speak; carry what it said to the
-    parameters; propose; run proposals on the same batch; try the best of them, where it earned no less than what it
-    came from, against what is kept, on validation examples, by a paired sequential test.
+    parameters; propose; run proposals on the same batch. From time to time, and at the end, the best in training of all
+    that was proposed is tried against what is kept, on validation examples, by a paired sequential test.
+
+    Many small gains that each would take too many examples to prove are so proven together, and what is only noise
+    costs few trials. The runs of all trials are held back before the search: how long they last, which validation
+    examples decide, changes nothing of what is proposed and tried after them.
 
     proposer  writes new values
     rule      carries what was said to parameters
@@ -43,14 +47,16 @@ class Improving:
     rounds    at most so many; fewer where the budget ends
     batch     training examples a round
     gate      decides what is kept: its `alpha` is the probability at most that the run ever keeps what is no better
-    select    where proposals start from: `incumbent` or `pareto`
+    select    where proposals start from: `leading`, `incumbent` or `pareto`
+    trials    at most so many, spread evenly over the rounds, the last at the end of the search; None: one a round, of
+              the best of that round, where it earned no less than what it came from, paid from what the search has
     recall    rounds whose words are said again beside those of the last (momentum)
     frozen    names of parameters that stay as they are
     limits    what candidates may cost; what costs more is not tried
     shorter   a last trial of a shorter candidate that may earn a little less, where one is wanted
     alarm     at the end, run all training examples once more, before and after, and tell where their gain is greater
               than that on those held out by more than chance (`overfitted`)
-    concurrency  runs at once
+    concurrency, seconds  runs at once, and how long one may take (`Runner`)
     """
 
     proposer: Proposer
@@ -59,17 +65,25 @@ class Improving:
     rounds: int = 10
     batch: int = 16
     gate: Gate = field(default_factory=Gate)
-    select: Select = incumbent
+    select: Select = leading
+    trials: int | None = 2
     recall: int = 0
     frozen: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
     shorter: Shorter | None = None
     alarm: bool = False
     concurrency: int = 16
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
-        if min(self.rounds, self.batch, self.concurrency) < 1 or self.recall < 0:
-            raise UsageError("rounds, batch and concurrency are 1 or more, recall 0 or more", where="Improving")
+        if min(self.rounds, self.batch, self.concurrency, self.trials or 1) < 1 or self.recall < 0:
+            raise UsageError("rounds, batch, trials and concurrency are 1 or more, recall 0 or more", where="Improving")
+
+    def due(self, number: int) -> int:
+        """How many trials may yet come after a round, where one is due then, before the search ends; else 0."""
+        most = self.trials or 0
+        tried = number * most // self.rounds
+        return most - tried if number + 1 < self.rounds and (number + 1) * most // self.rounds > tried else 0
 
     def __call__(
         self,
@@ -95,24 +109,28 @@ class Improving:
         BudgetExceededError where a cap is less than the claim may take (by what `a_run` costs); and, as long as
         nothing was kept, what programs, critics, proposers and evidence raise.
         """
-        refuse_too_few(self.gate, self.rounds + (self.shorter is not None), len(examples.validation))
+        refuse_too_few(self.gate, (self.trials or self.rounds) + (self.shorter is not None), len(examples.validation))
         looked_at = len(examples.held_out) + (len(examples.train) if self.alarm else 0)
-        held = Held(budget, 2 * looked_at, journal, a_run)
-        with Runner(program, self.concurrency) as runner:
+        trials = (self.trials or 0) + (self.shorter is not None)
+        share = 2 * len(examples.validation)
+        if trials and budget.left("runs") < np.inf:
+            share = min(share, 2 * int((budget.left("runs") - 2 * looked_at) / (4 * trials)))
+        held = Held(budget, 2 * looked_at, journal, a_run), Held(budget, trials * max(share, 0), journal, part=0.5)
+        with Runner(program, self.concurrency, seconds=self.seconds) as runner:
             bench = Bench(runner, target, examples, self.limits, budget, held)
-            return _Search(self, bench, rng, audit or Audit()).run()
+            return _Search(self, bench, max(share, 0), rng, audit or Audit()).run()
 
 
 class _Search:
     """The state of one run of the loop."""
 
-    def __init__(self, plan: Improving, bench: Bench, rng: np.random.Generator, audit: Audit) -> None:
+    def __init__(self, plan: Improving, bench: Bench, share: int, rng: np.random.Generator, audit: Audit) -> None:
         self.plan, self.bench, self.rng, self.audit = plan, bench, rng, audit
         self.worth, self.splits, self.budget = bench.worth, bench.splits, bench.budget
         unseen = frozenset(context_of(own) for own in (*self.splits.validation, *self.splits.held_out))
         self.critic = hidden(plan.critic, unseen)
         self.parameters: Mapping[str, Parameter[Any]] = {}
-        self.kept = Member({}, {})
+        self.kept = Member({})
         self.pool = [self.kept]
         self.gate = plan.gate
         self.history: list[Tried] = []
@@ -120,29 +138,61 @@ class _Search:
         self.decided: set[str] = set()  # whole values that were at the start, or in a trial
         self.proven: set[str] = set()
         self.counts = Counter[str]()
+        self.claim, self.trials = bench.held
+        self.share, self.left = share, 0.0
         self.stopped = "all rounds were made"
 
     def run(self) -> Improved:
         sizes = [len(own) for own in (self.splits.train, self.splits.validation, self.splits.held_out)]
-        self.audit("begun", splits=sizes, held=self.bench.held.held, not_yet_held=self.bench.held.unknown)
         error: Exception | None = None
         try:
-            self._search()
-        except BudgetExceededError as over:
-            self.stopped = f"the budget: {over.what}{self.bench.held.told()}"
+            self.audit("begun", splits=sizes, held=self.claim.held, not_yet_held=self.claim.unknown)
+            self._parts()
         except Exception as raised:
             if not self.kept.values:
                 raise
             error, self.stopped = raised, f"an error: {named(raised)}"
         finally:
-            self.bench.held.release()
+            self.budget.release(runs=self.left)
+            self.claim.release()
+            self.trials.release()
         return self._ended(error)
+
+    def _parts(self) -> None:
+        """The search, then the trials that are due whatever ended it."""
+        for part in (self._search, self._last_trial, self._shorter_tried):
+            try:
+                part()
+            except BudgetExceededError as over:
+                self.stopped = f"the budget: {over.what}{self.claim.told()}"
 
     def _search(self) -> None:
         for number in range(self.plan.rounds):
             self._round(number)
-        if self.plan.shorter is not None:
-            self._shorter_tried(self.plan.shorter)
+            if coming := self.plan.due(number):
+                self._leading_tried(coming, number)
+
+    def _last_trial(self) -> None:
+        if self.plan.trials:
+            self._leading_tried(1, self.plan.rounds)
+
+    def _leading_tried(self, coming: int, number: int) -> None:
+        """A trial of the best in training, of what no trial has decided on."""
+        new = [own for own in self.pool if written(self._whole(own.values)) not in self.decided or own is self.kept]
+        best = leading(new, self.kept, self.rng)
+        if best is not self.kept:
+            self._within_share(best, self._next(coming, self.share // 2), number)
+
+    def _within_share(self, candidate: Member, trial: Trial, number: int) -> None:
+        """A trial paid from what is held back for it; what it leaves of its runs stays held back."""
+        before = self.budget.spent["runs"]
+        self.trials.free(self.share)
+        try:
+            self._trial(candidate, trial, number)
+        finally:
+            left = before - self.budget.spent["runs"]
+            self.budget.reserve(runs=left)
+            self.left += left
 
     def _round(self, number: int) -> None:
         batch = self._batch()
@@ -191,19 +241,16 @@ class _Search:
         """Run proposals on the batch of their parent; the best goes to trial where it earned no less."""
         _, flat = self.bench.earned([self.splits.train[place] for place in batch], proposals, number)
         earned = flat.reshape(len(proposals), len(batch))
-        members = [
-            Member(values, dict(zip(batch, row, strict=True))) for values, row in zip(proposals, earned, strict=True)
-        ]
+        members = [Member(values).after(batch, row) for values, row in zip(proposals, earned, strict=True)]
         self.history += [Tried(self._whole(own.values), own.mean, len(batch), "train") for own in members]
         members = [own for own in members if self._affordable(own)]
         self.pool += members
         self.audit("ran", round=number, earned=earned.mean(axis=1), before=before, too_dear=len(earned) - len(members))
-        if not members:
+        if self.plan.trials is not None or not members:
             return
         best = max(members, key=lambda own: own.mean)
         if best.mean >= before:
-            coming = self.plan.rounds - number + (self.plan.shorter is not None)
-            self._trial(best, self.gate.trial(len(self.splits.validation), coming, rng=self.rng), number)
+            self._trial(best, self._next(self.plan.rounds - number), number)
         else:
             self.counts.update(worse_in_training=len(members))
 
@@ -215,13 +262,20 @@ class _Search:
         self.counts.update(too_dear=int(dear))
         return not dear
 
-    def _shorter_tried(self, shorter: Shorter) -> None:
+    def _shorter_tried(self) -> None:
+        if (shorter := self.plan.shorter) is None:
+            return
         most = shorter.share * length_of(self._whole(self.kept.values))
         short = [own for own in self.pool if own.values and length_of(self._whole(own.values)) <= most]
         if short := [own for own in short if written(self._whole(own.values)) not in self.proven]:
             best = max(short, key=lambda own: (own.mean, -length_of(self._whole(own.values))))
-            gate = replace(self.gate, margin=-shorter.loss)
-            self._trial(best, gate.trial(len(self.splits.validation), 1, rng=self.rng), self.plan.rounds + 1)
+            trial = replace(self._next(0), margin=-shorter.loss)
+            self._within_share(best, trial, self.plan.rounds + 1)
+
+    def _next(self, coming: int, most: int | None = None) -> Trial:
+        """The next trial where so many may come, and that of a shorter text."""
+        n, coming = len(self.splits.validation), coming + (self.plan.shorter is not None)
+        return self.gate.trial(n, coming, graded=self._graded(), rng=self.rng, most=most)
 
     def _trial(self, candidate: Member, trial: Trial, number: int) -> None:
         while trial.open:
@@ -235,6 +289,11 @@ class _Search:
         if trial.kept:
             self.kept = candidate
             self.proven.add(written(self._whole(candidate.values)))
+
+    def _graded(self) -> bool:
+        """Whether the evidence comes in grades, by what was earned in training."""
+        earned = {own for member in self.pool for own in member.all.tolist()}
+        return not self.worth.against_start and not earned <= {0.0, 1.0}
 
     def _batch(self) -> list[int]:
         size = min(self.plan.batch, len(self.splits.train))
@@ -258,7 +317,7 @@ class _Search:
 
     def _remembered(self, member: Member, batch: Sequence[int], earned: Floats) -> Member:
         """The member with what it earned now; the pool holds it in the place of what it was."""
-        grown = replace(member, earned={**member.earned, **dict(zip(batch, map(float, earned), strict=True))})
+        grown = member.after(batch, earned)
         self.pool = [grown if own is member else own for own in self.pool]
         if self.kept is member:
             self.kept = grown
@@ -288,5 +347,5 @@ class _Search:
 
     def _standing(self, member: Member) -> Standing:
         whole = self._whole(member.values)
-        n, cost = len(member.earned), self.bench.cost(member.values)
+        n, cost = len(member.all), self.bench.cost(member.values)
         return Standing(whole, member.mean, n, length_of(whole), cost, written(whole) in self.proven)

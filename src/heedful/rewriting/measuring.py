@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +37,13 @@ class Bench:
     """Where programs are run and judged. Runs are reserved on the budget before they are made."""
 
     def __init__(
-        self, runner: Runner, worth: Worth | Versus, splits: Splits, limits: Limits, budget: Budget, held: Held
+        self,
+        runner: Runner,
+        worth: Worth | Versus,
+        splits: Splits,
+        limits: Limits,
+        budget: Budget,
+        held: tuple[Held, Held],
     ) -> None:
         self.runner, self.worth, self.splits, self.limits = runner, worth, splits, limits
         self.budget, self.held = budget, held
@@ -51,7 +58,9 @@ class Bench:
         """Runs of each of the candidates on all inputs, one candidate after the other, and the evidence of them."""
         self.budget.reserve(runs=float(len(inputs) * len(candidates)))
         tasks = [Task(own, values, draw) for values in candidates for own in inputs]
-        with self.held.learning(len(tasks)):
+        with ExitStack() as stack:
+            for own in self.held:
+                stack.enter_context(own.learning(len(tasks)))
             runs = self.runner(tasks)
             scores = self.worth.scores(runs)
         made = self.made.setdefault(_KINDS.get(draw, "training"), _Made())
@@ -66,12 +75,13 @@ class Bench:
     ) -> tuple[Sequence[Run], Floats]:
         """`scored`, with what was earned in the place of the evidence."""
         runs, scores = self.scored(inputs, candidates, draw)
+        earned = self.worth.ranked if draw < VALIDATION else self.worth.unit
         if not self.worth.against_start:
-            return runs, self.worth.unit(scores)
+            return runs, earned(scores)
         names = [(written(own), draw) for own in inputs]
         if list(candidates) == [{}]:
             self._started.update(zip(names, map(float, scores), strict=True))
-        return runs, self.worth.unit(scores, np.tile(self._at_start(inputs, names, draw), len(candidates)))
+        return runs, earned(scores, np.tile(self._at_start(inputs, names, draw), len(candidates)))
 
     def validated(self, values: Mapping[str, Any], places: Sequence[int]) -> Floats:
         """The evidence on validation examples, each run once with each of the values that are tried."""
