@@ -59,17 +59,24 @@ class Held:
         return f", beside {' and '.join(amounts)} held back for what is held out" if amounts else ""
 
     @contextmanager
-    def learning(self, n: int) -> Iterator[None]:
-        """Within, n runs are made, whose cost is learnt. Raises BudgetExceededError where no more can be held back."""
+    def learning(self, n: int, *others: Held) -> Iterator[None]:
+        """Within, n runs are made, whose cost is learnt, for `others` of the same budgets and runs, too. Raises
+        BudgetExceededError where no more can be held back."""
         before = [dict(own.spent) for own in self.budgets]
         if self.journal is not None:
             self.journal.largest.clear()
         yield
-        if self.journal is not None:
-            self.once |= {unit: max(own, self.once.get(unit, 0.0)) for unit, own in self.journal.largest.items()}
-        for place, own in enumerate(self.budgets if self.runs and n else ()):
-            for unit in own.caps.keys() - {"runs"}:
-                cost = (own.spent[unit] - before[place][unit]) / n
+        costs = [
+            {unit: (own.spent[unit] - then[unit]) / max(n, 1) for unit in own.caps.keys() - {"runs"}}
+            for own, then in zip(self.budgets, before, strict=True)
+        ]
+        for held in (self, *others):
+            held._learn(costs, {} if self.journal is None else self.journal.largest)
+
+    def _learn(self, costs: list[dict[str, float]], largest: Mapping[str, float]) -> None:
+        self.once |= {unit: max(own, self.once.get(unit, 0.0)) for unit, own in largest.items()}
+        for place, known in enumerate(costs if self.runs else ()):
+            for unit, cost in known.items():
                 self.dearest[place][unit] = max(cost, self.dearest[place].get(unit, 0.0))
                 self._hold(place, unit)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,9 +57,7 @@ class Bench:
         """Runs of each of the candidates on all inputs, one candidate after the other, and the evidence of them."""
         self.budget.reserve(runs=float(len(inputs) * len(candidates)))
         tasks = [Task(own, values, draw) for values in candidates for own in inputs]
-        with ExitStack() as stack:
-            for own in self.held:
-                stack.enter_context(own.learning(len(tasks)))
+        with self.held[0].learning(len(tasks), *self.held[1:]):
             runs = self.runner(tasks)
             scores = self.worth.scores(runs)
         made = self.made.setdefault(_KINDS.get(draw, "training"), _Made())
