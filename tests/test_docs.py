@@ -224,4 +224,4 @@ def test_python_of_the_guide_to_rewriting_runs(tmp_path: Path, monkeypatch: pyte
     assert done.counts["kept"] > 0
     assert scope["cheap"].front
     assert scope["cheap"].spent["runs"] <= 3000
-    assert scope["votes"].asked > 100
+    assert scope["votes"].asked > 0
