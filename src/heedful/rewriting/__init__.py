@@ -6,7 +6,7 @@ from heedful.rewriting.by_duels import rewrite_by_duels
 from heedful.rewriting.claims import Claim, claim, overfitted
 from heedful.rewriting.context import Threads, draw
 from heedful.rewriting.control import Control, Steered, steer
-from heedful.rewriting.costs import exceeded, undominated
+from heedful.rewriting.costs import Limits, Shorter, Standing, exceeded, undominated
 from heedful.rewriting.duels import Answered, Answers, Duelled, Duelling
 from heedful.rewriting.graph import Graph
 from heedful.rewriting.improve import improve
@@ -27,6 +27,7 @@ from heedful.rewriting.scoped import Scoped, examples_of, regressions, within_sc
 from heedful.rewriting.scores import Score
 from heedful.rewriting.splits import Splits
 from heedful.rewriting.tracing import Program, Run, stage, trace
+from heedful.rewriting.versus import Versus
 
 __all__ = [
     "Answered",
@@ -51,6 +52,7 @@ __all__ = [
     "Improving",
     "Kept",
     "Lifted",
+    "Limits",
     "Logged",
     "Memory",
     "ModelCritic",
@@ -71,8 +73,10 @@ __all__ = [
     "Said",
     "Scoped",
     "Score",
+    "Shorter",
     "Situation",
     "Splits",
+    "Standing",
     "Steered",
     "Subgraph",
     "Suggested",
@@ -82,6 +86,7 @@ __all__ = [
     "Together",
     "Trial",
     "Tried",
+    "Versus",
     "Worth",
     "claim",
     "compress",
