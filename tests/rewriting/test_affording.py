@@ -274,3 +274,17 @@ def test_the_seed_moves_the_split() -> None:
         return seen
 
     assert begun(0) == begun(0) != begun(1)
+
+
+def test_what_trials_leave_of_what_was_held_back_for_them_stays_held_back() -> None:
+    budget = Budget(runs=100, calls=50)
+    held = Held(budget, 20)
+    with held.learning(10):
+        budget.reserve(calls=10)
+    assert (budget.left("runs"), budget.left("calls")) == (80, pytest.approx(18))  # a call a run, and a tenth more
+    with held.lent(10):
+        assert (budget.left("runs"), budget.left("calls")) == (90, pytest.approx(29))
+        budget.reserve(runs=4, calls=4)
+    assert (budget.left("runs"), budget.left("calls")) == (80, pytest.approx(18))
+    held.release()
+    assert budget.spent == {"runs": 4, "calls": pytest.approx(14)}

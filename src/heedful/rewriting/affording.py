@@ -44,6 +44,7 @@ class Held:
                 if own.caps.get(unit, np.inf) < cost * runs:
                     what = f"what is held out may take {cost * runs:g} {unit}, and the cap is {own.caps[unit]:g}"
                     raise BudgetExceededError(what, fix=f"raise the cap on {unit}, or give fewer examples")
+        self.kept: list[dict[str, float]] = [{} for _ in self.budgets]  # of what was lent
         self._hold(0, "runs")
 
     @property
@@ -89,9 +90,27 @@ class Held:
                 held[unit] = kept = amount * rest
                 own.release(**{unit: min(amount - kept, own.spent[unit])})  # sums round
 
+    @contextmanager
+    def lent(self, runs: int) -> Iterator[None]:
+        """Within, what is held back for so many runs may be spent. What they leave stays held back until everything is
+        given back, so that how much that is changes nothing of what comes after."""
+        before = [{unit: own.spent[unit] for unit in held} for own, held in zip(self.budgets, self.held, strict=True)]
+        self.free(runs)
+        try:
+            yield
+        finally:
+            for own, then, kept in zip(self.budgets, before, self.kept, strict=True):
+                for unit, spent in then.items():
+                    if (left := spent - own.spent[unit]) > 0:
+                        own.reserve(**{unit: left})
+                        kept[unit] = kept.get(unit, 0.0) + left
+
     def release(self) -> None:
         """Give everything back."""
         self.free(self.runs)
+        for own, kept in zip(self.budgets, self.kept, strict=True):
+            own.release(**{unit: min(amount, own.spent[unit]) for unit, amount in kept.items()})
+            kept.clear()
 
     def _wanted(self, place: int, unit: str) -> float:
         if unit == "runs":

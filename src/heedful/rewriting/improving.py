@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from heedful.core import Budget, BudgetExceededError, Floats, UsageError
 from heedful.models import Journal
-from heedful.rewriting.acceptance import Gate, Trial
+from heedful.rewriting.acceptance import Gate
 from heedful.rewriting.affording import Held, refuse_too_few
 from heedful.rewriting.audit import Audit
 from heedful.rewriting.costs import Limits, Shorter, Standing, exceeded, front, length_of
@@ -24,11 +23,10 @@ from heedful.rewriting.pools import Member, Select, leading
 from heedful.rewriting.propagating import Rule, Said, Subgraph
 from heedful.rewriting.proposing import Proposer, Situation, Tried
 from heedful.rewriting.running import Runner
-from heedful.rewriting.splits import Splits, written
+from heedful.rewriting.splits import Splits
 from heedful.rewriting.tracing import Program, Run
+from heedful.rewriting.trying import Trials
 from heedful.rewriting.versus import Versus
-
-_BLOCK = 8  # examples that a trial looks at before it decides whether to go on
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +128,12 @@ class _Search:
         unseen = frozenset(context_of(own) for own in (*self.splits.validation, *self.splits.held_out))
         self.critic = hidden(plan.critic, unseen)
         self.parameters: Mapping[str, Parameter[Any]] = {}
-        self.kept = Member({})
-        self.pool = [self.kept]
-        self.gate = plan.gate
+        self.trials = Trials(plan.gate, plan.shorter, bench, share, self._whole, rng, audit)
+        self.pool = [self.trials.kept]
         self.history: list[Tried] = []
         self.said: list[tuple[Said, ...]] = []
-        self.decided: set[str] = set()  # whole values that were at the start, or in a trial
-        self.proven: set[str] = set()
-        self.counts = Counter[str]()
-        self.claim, self.trials = bench.held
-        self.share, self.left = share, 0.0
+        self.counts = self.trials.counts
+        self.claim = bench.held[0]
         self.stopped = "all rounds were made"
 
     def run(self) -> Improved:
@@ -149,18 +143,17 @@ class _Search:
             self.audit("begun", splits=sizes, held=self.claim.held, not_yet_held=self.claim.unknown)
             self._parts()
         except Exception as raised:
-            if not self.kept.values:
+            if not self.trials.kept.values:
                 raise
             error, self.stopped = raised, f"an error: {named(raised)}"
         finally:
-            self.budget.release(runs=self.left)
-            self.claim.release()
-            self.trials.release()
+            for held in self.bench.held:
+                held.release()
         return self._ended(error)
 
     def _parts(self) -> None:
         """The search, then the trials that are due whatever ended it."""
-        for part in (self._search, self._last_trial, self._shorter_tried):
+        for part in (self._search, self._last_trials):
             try:
                 part()
             except BudgetExceededError as over:
@@ -170,33 +163,16 @@ class _Search:
         for number in range(self.plan.rounds):
             self._round(number)
             if coming := self.plan.due(number):
-                self._leading_tried(coming, number)
+                self.trials.of_leading(self.pool, coming, number)
 
-    def _last_trial(self) -> None:
+    def _last_trials(self) -> None:
         if self.plan.trials:
-            self._leading_tried(1, self.plan.rounds)
-
-    def _leading_tried(self, coming: int, number: int) -> None:
-        """A trial of the best in training, of what no trial has decided on."""
-        new = [own for own in self.pool if written(self._whole(own.values)) not in self.decided or own is self.kept]
-        best = leading(new, self.kept, self.rng)
-        if best is not self.kept:
-            self._within_share(best, self._next(coming, self.share // 2), number)
-
-    def _within_share(self, candidate: Member, trial: Trial, number: int) -> None:
-        """A trial paid from what is held back for it; what it leaves of its runs stays held back."""
-        before = self.budget.spent["runs"]
-        self.trials.free(self.share)
-        try:
-            self._trial(candidate, trial, number)
-        finally:
-            left = before - self.budget.spent["runs"]
-            self.budget.reserve(runs=left)
-            self.left += left
+            self.trials.of_leading(self.pool, 1, self.plan.rounds)
+        self.trials.of_shorter(self.pool, self.plan.rounds + 1)
 
     def _round(self, number: int) -> None:
         batch = self._batch()
-        parent = self.plan.select(self.pool, self.kept, self.rng)
+        parent = self.plan.select(self.pool, self.trials.kept, self.rng)
         runs, earned = self.bench.earned([self.splits.train[place] for place in batch], [parent.values], number)
         parent = self._remembered(parent, batch, earned)
         self._read(runs)
@@ -219,8 +195,8 @@ class _Search:
 
     def _worth_running(self, proposals: Sequence[Mapping[str, Any]], number: int) -> list[Mapping[str, Any]]:
         """Those that no trial has decided on before, and that are not too long."""
-        self.decided.add(written(self._whole({})))
-        new = [own for own in proposals if written(self._whole(own)) not in self.decided]
+        self.trials.decided.add(self.trials.name({}))
+        new = [own for own in proposals if self.trials.name(own) not in self.trials.decided]
         caps = {} if self.plan.limits.longest is None else {"characters": float(self.plan.limits.longest)}
         fit = [own for own in new if not exceeded({"characters": length_of(self._whole(own))}, caps)]
         left = {"repeated": len(proposals) - len(new), "too_long": len(new) - len(fit)}
@@ -250,7 +226,7 @@ class _Search:
             return
         best = max(members, key=lambda own: own.mean)
         if best.mean >= before:
-            self._trial(best, self._next(self.plan.rounds - number), number)
+            self.trials.of_best(best, self.pool, self.plan.rounds - number, number)
         else:
             self.counts.update(worse_in_training=len(members))
 
@@ -261,39 +237,6 @@ class _Search:
         dear = bool(exceeded({"run": self.bench.cost(member.values)}, caps))
         self.counts.update(too_dear=int(dear))
         return not dear
-
-    def _shorter_tried(self) -> None:
-        if (shorter := self.plan.shorter) is None:
-            return
-        most = shorter.share * length_of(self._whole(self.kept.values))
-        short = [own for own in self.pool if own.values and length_of(self._whole(own.values)) <= most]
-        if short := [own for own in short if written(self._whole(own.values)) not in self.proven]:
-            best = max(short, key=lambda own: (own.mean, -length_of(self._whole(own.values))))
-            trial = replace(self._next(0), margin=-shorter.loss)
-            self._within_share(best, trial, self.plan.rounds + 1)
-
-    def _next(self, coming: int, most: int | None = None) -> Trial:
-        """The next trial where so many may come, and that of a shorter text."""
-        n, coming = len(self.splits.validation), coming + (self.plan.shorter is not None)
-        return self.gate.trial(n, coming, graded=self._graded(), rng=self.rng, most=most)
-
-    def _trial(self, candidate: Member, trial: Trial, number: int) -> None:
-        while trial.open:
-            places = trial.next(_BLOCK)
-            after, before = (self.bench.validated(own, places) for own in (candidate.values, self.kept.values))
-            trial = trial.after(self.worth.differences(after, before))
-        self.gate = self.gate.closed(trial)
-        self.decided.add(written(self._whole(candidate.values)))
-        self.counts.update(tried=1, kept=int(trial.kept))
-        self.audit("tried", round=number, values=candidate.values, **trial.told())
-        if trial.kept:
-            self.kept = candidate
-            self.proven.add(written(self._whole(candidate.values)))
-
-    def _graded(self) -> bool:
-        """Whether the evidence comes in grades, by what was earned in training."""
-        earned = {own for member in self.pool for own in member.all.tolist()}
-        return not self.worth.against_start and not earned <= {0.0, 1.0}
 
     def _batch(self) -> list[int]:
         size = min(self.plan.batch, len(self.splits.train))
@@ -319,12 +262,12 @@ class _Search:
         """The member with what it earned now; the pool holds it in the place of what it was."""
         grown = member.after(batch, earned)
         self.pool = [grown if own is member else own for own in self.pool]
-        if self.kept is member:
-            self.kept = grown
+        if self.trials.kept is member:
+            self.trials.kept = grown
         return grown
 
     def _ended(self, error: Exception | None) -> Improved:
-        values = self.kept.values
+        values = self.trials.kept.values
         end = broken(error) if error else ended(self.bench, values, alarm=self.plan.alarm, rng=self.rng)
         self.counts.update(self.bench.failed)
         self.audit("ended", stopped=self.stopped, values=values, claim=end.claim, counts=self.counts)
@@ -348,4 +291,6 @@ class _Search:
     def _standing(self, member: Member) -> Standing:
         whole = self._whole(member.values)
         n, cost = len(member.all), self.bench.cost(member.values)
-        return Standing(whole, member.mean, n, length_of(whole), cost, written(whole) in self.proven)
+        return Standing(
+            whole, member.mean, n, length_of(whole), cost, self.trials.name(member.values) in self.trials.proven
+        )

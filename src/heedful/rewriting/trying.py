@@ -1,0 +1,89 @@
+"""The trials of a run: what is kept, what was decided, and what is held back to pay for them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from heedful.rewriting.acceptance import Gate, Trial
+from heedful.rewriting.audit import Audit
+from heedful.rewriting.costs import Shorter, length_of
+from heedful.rewriting.measuring import Bench
+from heedful.rewriting.pools import Member, leading
+from heedful.rewriting.splits import written
+
+_BLOCK = 8  # examples that a trial looks at before it decides whether to go on
+
+
+class Trials:
+    """What is `kept`, and how it came to be. Texts are known as a whole, of all parameters that may be rewritten."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        shorter: Shorter | None,
+        bench: Bench,
+        share: int,
+        whole: Callable[[Mapping[str, Any]], dict[str, Any]],
+        rng: np.random.Generator,
+        audit: Audit,
+    ) -> None:
+        self.gate, self.shorter, self.bench, self.share = gate, shorter, bench, share
+        self.whole, self.rng, self.audit = whole, rng, audit
+        self.kept = Member({})
+        self.decided: set[str] = set()  # texts that were at the start, or in a trial
+        self.proven: set[str] = set()
+        self.counts = Counter[str]()
+
+    def name(self, values: Mapping[str, Any]) -> str:
+        return written(self.whole(values))
+
+    def of_leading(self, pool: Sequence[Member], coming: int, number: int) -> None:
+        """A trial of the best in training, of what no trial has decided on."""
+        best = leading(
+            [own for own in pool if self.name(own.values) not in self.decided or own is self.kept], self.kept, self.rng
+        )
+        if best is not self.kept:
+            self._held(best, self._next(pool, coming, self.share // 2), number)
+
+    def of_best(self, candidate: Member, pool: Sequence[Member], coming: int, number: int) -> None:
+        """A trial paid from what the search has."""
+        self._made(candidate, self._next(pool, coming), number)
+
+    def of_shorter(self, pool: Sequence[Member], number: int) -> None:
+        """A trial of the best that is shorter by as much as is wanted, where any is: whether it loses too much."""
+        if (shorter := self.shorter) is None:
+            return
+        most = shorter.share * length_of(self.whole(self.kept.values))
+        short = [own for own in pool if own.values and length_of(self.whole(own.values)) <= most]
+        if short := [own for own in short if self.name(own.values) not in self.proven]:
+            best = max(short, key=lambda own: (own.mean, -length_of(self.whole(own.values))))
+            self._held(best, replace(self._next(pool, 0), margin=-shorter.loss), number)
+
+    def _next(self, pool: Sequence[Member], coming: int, most: int | None = None) -> Trial:
+        """The next trial where so many may come, and that of a shorter text."""
+        earned = {own for member in pool for own in member.all.tolist()}
+        graded = not self.bench.worth.against_start and not earned <= {0.0, 1.0}
+        n, coming = len(self.bench.splits.validation), coming + (self.shorter is not None)
+        return self.gate.trial(n, coming, graded=graded, rng=self.rng, most=most)
+
+    def _held(self, candidate: Member, trial: Trial, number: int) -> None:
+        with self.bench.held[1].lent(self.share):
+            self._made(candidate, trial, number)
+
+    def _made(self, candidate: Member, trial: Trial, number: int) -> None:
+        while trial.open:
+            places = trial.next(_BLOCK)
+            after, before = (self.bench.validated(own, places) for own in (candidate.values, self.kept.values))
+            trial = trial.after(self.bench.worth.differences(after, before))
+        self.gate = self.gate.closed(trial)
+        self.decided.add(self.name(candidate.values))
+        self.counts.update(tried=1, kept=int(trial.kept))
+        self.audit("tried", round=number, values=candidate.values, **trial.told())
+        if trial.kept:
+            self.kept = candidate
+            self.proven.add(self.name(candidate.values))
