@@ -15,6 +15,7 @@ from heedful.core import UsageError
 
 # The module of each entry, named here so that nothing is imported before it is asked for.
 _MODULES = {
+    "000-001": "carried",
     "000-007": "exploration",
     "000-009": "concepts",
     "000-012": "few_to_rank",
@@ -33,6 +34,7 @@ _MODULES = {
     "001-055": "ratings",
     "001-056": "deepened",
     "001-066": "explorer",
+    "001-072": "traced",
     "001-075": "experts",
     "001-081": "open_recipe",
     "001-085": "told_search",

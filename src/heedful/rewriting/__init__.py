@@ -18,7 +18,7 @@ from heedful.rewriting.parameters import Code, Number, Parameter, Text, keeps, l
 from heedful.rewriting.pools import incumbent, pareto
 from heedful.rewriting.principle_writing import Suggested, style_principles, suggested
 from heedful.rewriting.principles import Constitution, Kept, Preferred, Principle, Rebuilt, compress, rebuilt
-from heedful.rewriting.propagating import Carried, PerCall, Rule, Said, Subgraph
+from heedful.rewriting.propagating import Carried, PerCall, Rule, Said, Subgraph, Untraced
 from heedful.rewriting.proposing import FromHistory, Mutated, Proposed, Proposer, Rewriter, Situation, Tried
 from heedful.rewriting.recording import Call
 from heedful.rewriting.remembering import Memory
@@ -82,6 +82,7 @@ __all__ = [
     "Together",
     "Trial",
     "Tried",
+    "Untraced",
     "Worth",
     "claim",
     "compress",
