@@ -89,6 +89,7 @@ _MODULES = {
     "004-001": "either_sign",
     "004-007": "filtered",
     "004-011": "lifting",
+    "004-012": "cascades",
     "004-017": "navigating",
     "004-019": "energies",
     "004-021": "failing",
