@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from heedful.catalogue.relays import LENGTHS, Paid, Relay, relay_program, relay_splits, undone
-from heedful.core import Budget, BudgetExceededError
-from heedful.models import Request
+from heedful.catalogue.relays import LENGTHS, Relay, relay_program, relay_splits, undone
+from heedful.catalogue.rewriters import Paid
+from heedful.core import Budget
 from heedful.rewriting import PerCall, Rewriter, Situation, Subgraph, Text
 from heedful.worlds.string_programs import OPERATIONS, run
 
@@ -51,13 +51,3 @@ def test_one_wrong_program_is_found_and_mended(wrong: str, rule: str) -> None:
     after = {**start, **made.values[0]}
     assert [Relay(after).wanted(text) for text in texts] == [SURE.wanted(text) for text in texts]
     assert paid.calls == ({"editor": 1} if rule == "way" else {"critic": 4 * 5, "editor": 1})
-
-
-def test_calls_are_capped_and_characters_counted() -> None:
-    paid = Paid(lambda messages, parameters: "yes", 2)
-    writer = paid("critic", "carrying")
-    writer.complete([Request.of("four"), Request.of("and")])
-    assert paid.calls == {"carrying": 2}
-    assert paid.characters == {"carrying": 7}
-    with pytest.raises(BudgetExceededError):
-        writer.complete([Request.of("more")])

@@ -146,6 +146,7 @@ _MODULES = {
     "004-184": "self_play",
     "004-191": "margins",
     "004-192": "quantile",
+    "004-198": "network",
     "004-199": "assistant",
     "004-200": "trajectories",
     "004-205": "out_loud",

@@ -1,22 +1,19 @@
-"""What miniatures of rewriting share: programs of several steps, who criticises and rewrites them, at what cost."""
+"""Small programs in a row, each of which turns what the one before gave, with who criticises and rewrites them."""
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_lowercase
-from typing import Any
 
 import numpy as np
 
-from heedful.core import BudgetExceededError, Item
-from heedful.models import FunctionWriter
+from heedful.core import Item
 from heedful.models.marked import context_text
 from heedful.rewriting import Program, Splits, Text, stage, trace
-from heedful.worlds.played import Asked, as_writer, played, to_rewrite
+from heedful.worlds.played import Asked, played, to_rewrite
 from heedful.worlds.served import Answering
 from heedful.worlds.string_programs import OPERATIONS, run
 
@@ -25,46 +22,6 @@ _MADE = re.compile(r"From '([a-z]+)' (\w+) should make '([a-z]+)'\.")
 _NAME = re.compile(r"the text '?(\w+)'?")
 _STEP = re.compile(r"program: (.*)\ntext: ([a-z]+)\n")
 _SAID = "What was said of the end:"
-
-
-class Paid:
-    """Chat models by name, whose calls and characters read are counted, up to so many calls in all.
-
-    `model("critic", "carrying")` is the model `critic`, counted as `carrying`.
-    """
-
-    def __init__(self, models: Answering, most: float = np.inf) -> None:
-        self.models, self.most = models, most
-        self.calls, self.characters = Counter[str](), Counter[str]()
-
-    def __call__(self, name: str, counted: str = "") -> FunctionWriter:
-        model, unit = as_writer(self.models, name), counted or name
-
-        def answer(messages: Any, parameters: Any) -> str:
-            if self.calls.total() >= self.most:
-                raise BudgetExceededError(f"all {self.most:g} calls were made")
-            self.calls[unit] += 1
-            self.characters[unit] += sum(len(str(own["content"])) for own in messages)
-            return model.answer(messages, parameters)
-
-        return FunctionWriter(answer)
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """In the place of `Gate`: whatever did no worse on its batch is kept, and nothing is proven."""
-
-    open: bool = False
-    kept: bool = True
-
-    def trial(self, n: int, coming: int, *, rng: np.random.Generator) -> Taken:
-        return self
-
-    def closed(self, trial: Taken) -> Taken:
-        return self
-
-    def told(self) -> Mapping[str, Any]:
-        return {"kept": self.kept}
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any
 
 import numpy as np
 
 from heedful.catalogue.entry import Entry
-from heedful.catalogue.relays import Paid, Taken
+from heedful.catalogue.rewriters import told
 from heedful.catalogue.verdicts import Check
-from heedful.core import Budget
-from heedful.models import Request
-from heedful.models.marked import context_text
-from heedful.rewriting import (
-    FromHistory,
-    Gate,
-    Improving,
-    Logged,
-    ModelCritic,
-    PerCall,
-    Program,
-    Rewriter,
-    Splits,
-    Text,
-    Worth,
-    draw,
-    stage,
-    trace,
-)
-from heedful.worlds import PROGRAM_STEPS, RuleCritic, RuleWorld, in_steps, rule_models
+from heedful.models import FunctionWriter, Request
+from heedful.rewriting import Program, Text, draw, stage, trace
+from heedful.worlds import PROGRAM_STEPS, RuleWorld, in_steps
 
-_CALLS, _BATCH, _QUESTIONS = 240, 4, 100
+_CALLS = 240
 _START = {step: f"You do the step {step}." for step in PROGRAM_STEPS}
 _WORLD = RuleWorld()
 _WAYS = {
@@ -43,36 +26,21 @@ _WAYS = {
 
 def miniature(seed: int, quick: bool) -> dict[str, float]:
     calls = 60 if quick else _CALLS
-    reached = {name: _WORLD.expected(_improved(name, calls, seed)) for name in _WAYS}
-    return {name: 100 * share for name, share in {"start": _WORLD.expected(_START), **reached}.items()}
+    ways: dict[str, dict[str, Any]] = {
+        "carried": {},
+        "last": {"frozen": frozenset(PROGRAM_STEPS[:-1])},
+        "history": {"by_history": True},
+        "misled": {"misled": 1.0},
+    }
+    reached: dict[str, dict[str, Any]] = {"start": {}}
+    for name, own in ways.items():
+        reached[name] = {**told(_WORLD, _program, calls, np.random.default_rng([1, seed]), **own)}
+    return {name: 100 * _WORLD.expected({**_START, **values}) for name, values in reached.items()}
 
 
-def _improved(name: str, calls: int, seed: int) -> dict[str, str]:
-    """The prompts in the end."""
-    rng = np.random.default_rng([1, seed])
-    paid = Paid(rule_models(_WORLD, critic=RuleCritic(_WORLD, misled=float(name == "misled") or 0.1)), calls)
-    editor, gate = paid("editor"), cast(Gate, Taken())
-    by_history = name == "history"
-    engine = Improving(
-        FromHistory(editor) if by_history else Rewriter(editor, each=True),
-        PerCall(paid("critic")),
-        Logged(()) if by_history else ModelCritic(paid("critic")),
-        rounds=calls,
-        batch=_BATCH,
-        gate=gate,
-        frozen=frozenset(PROGRAM_STEPS[:-1] if name == "last" else ()),
-        concurrency=1,
-    )
-    questions = [{"question": context_text(own)} for own in _WORLD.contexts(_QUESTIONS, rng=rng)]
-    worth = Worth(_WORLD.reward(), (0, 1))
-    done = engine(_program(paid), worth, Splits.of(questions), budget=Budget(), rng=rng)
-    return {**_START, **done.values}
-
-
-def _program(paid: Paid) -> Program:
+def _program(task: FunctionWriter) -> Program:
     """Three steps, each with a prompt of its own."""
     prompts = {step: Text(text, step, role=f"instructions of the step {step}") for step, text in _START.items()}
-    task = paid("task")
 
     @stage
     def ask(text: str, number: int) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from heedful.catalogue.entry import Entry
-from heedful.catalogue.relays import Paid, Relay, Taken, relay_program, relay_splits
+from heedful.catalogue.relays import Relay, relay_program, relay_splits
+from heedful.catalogue.rewriters import Paid, Taken
 from heedful.catalogue.verdicts import Check
 from heedful.core import Budget
 from heedful.evidence import Rule
