@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from heedful.catalogue.entries.critic_trained import _PLACES, _drafts, _Fixer
 from heedful.catalogue.entries.network import _WORLD, _led, _prompt, lead
 from heedful.catalogue.rewriters import Paid
 from heedful.core import BudgetExceededError, Item
@@ -32,3 +33,23 @@ def test_what_a_leader_gets_right_is_what_many_answers_show() -> None:
         shares.append(100 * _WORLD.share(Item.of(text, said)))
     assert abs(np.mean(shares) - _led(members)) < 4 * np.std(shares) / np.sqrt(len(shares))
     assert _led({"one": _WORLD.best()}) == pytest.approx(100 * _WORLD.expected(_WORLD.best()))
+
+
+def test_what_a_frozen_model_mends_is_counted_in_pairs_out_of_order() -> None:
+    """Of all pairs, not of neighbours alone: by changing the draft and counting again."""
+    rng = np.random.default_rng(1)
+    fixer, drafts = _Fixer.drawn(rng), _drafts(20, rng)
+    for place in range(_PLACES):
+        revised, at = drafts.copy(), int(fixer.takes[place])
+        revised[:, [at, at + 1]] = revised[:, [at + 1, at]]
+        np.testing.assert_allclose(
+            fixer.mended(drafts)[:, place], fixer.obeys[place] * (_inversions(drafts) - _inversions(revised))
+        )
+    critiques = rng.integers(_PLACES + 1, size=(20, 4000))
+    earned, expected = fixer.earned(drafts, critiques, rng), np.take_along_axis(fixer.mended(drafts), critiques, axis=1)
+    assert abs((earned - expected).mean()) < 5 / np.sqrt(critiques.size)
+
+
+def _inversions(drafts: np.ndarray) -> np.ndarray:
+    first, second = np.triu_indices(drafts.shape[1], 1)
+    return (drafts[:, first] > drafts[:, second]).sum(axis=1)

@@ -107,6 +107,7 @@ _MODULES = {
     "004-052": "hindsight",
     "004-056": "few_labels",
     "004-059": "three_learners",
+    "004-061": "critic_trained",
     "004-062": "step_labels",
     "004-068": "balpm",
     "004-069": "indifference",
