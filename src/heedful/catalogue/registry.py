@@ -144,6 +144,7 @@ _MODULES = {
     "004-174": "own_strength",
     "004-176": "maxmin",
     "004-177": "segments",
+    "004-179": "wordings",
     "004-184": "self_play",
     "004-191": "margins",
     "004-192": "quantile",

@@ -25,6 +25,7 @@ from heedful.rewriting.remembering import Memory
 from heedful.rewriting.running import Runner, Task
 from heedful.rewriting.scoped import Scoped, examples_of, regressions, within_scope
 from heedful.rewriting.scores import Score
+from heedful.rewriting.sensitivity import Sensitivity, reworded, sensitivity
 from heedful.rewriting.splits import Splits
 from heedful.rewriting.tracing import Program, Run, stage, trace
 
@@ -71,6 +72,7 @@ __all__ = [
     "Said",
     "Scoped",
     "Score",
+    "Sensitivity",
     "Situation",
     "Splits",
     "Steered",
@@ -100,7 +102,9 @@ __all__ = [
     "pareto",
     "rebuilt",
     "regressions",
+    "reworded",
     "rewrite_by_duels",
+    "sensitivity",
     "stage",
     "steer",
     "style_principles",
