@@ -17,6 +17,7 @@ from heedful.worlds.played import Asked, played, to_rewrite
 from heedful.worlds.served import Answering
 from heedful.worlds.string_programs import OPERATIONS, run
 
+LENGTHS = (4, 5, 6, 7)
 _WANTED = re.compile(r"should be '([a-z]+)'")
 _MADE = re.compile(r"From '([a-z]+)' (\w+) should make '([a-z]+)'\.")
 _NAME = re.compile(r"the text '?(\w+)'?")
@@ -46,8 +47,11 @@ class Relay:
 
     def start(self, rng: np.random.Generator) -> dict[str, str]:
         """Programs in which half of the tokens are any."""
-        return {name: " ".join(_any(rng) if rng.random() < 0.5 else own for own in program.split())
-                for name, program in self.secrets.items()}  # fmt: skip
+
+        def begun(program: str) -> str:
+            return " ".join(_any(rng) if rng.random() < 0.5 else own for own in program.split())
+
+        return {name: begun(program) for name, program in self.secrets.items()}
 
     def wanted(self, text: str) -> str:
         """What is right for a text."""
@@ -73,12 +77,6 @@ class Relay:
         """A critic that says of a call what should become of its program, or of what it was given; and an editor that
         reads either this or the way from the programs to the end."""
         return played({"critic": self._carry, "editor": self._rewrite})
-
-    def edit(self, program: str, rng: np.random.Generator) -> str:
-        """Any token replaced by any."""
-        tokens = program.split()
-        tokens[rng.integers(len(tokens))] = _any(rng)
-        return " ".join(tokens)
 
     def before(self, program: str, wanted: str, rng: np.random.Generator) -> str:
         """What a program should have been given."""
@@ -106,7 +104,7 @@ class Relay:
             name, new = _best(programs, asks, rng)
         else:
             name = str(rng.choice([*programs]))
-            new = self.edit(programs[name], rng)
+            new = edited(programs[name], rng)
         return asked.form(new, parts[[*programs].index(name)].mark)
 
     def _traced(
@@ -122,9 +120,6 @@ class Relay:
                 asks[name].append((given, wanted[-1]))
                 wanted.append(self.before(programs[name], wanted[-1], rng))
         return asks
-
-
-LENGTHS = (4, 5, 6, 7)
 
 
 def relay_splits(train: int, rng: np.random.Generator) -> Splits:
@@ -158,6 +153,13 @@ def undone(program: str, text: str) -> str:
     """What a program turns into a text."""
     came_from = run(program, ascii_lowercase[: len(text)])
     return "".join(letter for _, letter in sorted(zip(came_from, text, strict=True)))
+
+
+def edited(program: str, rng: np.random.Generator) -> str:
+    """Any token replaced by any."""
+    tokens = program.split()
+    tokens[rng.integers(len(tokens))] = _any(rng)
+    return " ".join(tokens)
 
 
 def alike(one: str, other: str) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from heedful.catalogue.entry import Entry
-from heedful.catalogue.relays import Relay, relay_program, relay_splits
+from heedful.catalogue.relays import Relay, edited, relay_program, relay_splits
 from heedful.catalogue.rewriters import Paid, Taken
 from heedful.catalogue.verdicts import Check
 from heedful.core import Budget
@@ -35,7 +35,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
         rounds = 2 if quick else _ROUNDS if fair else _CALLS
         paid = Paid(relay.models(), np.inf if fair else rounds)
         proposer: Any = (
-            Mutated(lambda _, program, rng: relay.edit(program, rng)) if by == "score" else Rewriter(paid("editor"))
+            Mutated(lambda _, program, rng: edited(program, rng)) if by == "score" else Rewriter(paid("editor"))
         )
         rule: Any = {"trace": Subgraph(), "words": PerCall(paid("critic"))}.get(by, Untraced())
         gate: Any = Taken()

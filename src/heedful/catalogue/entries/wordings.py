@@ -23,7 +23,7 @@ _MODELS = {
 
 
 def miniature(seed: int, quick: bool) -> dict[str, float]:
-    figures = {}
+    figures: dict[str, float] = {}
     for name, (follows, misses, _) in _MODELS.items():
         found = _sensitivity(RuleWorld(follows=follows), misses, 8 if quick else _QUESTIONS, seed)
         figures |= {f"{name}, score": found.score.value, name: found.excess.value}
