@@ -138,6 +138,7 @@ _MODULES = {
     "004-150": "open_questions",
     "004-151": "paradox",
     "004-164": "steered",
+    "004-166": "retrieving",
     "004-168": "judgements",
     "004-169": "relative",
     "004-173": "pilaf",
