@@ -23,6 +23,7 @@ from heedful.rewriting import (
     Rewriter,
     Splits,
     Worth,
+    incumbent,
 )
 from heedful.worlds import RuleCritic, RuleWorld, rule_models
 from heedful.worlds.played import as_writer
@@ -61,7 +62,9 @@ class Taken:
     open: bool = False
     kept: bool = True
 
-    def trial(self, n: int, coming: int, *, rng: np.random.Generator) -> Taken:
+    def trial(
+        self, n: int, coming: int, *, rng: np.random.Generator, graded: bool = False, most: int | None = None
+    ) -> Taken:
         return self
 
     def closed(self, trial: Taken) -> Taken:
@@ -96,6 +99,8 @@ def told(
         rounds=calls,
         batch=BATCH,
         gate=cast(Gate, Taken()),
+        select=incumbent,
+        trials=None,
         frozen=frozen,
         concurrency=1,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -12,7 +12,18 @@ from heedful.catalogue.rewriters import Paid, Taken
 from heedful.catalogue.verdicts import Check
 from heedful.core import Budget
 from heedful.evidence import Rule
-from heedful.rewriting import Failures, Improving, Mutated, PerCall, Rewriter, Subgraph, Untraced, Worth
+from heedful.rewriting import (
+    Failures,
+    Gate,
+    Improving,
+    Mutated,
+    PerCall,
+    Rewriter,
+    Subgraph,
+    Untraced,
+    Worth,
+    incumbent,
+)
 
 _CALLS, _ROUNDS, _BATCH, _EXAMPLES = 22, 8, 3, 24
 _WAYS = {
@@ -38,8 +49,17 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
             Mutated(lambda _, program, rng: edited(program, rng)) if by == "score" else Rewriter(paid("editor"))
         )
         rule: Any = {"trace": Subgraph(), "words": PerCall(paid("critic"))}.get(by, Untraced())
-        gate: Any = Taken()
-        engine = Improving(proposer, rule, Failures(says=relay.says), rounds, _BATCH, gate, concurrency=1)
+        engine = Improving(
+            proposer,
+            rule,
+            Failures(says=relay.says),
+            rounds,
+            _BATCH,
+            gate=cast(Gate, Taken()),
+            select=incumbent,
+            trials=None,
+            concurrency=1,
+        )
         worth, own = Worth(Rule(relay.share, "letters in place"), (0, 1)), np.random.default_rng([72, seed])
         done = engine(relay_program(start), worth, examples, budget=Budget(), rng=own)
         return 100 * relay.expected({**start, **done.values}), paid
