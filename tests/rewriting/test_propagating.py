@@ -12,7 +12,7 @@ from heedful.core import Budget, BudgetExceededError, UsageError
 from heedful.models import FunctionWriter, Request
 from heedful.models.endpoint import Answer
 from heedful.rewriting import Run, Text, stage, trace
-from heedful.rewriting.propagating import PerCall, Said, Subgraph, cut
+from heedful.rewriting.propagating import PerCall, Said, Subgraph, Untraced, cut
 
 find = Text("Find facts about the question.", "find", role="what the search is told")
 write = Text("Answer in one sentence.", "write")
@@ -184,3 +184,10 @@ def test_the_order_is_that_of_the_runs() -> None:
     assert first == second
     assert [own.run for own in first] == [0, 0, 0, 2, 2, 2]
     assert isinstance(first[0], Said)
+
+
+def test_without_a_graph_all_is_said_of_all() -> None:
+    """Also of what had no part; the null control of rules."""
+    names = NAMES | {"other"}
+    said = Untraced()(runs_of(2), ["", "too long"], names, budget=Budget()).said
+    assert said == (Said("too long", ("find", "other", "polish", "write"), 1),)

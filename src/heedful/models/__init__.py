@@ -1,6 +1,7 @@
 """What is improved and what judges: encoders of items, models that write token by token, models behind a server, and
 bases small enough to list."""
 
+from heedful.models.calls import CallModel
 from heedful.models.classifiers import SequenceClassifier
 from heedful.models.decisions import DecisionProcess
 from heedful.models.decoding import Decoding
@@ -38,6 +39,7 @@ __all__ = [
     "Answer",
     "BaseWriter",
     "Blocked",
+    "CallModel",
     "Continuations",
     "DecisionProcess",
     "Decoding",

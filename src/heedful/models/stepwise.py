@@ -22,6 +22,13 @@ class StepBase(Base, Protocol):
     def continued(self, items: Sequence[Item], *, rng: np.random.Generator) -> tuple[Item, ...]: ...
 
 
+def drawn(base: StepBase, items: tuple[Item, ...], rng: np.random.Generator) -> tuple[Item, ...]:
+    """The items gone on with until all have ended."""
+    while (longer := base.continued(items, rng=rng)) != items:
+        items = longer
+    return items
+
+
 Following = Callable[[Parts, Parts], tuple[tuple[Part, ...], Sequence[float]]]
 
 
@@ -54,12 +61,7 @@ class StepModel:
 
     def sample(self, context: Parts, n: int, *, rng: np.random.Generator) -> tuple[Item, ...]:
         """`n` independent draws."""
-        drawn = (Item(context, (), self.system),) * n
-        while True:
-            longer = self.continued(drawn, rng=rng)
-            if longer == drawn:
-                return drawn
-            drawn = longer
+        return drawn(self, (Item(context, (), self.system),) * n, rng)
 
     def support(self, context: Parts) -> tuple[Item, ...]:
         """Every output of positive probability. Raises InputError where there are more than `most_outputs`."""

@@ -18,13 +18,14 @@ from heedful.rewriting.parameters import Code, Number, Parameter, Text, keeps, l
 from heedful.rewriting.pools import incumbent, leading, pareto
 from heedful.rewriting.principle_writing import Suggested, style_principles, suggested
 from heedful.rewriting.principles import Constitution, Kept, Preferred, Principle, Rebuilt, compress, rebuilt
-from heedful.rewriting.propagating import Carried, PerCall, Rule, Said, Subgraph
+from heedful.rewriting.propagating import Carried, PerCall, Rule, Said, Subgraph, Untraced
 from heedful.rewriting.proposing import FromHistory, Mutated, Proposed, Proposer, Rewriter, Situation, Tried
 from heedful.rewriting.recording import Call
 from heedful.rewriting.remembering import Memory
 from heedful.rewriting.running import Runner, Task
 from heedful.rewriting.scoped import Scoped, examples_of, regressions, within_scope
 from heedful.rewriting.scores import Score
+from heedful.rewriting.sensitivity import Sensitivity, reworded, sensitivity
 from heedful.rewriting.splits import Splits
 from heedful.rewriting.tracing import Program, Run, stage, trace
 from heedful.rewriting.versus import Versus
@@ -73,6 +74,7 @@ __all__ = [
     "Said",
     "Scoped",
     "Score",
+    "Sensitivity",
     "Shorter",
     "Situation",
     "Splits",
@@ -86,6 +88,7 @@ __all__ = [
     "Together",
     "Trial",
     "Tried",
+    "Untraced",
     "Versus",
     "Worth",
     "claim",
@@ -105,7 +108,9 @@ __all__ = [
     "pareto",
     "rebuilt",
     "regressions",
+    "reworded",
     "rewrite_by_duels",
+    "sensitivity",
     "stage",
     "steer",
     "style_principles",
