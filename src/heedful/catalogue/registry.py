@@ -86,6 +86,7 @@ _MODULES = {
     "003-095": "duality",
     "004-001": "either_sign",
     "004-007": "filtered",
+    "004-008": "said",
     "004-011": "lifting",
     "004-017": "navigating",
     "004-019": "energies",
