@@ -72,6 +72,12 @@ def test_python_of_the_guide_to_preferences_runs(tmp_path: Path) -> None:
     assert run("preference.md", scope) == 13
 
 
+def test_python_of_the_guide_to_formats_runs() -> None:
+    scope: dict[str, Any] = {}
+    assert run("formats.md", scope) == 2
+    assert scope["found"].reactions == {"corrected": 1}
+
+
 def test_python_of_the_guide_to_asking_runs() -> None:
     rng = np.random.default_rng(2)
     first = rng.integers(5, size=500)

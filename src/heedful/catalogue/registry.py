@@ -93,6 +93,7 @@ _MODULES = {
     "004-021": "failing",
     "004-023": "density",
     "004-024": "following_up",
+    "004-026": "said_next",
     "004-029": "plural",
     "004-032": "pessimism",
     "004-035": "post_processing",
