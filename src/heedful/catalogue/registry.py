@@ -88,6 +88,7 @@ _MODULES = {
     "004-007": "filtered",
     "004-008": "said",
     "004-011": "lifting",
+    "004-014": "deployed",
     "004-017": "navigating",
     "004-019": "energies",
     "004-021": "failing",
