@@ -100,6 +100,7 @@ _MODULES = {
     "004-035": "post_processing",
     "004-036": "beyond_human",
     "004-040": "skewed",
+    "004-046": "reformulated",
     "004-047": "mended",
     "004-048": "duelling",
     "004-050": "transitivity",

@@ -21,6 +21,7 @@ from heedful.rewriting.principles import Constitution, Kept, Preferred, Principl
 from heedful.rewriting.propagating import Carried, PerCall, Rule, Said, Subgraph
 from heedful.rewriting.proposing import FromHistory, Mutated, Proposed, Proposer, Rewriter, Situation, Tried
 from heedful.rewriting.recording import Call
+from heedful.rewriting.reformulations import Reformulations, Rewrite, Session
 from heedful.rewriting.remembering import Memory
 from heedful.rewriting.running import Runner, Task
 from heedful.rewriting.scoped import Scoped, examples_of, regressions, within_scope
@@ -64,6 +65,8 @@ __all__ = [
     "Proposed",
     "Proposer",
     "Rebuilt",
+    "Reformulations",
+    "Rewrite",
     "Rewriter",
     "Rule",
     "Run",
@@ -71,6 +74,7 @@ __all__ = [
     "Said",
     "Scoped",
     "Score",
+    "Session",
     "Situation",
     "Splits",
     "Steered",
