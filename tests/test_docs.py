@@ -219,7 +219,7 @@ def test_python_of_the_guide_to_rewriting_runs() -> None:
     plain, hedged = Item.of("q", "The year is 1969. It rained."), Item.of("q", "Perhaps 1969. It may be so.")
     scope["training"] = [plain] * 60, [hedged] * 60, np.ones(60)
     scope["held_out"] = [hedged] * 40, [plain] * 40, np.arange(40) % 2 == 0
-    assert run("rewriting.md", scope) == 6
+    assert run("rewriting.md", scope) == 7
     assert "hedges less" in scope["constitution"].told()
     done: Any = scope["done"]
     assert done.claim.n == 90

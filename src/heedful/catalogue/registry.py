@@ -42,6 +42,7 @@ _MODULES = {
     "001-089": "where_to_refine",
     "001-093": "taught",
     "001-098": "transformed",
+    "002-001": "staged",
     "002-002": "crediting",
     "002-003": "reversing",
     "002-006": "to_spans",

@@ -11,6 +11,7 @@ from heedful.rewriting.duels import Answered, Answers, Duelled, Duelling
 from heedful.rewriting.graph import Graph
 from heedful.rewriting.improve import improve
 from heedful.rewriting.improving import Improving
+from heedful.rewriting.interventions import intervened, stage_edit, stage_label
 from heedful.rewriting.judging import Critic, Failures, Heard, Logged, ModelCritic, Together, Worth, item_of, matches
 from heedful.rewriting.lifting import Criterion, Lifted, lifted
 from heedful.rewriting.outcomes import Improved
@@ -94,6 +95,7 @@ __all__ = [
     "exceeded",
     "improve",
     "incumbent",
+    "intervened",
     "item_of",
     "keeps",
     "lifted",
@@ -105,6 +107,8 @@ __all__ = [
     "regressions",
     "rewrite_by_duels",
     "stage",
+    "stage_edit",
+    "stage_label",
     "steer",
     "style_principles",
     "suggested",
