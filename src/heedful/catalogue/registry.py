@@ -59,6 +59,7 @@ _MODULES = {
     "002-047": "refining_critics",
     "002-055": "last_iterate",
     "002-061": "unified",
+    "002-063": "interrupted",
     "002-064": "introspecting",
     "002-065": "chained",
     "002-068": "workflow",
