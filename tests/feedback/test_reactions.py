@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
+import heedful
 from heedful.core import HeedfulError, InputError
 from heedful.feedback import Exchange, by_rule, mined
 
@@ -101,3 +105,17 @@ def test_what_is_no_chat_is_refused_by_number() -> None:
     for wrong in (lambda own: [], lambda own: ["angry"] * len(own)):
         with pytest.raises(HeedfulError, match="3 exchanges"):
             mined([TALK], wrong)
+
+
+def test_files_of_chats_are_read_where_asked_for_by_name(tmp_path: Path) -> None:
+    nameless = {key: own for key, own in TALK.items() if key != "id"}
+    file = tmp_path / "chats.jsonl"
+    file.write_text("\n".join(map(json.dumps, (TALK, nameless, nameless, {"messages": "hello"}))), "utf-8")
+    found = heedful.read(file, format="chats")
+    assert found.table.column("label").to_list() == [True, False] * 3
+    assert found.table.column("id").n_unique() == 6
+    assert found.table.column("id")[0] == "chat-c7/2"
+    assert len(found.rejects) == 1
+    assert "messages with a role" in found.rejects[0].reason
+    with pytest.raises(HeedfulError):
+        heedful.read(file)

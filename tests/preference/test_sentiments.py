@@ -124,12 +124,17 @@ def test_what_cannot_be_heard_is_refused() -> None:
     belief = Gaussian.prior(np.eye(3))
     with pytest.raises(HeedfulError, match="no feature 'blue'"):
         heard(belief, {"blue": 1.0}, np.ones(3), NAMES, noise=1.0)
-    with pytest.raises(InputError, match="of 3 weights"):
+    with pytest.raises(InputError, match="different names of 3 weights"):
         heard(belief, {}, np.ones(2), NAMES[:2], noise=1.0)
     with pytest.raises(InputError, match="finite numbers"):
         heard(belief, {"red": np.nan}, np.ones(3), NAMES, noise=1.0)
     for noise, silence in ((0.0, None), (1.0, 0.0), (1.0, np.inf)):
         with pytest.raises(HeedfulError, match="above 0 and finite"):
             heard(belief, {}, np.ones(3), NAMES, noise=noise, silence=silence)
+    known = Gaussian(np.zeros(1), np.zeros((1, 1)))
+    with pytest.raises(InputError, match="known to be nothing"):
+        heard(known, {"red": 1.0}, np.ones(1), ("red",), noise=1.0, silence=1.0)
+    with pytest.raises(HeedfulError, match="no regular expression"):
+        Lexicon({"red": "("}, {"good": 1.0})
     with pytest.raises(HeedfulError, match="named features"):
         Lexicon({"": "all"}, {"good": 1.0})

@@ -15,6 +15,7 @@ from itertools import accumulate, groupby
 from typing import Any, Literal, get_args
 
 from heedful.core import InputError, UsageError
+from heedful.feedback.formats.base import name_of
 from heedful.feedback.formats.conversation import Turn, context_of, is_messages, output_of, turns_of
 from heedful.feedback.record import Record, Value
 from heedful.feedback.table import Table
@@ -90,8 +91,8 @@ Classifier = Callable[[Sequence[Exchange]], Sequence[Reading]]
 def by_rule(exchanges: Sequence[Exchange]) -> tuple[Reaction | None, ...]:
     """Reactions by the words that English turns open with, and by requests that return.
 
-    Blunt, and the same everywhere: on 150 turns of HH-RLHF its precision and recall are in docs/benchmarks.md. Have a
-    sample labelled by people (`heedful.stats.corrected_proportion`) before its shares are believed.
+    Blunt: docs/benchmarks.md has its precision and recall on turns of HH-RLHF. Before its shares are believed, have some
+    turns labelled by people, and mend them (`heedful.stats.corrected_proportion`).
     """
     return tuple(map(_by_rule, exchanges))
 
@@ -170,19 +171,19 @@ def _exchanges(chat: Mapping[str, Any], number: int) -> Iterator[tuple[Exchange,
     for begin, before, response, said in zip(begins, runs, runs[1:], runs[2:], strict=False):
         if _by_user(before[0]) and any(turn["by"] == "system" for turn in response):
             exchange = Exchange(*map(_text, (before, response, said)))
-            yield exchange, _unlabelled(chat, turns[:begin], response, f"{chat.get('id', number)}/{begin}")
+            yield exchange, _unlabelled(chat, turns[:begin], response, f"{name_of(chat.get('id')) or number}/{begin}")
 
 
 def _unlabelled(chat: Mapping[str, Any], context: list[Turn], response: list[Turn], name: str) -> Record:
-    user, model = chat.get("user"), chat.get("model")
+    user = name_of(chat.get("user"))
     return Record.model_validate(
         {
             "id": f"chat-{name}",
             "kind": "label",
             "context": context_of(context),
-            "candidates": [{"output": output_of(response), "system": None if model is None else str(model)}],
+            "candidates": [{"output": output_of(response), "system": name_of(chat.get("model"))}],
             "value": {"label": False},
-            "rater": None if user is None else {"id": str(user)},
+            "rater": None if user is None else {"id": user},
             "protocol": PROTOCOL,
             "extra": {key: own for key, own in chat.items() if key not in ("messages", "user", "model", "id")},
         }

@@ -52,6 +52,11 @@ class Lexicon:
         if WHOLE in self.features or not self.features or not self.sentiments:
             what = "a lexicon has named features and words of sentiment"
             raise UsageError(what, where="Lexicon", fix='such as {"length": "long|length"} and {"good": 1.0}')
+        for name, words in self.features.items():
+            try:
+                re.compile(words)
+            except re.error as error:
+                raise UsageError(f"{words!r} is no regular expression ({error})", where=f"Lexicon, {name!r}") from error
 
     def __call__(self, utterance: str) -> dict[str, float]:
         voiced: dict[str, list[float]] = {}
@@ -105,7 +110,7 @@ def heard(
     it gives the Gaussian of the same mean and covariance. Where no feature was spoken of, silence says nothing.
 
     Raises UsageError for an aspect that is no feature and widths that are not above 0, InputError for features that are
-    not finite or not of the belief's size.
+    not finite, not of the belief's size or of one name, and for a mention of what is known to have no part.
     """
     x = np.asarray(features, dtype=np.float64)
     _check(belief, said, x, names, noise, silence)
@@ -138,6 +143,9 @@ def _worth_a_word(belief: Gaussian, along: Floats, silence: float) -> Gaussian:
     variance = float(along @ belief.covariance @ along) + silence**2
     log_share = np.log(silence) - 0.5 * (np.log(variance) + float(along @ belief.mean) ** 2 / variance)
     spoken = -np.expm1(log_share)
+    if not spoken > 0:
+        what = "something was mentioned whose part is known to be nothing"
+        raise InputError(what, where="heard", fix="leave it some doubt, or read literally (silence=None)")
     ratio = np.exp(log_share) / spoken
     # Both moments move along C a alone; written as changes, they keep their digits where the change is small.
     step = belief.mean - quiet.mean
@@ -152,8 +160,8 @@ def _check(
     if unknown := sorted(set(said) - {*names, WHOLE}):
         what = f"there is no feature {unknown[0]!r} to be spoken of"
         raise UsageError(what, where="said", fix=f"one of {', '.join(names)}, or '' for the whole")
-    if x.shape != belief.mean.shape or len(names) != len(x) or not np.isfinite(x).all():
-        what = f"finite features and names of {len(belief.mean)} weights are needed"
+    if x.shape != belief.mean.shape or not len(set(names)) == len(names) == len(x) or not np.isfinite(x).all():
+        what = f"finite features and different names of {len(belief.mean)} weights are needed"
         raise InputError(what, where="features")
     if not all(np.isfinite(own) for own in said.values()):
         raise InputError(f"sentiments are finite numbers, not {dict(said)}", where="said")

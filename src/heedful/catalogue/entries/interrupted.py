@@ -97,7 +97,7 @@ class _Ground:
 
     @cached_property
     def seen(self) -> Whole:
-        """What lies in each direction of each cell, a wall or a symbol, and where the goal is, as rows of weights [s, 5]."""
+        """What lies in each direction of a cell, a wall or a symbol, and where the goal is: rows of weights [s, 5]."""
         size = self.world.size
         walled = np.pad(self.world.symbol.reshape(size, size), 1, constant_values=_WALL)
         near = [walled[:-2, 1:-1], walled[2:, 1:-1], walled[1:-1, :-2], walled[1:-1, 2:]]
