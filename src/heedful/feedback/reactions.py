@@ -91,8 +91,8 @@ Classifier = Callable[[Sequence[Exchange]], Sequence[Reading]]
 def by_rule(exchanges: Sequence[Exchange]) -> tuple[Reaction | None, ...]:
     """Reactions by the words that English turns open with, and by requests that return.
 
-    Blunt: docs/benchmarks.md has its precision and recall on turns of HH-RLHF. Before its shares are believed, have some
-    turns labelled by people, and mend them (`heedful.stats.corrected_proportion`).
+    Blunt: docs/benchmarks.md has its precision and recall on turns of HH-RLHF. Before its shares are believed, have
+    some turns labelled by people, and mend them (`heedful.stats.corrected_proportion`).
     """
     return tuple(map(_by_rule, exchanges))
 
