@@ -16,7 +16,7 @@ from heedful.rewriting.judging import Critic, Failures, Heard, Logged, ModelCrit
 from heedful.rewriting.lifting import Criterion, Lifted, lifted
 from heedful.rewriting.outcomes import Improved
 from heedful.rewriting.parameters import Code, Number, Parameter, Text, keeps, longest
-from heedful.rewriting.pools import incumbent, pareto
+from heedful.rewriting.pools import incumbent, leading, pareto
 from heedful.rewriting.principle_writing import Suggested, style_principles, suggested
 from heedful.rewriting.principles import Constitution, Kept, Preferred, Principle, Rebuilt, compress, rebuilt
 from heedful.rewriting.propagating import Carried, PerCall, Rule, Said, Subgraph
@@ -98,6 +98,7 @@ __all__ = [
     "intervened",
     "item_of",
     "keeps",
+    "leading",
     "lifted",
     "longest",
     "matches",
