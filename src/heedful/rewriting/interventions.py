@@ -13,7 +13,7 @@ from heedful.core import UsageError
 from heedful.feedback import Address, Candidate, Rater, Record, Value
 from heedful.rewriting.graph import shown
 from heedful.rewriting.recording import Call, Recorder
-from heedful.rewriting.remembering import Memory, content, key_of
+from heedful.rewriting.remembering import Key, Memory, content, key_of
 from heedful.rewriting.tracing import Program, Run
 
 
@@ -30,7 +30,7 @@ def intervened(program: Program, run: Run, changed: Mapping[int, Any]) -> Run:
     _refuse_hidden(run, changed)
     memory, counted = Memory(), Recorder()
     for call in run.calls[1:]:
-        key = counted.turn(key_of(call.stage, call.inputs, run.draw))
+        key = counted.turn(_key(run, call))
         if key is not None and (call.number in changed or _stands(run, call)):
             memory.keep(key, changed.get(call.number, call.output), call.reads, run.values)
     again = program.with_values(run.values).captured((), run.inputs, draw=run.draw, memory=memory)
@@ -75,6 +75,10 @@ def _call(run: Run, number: int) -> Call:
     return run.calls[number]
 
 
+def _key(run: Run, call: Call) -> Key | None:
+    return None if call.function is None else key_of(call.function, call.inputs, run.draw)
+
+
 def _stands(run: Run, call: Call) -> bool:
     """Whether a call's result may be given again: it raised nothing, and made no calls, which will be remembered."""
     return not call.error and not any(other.within == call.number for other in run.calls)
@@ -83,7 +87,10 @@ def _stands(run: Run, call: Call) -> bool:
 def _refuse_hidden(run: Run, changed: Mapping[int, Any]) -> None:
     for number, output in changed.items():
         call = _call(run, number)
-        if key_of(call.stage, call.inputs, run.draw) is None or content(output) is None:
+        if call.function is None:
+            what = f"call {number}, of {call.stage!r}, is made anew in every run"
+            raise UsageError(what, where="intervened", fix="step in at a stage that is remembered")
+        if _key(run, call) is None or content(output) is None:
             what = f"call {number}, of {call.stage!r}, was given or is to give something other than plain values"
             raise UsageError(what, where="intervened", fix="step in at another stage")
 
@@ -95,5 +102,5 @@ def _refuse_unmet(run: Run, again: Run, changed: Mapping[int, Any]) -> None:
             own.recalled and own.stage == call.stage and own.given == call.given and content(own.output) == written
             for own in again.calls
         ):
-            what = f"call {number}, of {call.stage!r}, is made anew in every run, or not made after another change"
-            raise UsageError(what, where="intervened", fix="step in at a remembered stage, one change after the other")
+            what = f"call {number}, of {call.stage!r}, is not made, or not so, after another change"
+            raise UsageError(what, where="intervened", fix="make one change after the other")
