@@ -69,7 +69,13 @@ def test_python_of_the_guide_to_preferences_runs(tmp_path: Path) -> None:
         "share": rng.integers(0, 2, size=40).astype(float),
         "folder": tmp_path,
     }
-    assert run("preference.md", scope) == 12
+    assert run("preference.md", scope) == 13
+
+
+def test_python_of_the_guide_to_formats_runs() -> None:
+    scope: dict[str, Any] = {}
+    assert run("formats.md", scope) == 2
+    assert scope["found"].reactions == {"corrected": 1}
 
 
 def test_python_of_the_guide_to_asking_runs() -> None:

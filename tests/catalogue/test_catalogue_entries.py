@@ -52,7 +52,7 @@ def test_the_full_form_gives_the_committed_verdict(identity: str) -> None:
 def test_an_entry_says_who_what_and_how(identity: str) -> None:
     own = entry(identity)
     assert own.id == identity
-    assert own.area.split("/")[0] in {"preference", "elicitation", "training", "sampling", "rewriting"}
+    assert own.area.split("/")[0] in {"feedback", "preference", "elicitation", "training", "sampling", "rewriting"}
     assert len(own.claim) > 80
     assert len(own.configuration) > 40
     assert set(own.seeds) == set(range(len(own.seeds)))

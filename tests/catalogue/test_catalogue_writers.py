@@ -16,7 +16,7 @@ from heedful.catalogue.machines import Machine, Programs, Sums
 from heedful.catalogue.writers import Learner, Writer
 from heedful.core import UsageError
 from heedful.training import DPO, Addressed, Supervised, Weighted, grpo, rloo
-from heedful.training.objectives import Cringe
+from heedful.training.objectives import Cringe, Director, directed
 
 RNG = np.random.default_rng(0)
 MACHINE = Machine.drawn(3, 4, np.random.default_rng(1))
@@ -59,6 +59,28 @@ def test_without_temperature_the_likeliest_token_is_written():
     others[..., -1] = np.arange(4)
     best = writer.log_prob(weights, PROMPTS, others)[..., -1].argmax(1)
     np.testing.assert_array_equal(best, once[:, 0, -1])
+
+
+def test_a_classifier_beside_the_policy_learns_and_directs():
+    import torch
+
+    writer = SUMS.writer()
+    outputs = writer.write(writer.start, PROMPTS, 2, np.random.default_rng(6))
+    both = RNG.normal(size=2 * writer.start.size)
+    loss = writer.loss(Director(0.7), Records(PROMPTS, outputs, {"label": np.array([[1, 0], [0, 0], [1, 1]])}))
+    np.testing.assert_allclose(loss(both)[1], approx_fprime(both, lambda own: loss(own)[0], 1e-6), atol=1e-6)
+    policy, classifier = np.split(both, 2)
+    first = np.zeros((3, 0), np.intp)
+    log_prob, logits = (
+        own.reshape(writer.rows, -1)[writer.seen(PROMPTS, first)].sum(1) for own in (policy, classifier)
+    )
+    law = directed(torch.from_numpy(log_prob).log_softmax(1), torch.from_numpy(logits), 3.0).exp().numpy()
+    tilt = writer.approval(classifier, 3.0)
+    drawn = writer.write(policy, PROMPTS, 20_000, np.random.default_rng(7), tilt=tilt)[..., 0]
+    shares = [np.bincount(own, minlength=writer.vocabulary) / 20_000 for own in drawn]
+    np.testing.assert_allclose(shares, law, atol=0.015)
+    each = np.broadcast_to(np.arange(writer.vocabulary)[:, None], (3, writer.vocabulary, writer.length))
+    np.testing.assert_allclose(writer.approved(classifier, PROMPTS, each)[..., 0] * 3.0, tilt(PROMPTS, first))
 
 
 @pytest.mark.parametrize(

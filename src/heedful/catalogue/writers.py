@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from scipy.special import log_softmax
+from scipy.special import log_expit, log_softmax
 
 from heedful.catalogue.learning import Indices, Loss, Records, lost
 from heedful.core import Floats
 
 Seen = Callable[[Indices, Indices], Indices]
 """(prompts [n, ...], what is written of each [n, t]) -> the rows of weights [n, f] that bear on the next token."""
+
+Tilt = Callable[[Indices, Indices], Floats]
+"""(prompts [n, ...], what is written of each [n, t]) -> what logits of the next token are raised by [n, vocabulary]."""
 
 Beside = Callable[[Any, Any], Any]
 """(log-probabilities [n, vocabulary] of next tokens, the tokens that came [n]) -> a log-probability of each [n]."""
@@ -49,18 +52,31 @@ class Writer:
         *,
         temperature: float = 1.0,
         begun: Indices | None = None,
+        tilt: Tilt | None = None,
     ) -> Indices:
         """k outputs [r, k, length] of each prompt [r]; at temperature 0 the likeliest tokens.
 
         begun  what stands already [r, t], to be gone on with
+        tilt   what else bears on the next token; None for nothing
         """
         asked, table = np.repeat(prompts, k, axis=0), weights.reshape(self.rows, -1)
         written = np.zeros((len(asked), 0), np.intp) if begun is None else np.repeat(begun, k, axis=0)
         while written.shape[1] < self.length:
             logits = table[self.seen(asked, written)].sum(1)
+            logits = logits if tilt is None else logits + tilt(asked, written)
             noise = -np.log(rng.exponential(size=logits.shape))
             written = np.column_stack([written, (logits + temperature * noise).argmax(1)])
         return written.reshape(len(prompts), k, self.length)
+
+    def approved(self, weights: Floats, prompts: Indices, outputs: Indices) -> Floats:
+        """log σ of the logit that these weights of a classifier give each token [r, k, length] of outputs."""
+        logits = self.design(prompts, outputs) @ weights.reshape(self.rows, -1)
+        return np.asarray(log_expit(logits[np.arange(len(logits)), outputs.ravel()]).reshape(outputs.shape))
+
+    def approval(self, weights: Floats, strength: float) -> Tilt:
+        """strength · log σ of a classifier's logits of the next token: with it `write` draws as DIRECTOR does."""
+        table = weights.reshape(self.rows, -1)
+        return lambda asked, written: np.asarray(strength * log_expit(table[self.seen(asked, written)].sum(1)))
 
     def log_prob(self, weights: Floats, prompts: Indices, outputs: Indices) -> Floats:
         """Log-probability of each token [r, k, length] of outputs [r, k, length]."""
@@ -102,6 +118,9 @@ class Writer:
     ) -> Loss:
         """Weights -> an objective's loss on records of outputs [r, k, length], and its gradient.
 
+        Weights twice as many are those of a policy and of a classifier, whose logits the objective takes in the
+        reference's place.
+
         reference  weights of the reference; the objective raises UsageError where it needs one and there is none
         chosen     [r, k] which of the outputs there are; all by default
         beside     what an objective takes in the reference's place, such as rivals of tokens
@@ -116,16 +135,17 @@ class Writer:
         tokens = torch.from_numpy(outputs[there].reshape(-1, 1))
 
         def found(weights: Floats) -> tuple[float, Floats]:
-            logits = torch.from_numpy(design @ weights.reshape(self.rows, -1)).requires_grad_()
-            law = logits.log_softmax(1)
+            tables = weights.reshape(-1, self.rows, self.vocabulary)
+            logits = torch.from_numpy(np.stack([design @ table for table in tables])).requires_grad_()
+            law = logits[0].log_softmax(1)
             own, other = torch.zeros(outputs.shape, dtype=torch.float64), before
             own[mask] = law.gather(1, tokens)[:, 0]
-            if beside is not None:
+            if beside is not None or len(tables) == 2:
                 other = torch.zeros(outputs.shape, dtype=torch.float64)
-                other[mask] = beside(law, tokens[:, 0])
+                other[mask] = logits[1].gather(1, tokens)[:, 0] if beside is None else beside(law, tokens[:, 0])
             value = lost(objective, own, other, mask, records.said)
             (slope,) = torch.autograd.grad(value, logits)
-            return float(value.detach()), np.asarray(design.T @ slope.numpy()).ravel()
+            return float(value.detach()), np.concatenate([(design.T @ each).ravel() for each in slope.numpy()])
 
         return found
 

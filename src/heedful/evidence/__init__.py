@@ -23,6 +23,7 @@ from heedful.evidence.potentials import (
     pessimistic,
     term,
 )
+from heedful.evidence.reading_reactions import ReactionReader
 from heedful.evidence.sandbox.isolation import IsolationError
 from heedful.evidence.scope import Routed, routed, scoped, worst
 from heedful.evidence.score_judge import JudgedScore, ScoreJudge, ScoreVotes, rubric
@@ -60,6 +61,7 @@ __all__ = [
     "PairVerdicts",
     "Pessimistic",
     "PrefixValue",
+    "ReactionReader",
     "Readout",
     "Routed",
     "Rule",

@@ -6,6 +6,7 @@ from heedful.feedback.check import check
 from heedful.feedback.counts import summarise
 from heedful.feedback.hired import HiredRater, read_raters
 from heedful.feedback.prefixes import agreeing, prefix_labels, until_first_error
+from heedful.feedback.reactions import Exchange, Mined, by_rule, mined
 from heedful.feedback.read import iter_parts, iter_tables, read
 from heedful.feedback.record import CHOICES, KINDS, SCHEMA_VERSION, Address, Candidate, PartRecord, Rater, Record, Value
 from heedful.feedback.sheets import write_questions
@@ -20,8 +21,10 @@ __all__ = [
     "SCHEMA_VERSION",
     "Address",
     "Candidate",
+    "Exchange",
     "Feedback",
     "HiredRater",
+    "Mined",
     "PartRecord",
     "Question",
     "Rater",
@@ -32,9 +35,11 @@ __all__ = [
     "Value",
     "Written",
     "agreeing",
+    "by_rule",
     "check",
     "iter_parts",
     "iter_tables",
+    "mined",
     "prefix_labels",
     "read",
     "read_candidates",

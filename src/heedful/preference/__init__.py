@@ -19,6 +19,7 @@ from heedful.preference.propensities import asked_win_rate, rate_asked
 from heedful.preference.raters import fit_raters
 from heedful.preference.ratings import Ratings, rate, rate_counts
 from heedful.preference.running import RunningLikelihood
+from heedful.preference.sentiments import Lexicon, heard
 from heedful.preference.skew import SkewGaussian
 from heedful.preference.step_policies import fit_dpo, fit_imitation
 from heedful.preference.token_rewards import fit_token_rewards
@@ -30,6 +31,7 @@ __all__ = [
     "Direct",
     "FittedPosterior",
     "Gaussian",
+    "Lexicon",
     "Marked",
     "PairCounts",
     "PosteriorPotential",
@@ -50,6 +52,7 @@ __all__ = [
     "fit_marks",
     "fit_raters",
     "fit_token_rewards",
+    "heard",
     "load",
     "rate",
     "rate_asked",

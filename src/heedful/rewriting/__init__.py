@@ -11,6 +11,7 @@ from heedful.rewriting.duels import Answered, Answers, Duelled, Duelling
 from heedful.rewriting.graph import Graph
 from heedful.rewriting.improve import improve
 from heedful.rewriting.improving import Improving
+from heedful.rewriting.interventions import intervened, stage_edit, stage_label
 from heedful.rewriting.judging import Critic, Failures, Heard, Logged, ModelCritic, Together, Worth, item_of, matches
 from heedful.rewriting.lifting import Criterion, Lifted, lifted
 from heedful.rewriting.outcomes import Improved
@@ -21,6 +22,7 @@ from heedful.rewriting.principles import Constitution, Kept, Preferred, Principl
 from heedful.rewriting.propagating import Carried, PerCall, Rule, Said, Subgraph, Untraced
 from heedful.rewriting.proposing import FromHistory, Mutated, Proposed, Proposer, Rewriter, Situation, Tried
 from heedful.rewriting.recording import Call
+from heedful.rewriting.reformulations import Reformulations, Rewrite, Session
 from heedful.rewriting.remembering import Memory
 from heedful.rewriting.running import Runner, Task
 from heedful.rewriting.scoped import Scoped, examples_of, regressions, within_scope
@@ -67,6 +69,8 @@ __all__ = [
     "Proposed",
     "Proposer",
     "Rebuilt",
+    "Reformulations",
+    "Rewrite",
     "Rewriter",
     "Rule",
     "Run",
@@ -75,6 +79,7 @@ __all__ = [
     "Scoped",
     "Score",
     "Sensitivity",
+    "Session",
     "Shorter",
     "Situation",
     "Splits",
@@ -98,6 +103,7 @@ __all__ = [
     "exceeded",
     "improve",
     "incumbent",
+    "intervened",
     "item_of",
     "keeps",
     "leading",
@@ -112,6 +118,8 @@ __all__ = [
     "rewrite_by_duels",
     "sensitivity",
     "stage",
+    "stage_edit",
+    "stage_label",
     "steer",
     "style_principles",
     "suggested",

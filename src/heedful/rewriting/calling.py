@@ -34,6 +34,7 @@ def calling(
     of the function `remembered`."""
     recorder, memory = scope.recorder, scope.recorder.memory
     call = recorder.begin(name, scope, inputs)
+    call.function = remembered
     under, key, inner = Under(call), None, scope.within(call.number, call.place)
     if remembered is not None and memory is not None:
         key = recorder.turn(key_of(remembered, inputs, scope.draw))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,6 +24,7 @@ class Call:
 
     `given` and `gave` are the texts and numbers in its arguments and its result, as they were then. `within` is the
     call that made it, None for the program itself. `reads` are the parameters that it read, not those of calls in it.
+    `function` is what a memory knows it by, None where it is not to be remembered.
     """
 
     number: int
@@ -38,6 +39,7 @@ class Call:
     error: str = ""
     recalled: bool = False
     reads: Mapping[str, Parameter[Any]] = field(default_factory=dict)
+    function: Callable[..., Any] | None = None
 
 
 class Recorder:

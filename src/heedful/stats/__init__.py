@@ -22,6 +22,7 @@ from heedful.stats.intervals import (
     wilson,
 )
 from heedful.stats.krippendorff import krippendorff_alpha
+from heedful.stats.misread import corrected_proportion
 from heedful.stats.ranks import rank_intervals
 from heedful.stats.resampling import cluster_bootstrap, mcnemar, percentile_interval, permutation_test, sign_flip_test
 from heedful.stats.scoring import accuracy, brier, log_loss, overlap
@@ -47,6 +48,7 @@ __all__ = [
     "clustered_meat",
     "coin_capital",
     "confidence_sequence",
+    "corrected_proportion",
     "difference_sequence",
     "e_process",
     "equal_mass_bins",

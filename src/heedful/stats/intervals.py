@@ -36,7 +36,7 @@ def wilson(successes: float, n: float, *, level: float = 0.95) -> Interval:
     Raises InputError unless 0 <= successes <= n, n > 0.
     """
     _check_counts(successes, n, level)
-    return _wilson(successes / n, n, _normal_quantile(level), level, "confidence")
+    return _wilson(successes / n, n, normal_quantile(level), level, "confidence")
 
 
 def clopper_pearson(successes: float, n: float, *, level: float = 0.95) -> Interval:
@@ -165,7 +165,7 @@ def _effective_proportion(mean: float, n: int, found: MeanVariance, level: float
         heavy = _t_quantile(level, min(_df(found), found.heavy_df))
         return Estimate(mean, n, found.variance, _wilson(mean, trials, heavy, level, promise), note=note)
     quantile = _t_quantile(level, _df(found))
-    trials = min(trials, n) * (_normal_quantile(level) / quantile) ** 2
+    trials = min(trials, n) * (normal_quantile(level) / quantile) ** 2
     exact = clopper_pearson(mean * trials, trials, level=level)
     return Estimate(mean, n, found.variance, Interval(exact.low, exact.high, promise, level), note=note)
 
@@ -225,7 +225,7 @@ def _t_quantile(level: float, df: float) -> float:
     return float(special.stdtrit(df, (1 + _checked_level(level)) / 2))
 
 
-def _normal_quantile(level: float) -> float:
+def normal_quantile(level: float) -> float:
     return float(special.ndtri((1 + _checked_level(level)) / 2))
 
 

@@ -10,6 +10,7 @@ from heedful.feedback.formats.arena import ARENA
 from heedful.feedback.formats.argilla import ARGILLA
 from heedful.feedback.formats.asked import QUESTIONS
 from heedful.feedback.formats.base import Format, Judgement, Problem, Row
+from heedful.feedback.formats.chats import CHATS
 from heedful.feedback.formats.dialogues import DIALOGUES
 from heedful.feedback.formats.label_studio import LABEL_STUDIO
 from heedful.feedback.formats.langfuse import LANGFUSE
@@ -47,6 +48,7 @@ FORMATS: tuple[Format, ...] = (
     TRL_STEPS,
     RANKINGS,
     TRL_COMPLETION,
+    CHATS,
 )
 
 
