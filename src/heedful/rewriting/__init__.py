@@ -4,15 +4,18 @@ from heedful.rewriting.acceptance import Gate, Trial
 from heedful.rewriting.audit import Audit
 from heedful.rewriting.by_duels import rewrite_by_duels
 from heedful.rewriting.claims import Claim, claim, overfitted
+from heedful.rewriting.composing import Begun, BySurrogate, Directed, Joined
 from heedful.rewriting.context import Threads, draw
 from heedful.rewriting.control import Control, Steered, steer
 from heedful.rewriting.costs import exceeded, undominated
+from heedful.rewriting.directions import Contrasted, Direction, Slopes
 from heedful.rewriting.duels import Answered, Answers, Duelled, Duelling
 from heedful.rewriting.graph import Graph
 from heedful.rewriting.improve import improve
 from heedful.rewriting.improving import Improving
 from heedful.rewriting.judging import Critic, Failures, Heard, Logged, ModelCritic, Together, Worth, item_of, matches
 from heedful.rewriting.lifting import Criterion, Lifted, lifted
+from heedful.rewriting.merging import Merged
 from heedful.rewriting.outcomes import Improved
 from heedful.rewriting.parameters import Code, Number, Parameter, Text, keeps, longest
 from heedful.rewriting.pools import incumbent, pareto
@@ -25,21 +28,34 @@ from heedful.rewriting.remembering import Memory
 from heedful.rewriting.running import Runner, Task
 from heedful.rewriting.scoped import Scoped, examples_of, regressions, within_scope
 from heedful.rewriting.scores import Score
+from heedful.rewriting.searching import search
 from heedful.rewriting.splits import Splits
+from heedful.rewriting.surrogates import (
+    ModelSurrogate,
+    Predicted,
+    ProcessSurrogate,
+    Surrogate,
+    expected_improvement,
+)
 from heedful.rewriting.tracing import Program, Run, stage, trace
 
 __all__ = [
     "Answered",
     "Answers",
     "Audit",
+    "Begun",
+    "BySurrogate",
     "Call",
     "Carried",
     "Claim",
     "Code",
     "Constitution",
+    "Contrasted",
     "Control",
     "Criterion",
     "Critic",
+    "Directed",
+    "Direction",
     "Duelled",
     "Duelling",
     "Failures",
@@ -49,17 +65,22 @@ __all__ = [
     "Heard",
     "Improved",
     "Improving",
+    "Joined",
     "Kept",
     "Lifted",
     "Logged",
     "Memory",
+    "Merged",
     "ModelCritic",
+    "ModelSurrogate",
     "Mutated",
     "Number",
     "Parameter",
     "PerCall",
+    "Predicted",
     "Preferred",
     "Principle",
+    "ProcessSurrogate",
     "Program",
     "Proposed",
     "Proposer",
@@ -72,10 +93,12 @@ __all__ = [
     "Scoped",
     "Score",
     "Situation",
+    "Slopes",
     "Splits",
     "Steered",
     "Subgraph",
     "Suggested",
+    "Surrogate",
     "Task",
     "Text",
     "Threads",
@@ -88,6 +111,7 @@ __all__ = [
     "draw",
     "examples_of",
     "exceeded",
+    "expected_improvement",
     "improve",
     "incumbent",
     "item_of",
@@ -100,6 +124,7 @@ __all__ = [
     "rebuilt",
     "regressions",
     "rewrite_by_duels",
+    "search",
     "stage",
     "steer",
     "style_principles",
