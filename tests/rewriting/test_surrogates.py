@@ -31,7 +31,7 @@ from heedful.rewriting import (
     expected_improvement,
     search,
 )
-from heedful.rewriting.surrogates import _regressed, encoded, linear_kernel, squared_exponential
+from heedful.rewriting.surrogates import _Regression, encoded, linear_kernel, squared_exponential
 
 X, Y = Number(0.5, "x", low=0, high=1), Number(2.0, "y", low=0, high=4)
 RNG = np.random.default_rng(0)
@@ -90,7 +90,7 @@ class TestProcess:
         earned = 0.5 + rng.multivariate_normal(np.zeros(25), covariance + 1e-6 * np.eye(25))
         evidence = {}
         for length in (0.05, 0.3, 2.0):
-            own, *_ = _regressed(squared_exponential, rows / length, rows[:1] / length, earned, np.full(25, 1e-4), 0.01)
+            own = _Regression.of(squared_exponential, rows, earned, np.full(25, 1e-4), length, 0.1).evidence
             law = 0.01 * squared_exponential(rows / length, rows / length) + 1e-4 * np.eye(25)
             truth = multivariate_normal.logpdf(earned - earned.mean(), cov=law)
             assert own - 12.5 * np.log(2 * np.pi) == pytest.approx(truth, rel=1e-4)

@@ -84,6 +84,7 @@ _MODULES = {
     "003-089": "principles",
     "003-094": "implicit",
     "003-095": "duality",
+    "003-098": "in_context",
     "004-001": "either_sign",
     "004-007": "filtered",
     "004-011": "lifting",

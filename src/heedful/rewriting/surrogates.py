@@ -14,7 +14,7 @@ from string import Template
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.spatial.distance import cdist
 from scipy.special import ndtr
 
@@ -104,25 +104,42 @@ class ProcessSurrogate:
         seen, new = design[: len(tried)], design[len(tried) :]
         earned = np.array([own.mean for own in tried])
         noise = self.noise**2 / np.array([own.n for own in tried])
-        fits = []
-        for length, sd in product(self.lengths, self.sds):
-            fits.append(_regressed(self.kernel, seen / length, new / length, earned, noise, sd**2))
-        _, mean, spread = max(fits, key=lambda own: own[0])
-        return Predicted(mean, spread)
+        scales = product(self.lengths, self.sds)
+        fits = [_Regression.of(self.kernel, seen, earned, noise, length, sd) for length, sd in scales]
+        return max(fits, key=lambda own: own.evidence).at(new)
 
 
-def _regressed(
-    kernel: Kernel, seen: Floats, new: Floats, earned: Floats, noise: Floats, variance: float
-) -> tuple[float, Floats, Floats]:
-    """The log-evidence of a Gaussian process about the mean of what was `earned` [n], and its mean and standard
-    deviation at `new` rows [m] (Rasmussen & Williams 2006, eq. 2.23 to 2.30)."""
-    factor = cho_factor(variance * kernel(seen, seen) + np.diag(noise + _JITTER * variance), lower=True)
-    centred, shared = earned - earned.mean(), variance * kernel(seen, new)
-    weights = cho_solve(factor, centred)
-    evidence = -0.5 * centred @ weights - np.log(np.diag(factor[0])).sum()
-    prior = variance * np.array([kernel(row[None], row[None])[0, 0] for row in new])
-    left = prior - (shared * cho_solve(factor, shared)).sum(axis=0)
-    return float(evidence), earned.mean() + shared.T @ weights, np.sqrt(np.maximum(left, 0.0))
+@dataclass(frozen=True, eq=False)
+class _Regression:
+    """A Gaussian process about the mean of what was earned (Rasmussen & Williams 2006, eq. 2.25, 2.26 and 2.30), and
+    its log-evidence in nats, but for a constant."""
+
+    kernel: Kernel
+    seen: Floats
+    length: float
+    sd: float
+    centre: float
+    factor: Floats
+    weights: Floats
+    evidence: float
+
+    @classmethod
+    def of(cls, kernel: Kernel, seen: Floats, earned: Floats, noise: Floats, length: float, sd: float) -> _Regression:
+        """After rows [n, d] `earned` [n], each with noise of this variance [n]."""
+        covariance = sd**2 * (kernel(seen / length, seen / length) + _JITTER * np.eye(len(seen)))
+        factor = cholesky(covariance + np.diag(noise), lower=True)
+        centred = earned - earned.mean()
+        weights = cho_solve((factor, True), centred)
+        evidence = float(-0.5 * centred @ weights - np.log(np.diag(factor)).sum())
+        return cls(kernel, seen / length, length, sd, float(earned.mean()), factor, weights, evidence)
+
+    def at(self, rows: Floats) -> Predicted:
+        """The mean and standard deviation at rows [m, d]."""
+        new = rows / self.length
+        shared = self.sd**2 * self.kernel(self.seen, new)
+        half = solve_triangular(self.factor, shared, lower=True)
+        left = self.sd**2 * np.diag(self.kernel(new, new)) - (half**2).sum(axis=0)
+        return Predicted(self.centre + shared.T @ self.weights, np.sqrt(np.maximum(left, 0.0)))
 
 
 def encoded(parameters: Mapping[str, Parameter[Any]], rows: Sequence[Mapping[str, Any]], encoder: Encoder) -> Floats:
@@ -140,7 +157,7 @@ def _column(parameter: Parameter[Any], values: Sequence[Any], encoder: Encoder) 
     items = [Item.of("", str(value)) for value in values]
     columns = standardised(encoder).fit(list(dict.fromkeys(items))).encode(items)
     variance = float(columns.var(axis=0).sum())
-    return columns / np.sqrt(variance or 1.0)
+    return np.asarray(columns / np.sqrt(variance or 1.0))
 
 
 PREDICT = """\
