@@ -127,6 +127,7 @@ _MODULES = {
     "004-118": "sure_pairs",
     "004-120": "uncertain",
     "004-123": "late_answers",
+    "004-126": "which_way",
     "004-133": "hybrid",
     "004-134": "iterated",
     "004-140": "steering",
