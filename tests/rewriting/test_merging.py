@@ -22,7 +22,7 @@ from heedful.rewriting import (
     Worth,
     trace,
 )
-from heedful.rewriting.merging import front, merged
+from heedful.rewriting.merging import merged, unbeaten
 from heedful.rewriting.splits import Splits
 
 RNG = np.random.default_rng(0)
@@ -64,10 +64,10 @@ def test_a_common_ancestor_may_be_one_that_was_tried_but_none_that_earned_more()
 def test_a_dominated_candidate_is_not_merged() -> None:
     worse, better = of("100", 0.5, {0: 0.0, 1: 1.0}), of("400", 1.0, {0: 1.0, 1: 1.0})
     other = of("020", 0.5, {0: 1.0, 2: 0.0})
-    assert front([worse, better, other]) == [better, other]
+    assert unbeaten([worse, better, other]) == [better, other]
     assert proposed(worse, better, other) == ["420"]
     apart = of("100", 0.1, {5: 0.0})  # never ran where the others did
-    assert front([apart, better]) == [apart, better]
+    assert unbeaten([apart, better]) == [apart, better]
 
 
 def test_merging_reaches_what_two_parameters_are_worth_together() -> None:
@@ -91,4 +91,7 @@ def test_merging_reaches_what_two_parameters_are_worth_together() -> None:
     assert reached.values == {"first": "good", "second": "good"}
     assert reached.claim.value == 1.0
     assert reached.counts["kept"] == 2
+    assert [sum(own == "good" for own in values.values()) for values in reached.versions] == [0, 1, 2]
+    assert reached.program("q") == "good good"
+    assert reached.program.with_values(reached.versions[0])("q") == "plain plain"
     assert done(Mutated(lambda own, value, rng: value)).claim.value == 0.5

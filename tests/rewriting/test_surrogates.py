@@ -25,6 +25,7 @@ from heedful.rewriting import (
     Predicted,
     ProcessSurrogate,
     Proposed,
+    Resumed,
     Situation,
     Text,
     Tried,
@@ -219,6 +220,10 @@ def test_a_model_is_asked_for_what_earns_a_little_more_than_the_best() -> None:
     proposer(situation(), budget=Budget(), rng=RNG)
     assert "would earn 1.000 of 1" in asked[1]
     assert "Nothing was tried yet." in asked[1]
+    FromHistory(FunctionWriter(answer), shown=1)(situation(history), budget=Budget(), rng=RNG)
+    assert "earned 0.600" in asked[2]
+    assert "earned 0.200" not in asked[2]
+    assert "would earn more." in asked[2]
     with pytest.raises(UsageError, match=r"\$wanted"):
         FromHistory(FunctionWriter(answer), "$parameters $said $mark", beyond=0.5)
 
@@ -228,6 +233,16 @@ def test_proposers_in_turn_and_side_by_side() -> None:
     turns = Begun(one, other, rounds=2)
     counts = [len(turns(situation(number=at), budget=Budget(), rng=RNG).values) for at in range(3)]
     assert counts == [1, 1, 2]
+    shown: list[int] = []
+
+    def counts_history(situation: Situation, **_: Any) -> Proposed:
+        shown.append(len(situation.history))
+        return Proposed(())
+
+    Resumed(counts_history, HISTORY)(situation(HISTORY[:1]), budget=Budget(), rng=RNG)
+    assert shown == [9]
+    with pytest.raises(InputError, match="had no 'y'"):
+        Resumed(one, [Tried({"x": 0.1}, 0.5, 1, "train")])(situation(), budget=Budget(), rng=RNG)
     both = Joined([one, other])(situation(), budget=Budget(), rng=RNG)
     assert both.values == ({"x": 0.1}, {"x": 0.2})
     assert both.same == 1

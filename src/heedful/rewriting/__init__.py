@@ -4,7 +4,7 @@ from heedful.rewriting.acceptance import Gate, Trial
 from heedful.rewriting.audit import Audit
 from heedful.rewriting.by_duels import rewrite_by_duels
 from heedful.rewriting.claims import Claim, claim, overfitted
-from heedful.rewriting.composing import Begun, BySurrogate, Directed, Joined
+from heedful.rewriting.composing import Begun, BySurrogate, Directed, Joined, Resumed
 from heedful.rewriting.context import Threads, draw
 from heedful.rewriting.control import Control, Steered, steer
 from heedful.rewriting.costs import exceeded, undominated
@@ -85,6 +85,7 @@ __all__ = [
     "Proposed",
     "Proposer",
     "Rebuilt",
+    "Resumed",
     "Rewriter",
     "Rule",
     "Run",

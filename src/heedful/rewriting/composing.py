@@ -1,4 +1,4 @@
-"""Proposers made of proposers: one after another, side by side, chosen from by a surrogate, told a direction."""
+"""Proposers made of proposers: in turn, side by side, chosen from by a surrogate, told a direction or a history."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from heedful.core import Budget, UsageError
+from heedful.core import Budget, InputError, UsageError
 from heedful.rewriting.directions import Direction
-from heedful.rewriting.proposing import Proposed, Proposer, Situation, distinct
+from heedful.rewriting.proposing import Proposed, Proposer, Situation, Tried, distinct
 from heedful.rewriting.surrogates import Surrogate, expected_improvement
 
 
@@ -94,6 +94,25 @@ class Directed:
         found = self.direction(situation, budget=budget, rng=rng)
         made = self.proposer(replace(situation, said=(*situation.said, *found.said)), budget=budget, rng=rng)
         return replace(made, unread=made.unread + found.missing, cost=added(made.cost, found.cost))
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A proposer that knows what an earlier run tried, `history`, as that of its result, beside what this one did.
+
+    Give it no more than was learnt on examples for training: with the same examples, `Splits.of` sets the same apart.
+    Raises InputError where the earlier run had not all of the parameters.
+    """
+
+    proposer: Proposer
+    history: Sequence[Tried]
+
+    def __call__(self, situation: Situation, *, budget: Budget, rng: np.random.Generator) -> Proposed:
+        for own in self.history:
+            if missing := situation.parameters.keys() - own.values.keys():
+                what = f"the earlier run had no {min(missing)!r}"
+                raise InputError(what, where="Resumed", fix="freeze it, or leave the history out")
+        return self.proposer(replace(situation, history=(*self.history, *situation.history)), budget=budget, rng=rng)
 
 
 def added(*costs: Mapping[str, float]) -> dict[str, float]:

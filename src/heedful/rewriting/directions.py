@@ -18,7 +18,7 @@ from heedful.models import Prompt, Request, Writer, asked
 from heedful.models.marked import block, checked_template, mark_of
 from heedful.rewriting.parameters import Number
 from heedful.rewriting.propagating import REPAIR, Carried, Said, words_in
-from heedful.rewriting.proposing import Situation, told, written_out
+from heedful.rewriting.proposing import Situation, best_of, told, written_out
 from heedful.rewriting.surrogates import ProcessSurrogate, Surrogate
 
 _NO_RUN = -1
@@ -127,8 +127,8 @@ class Contrasted:
     def __call__(self, situation: Situation, *, budget: Budget, rng: np.random.Generator) -> Carried:
         if len(situation.history) < self.start:
             return Carried(())
-        best = sorted(situation.history, key=lambda own: own.mean)[-self.shown :]
-        said, values = told(situation, best), written_out(situation, situation.values)
+        said = told(situation, best_of(situation.history, self.shown))
+        values = written_out(situation, situation.values)
         mark = mark_of([self.template, said, values])
         whole = Template(self.template).substitute(said=block(said, mark), values=block(values, mark), mark=mark)
         prompt = Prompt(Request.of(whole, sample=situation.round), lambda text: words_in(text, mark), REPAIR)

@@ -29,7 +29,7 @@ class Merged:
     n: int = 1
 
     def __call__(self, situation: Situation, *, budget: Budget, rng: np.random.Generator) -> Proposed:
-        pairs = sorted(combinations(front(situation.history), 2), key=lambda own: -(own[0].mean + own[1].mean))
+        pairs = sorted(combinations(unbeaten(situation.history), 2), key=lambda own: -(own[0].mean + own[1].mean))
         seen = [situation.values, *(own.values for own in situation.history)]
         found: list[Mapping[str, Any]] = []
         for values in (values for one, other in pairs for values in _of(situation, one, other)):
@@ -46,7 +46,7 @@ def merged(one: Mapping[str, Any], other: Mapping[str, Any], ancestor: Mapping[s
     return {**ancestor, **{name: one[name] for name in changed}, **{name: other[name] for name in also}}
 
 
-def front(tried: Sequence[Tried]) -> list[Tried]:
+def unbeaten(tried: Sequence[Tried]) -> list[Tried]:
     """Candidates, each once, but for those that another did no worse than on every example that both ran on, and better
     on some; where single examples were not kept, all."""
     each = list({repr(sorted(own.values.items())): own for own in tried}.values())

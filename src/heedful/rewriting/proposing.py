@@ -74,20 +74,17 @@ each part that you change between its own marks, a line <$mark-1> and a line </$
 nothing of those that you do not change.
 """
 
-SHOWN = """\
+_HISTORY = """\
 You improve a program by rewriting texts in it. These may be rewritten:
 $parameters
 These were tried before, with the share of what could be earned that they earned, the best last:
 $said
-Write a version that differs from all of these and would earn more. Write the whole new text of each part that you
+Write a version that differs from all of these and would earn $aim. Write the whole new text of each part that you
 change between its own marks, a line <$mark-1> and a line </$mark-1> for part 1 and so on, and nothing of those that you
 do not change.
 """
 
-AIMED = SHOWN.replace(
-    "Write a version that differs from all of these and would earn more.",
-    "Write a version that differs from all of these and would earn $wanted of 1.",
-)
+SHOWN, AIMED = (_HISTORY.replace("$aim", aim) for aim in ("more", "$wanted of 1"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +149,7 @@ class FromHistory:
 
     def __call__(self, situation: Situation, *, budget: Budget, rng: np.random.Generator) -> Proposed:
         names = tuple(situation.parameters)
-        best = sorted(situation.history, key=lambda own: own.mean)[-self.shown :]
+        best = best_of(situation.history, self.shown)
         said = told(situation, best)
         wanted = {} if self.beyond is None else {"wanted": f"{self._wanted(best):.3f}"}
         start = self.n * situation.round
@@ -255,6 +252,12 @@ def distinct(
             kept.append(changed)
     empty = sum(not own for own in made)
     return Proposed(tuple(kept), unread, repaired, len(made) - len(kept) - empty, cost or {})
+
+
+def best_of(history: Sequence[Tried], count: int) -> list[Tried]:
+    """The `count` that earned most, the best last."""
+    rising = sorted(history, key=lambda own: own.mean)
+    return rising[max(len(rising) - count, 0) :]
 
 
 def told(situation: Situation, history: Sequence[Tried]) -> str:

@@ -23,7 +23,7 @@ from heedful.models import Encoder, NgramFeatures, Prompt, Request, Writer, aske
 from heedful.models.marked import block, checked_template, mark_of
 from heedful.rewriting.parameters import Number, Parameter
 from heedful.rewriting.propagating import words_in
-from heedful.rewriting.proposing import Situation, Tried, role_of, told, written_out
+from heedful.rewriting.proposing import Situation, Tried, best_of, role_of, told, written_out
 
 _JITTER = 1e-8  # of a process's variance, so that a kernel of points close together can be factored
 
@@ -191,7 +191,7 @@ class ModelSurrogate:
     def __call__(
         self, situation: Situation, candidates: Sequence[Mapping[str, Any]], *, budget: Budget, rng: np.random.Generator
     ) -> Predicted:
-        tried = sorted(situation.history, key=lambda own: own.mean)[-self.shown :]
+        tried = best_of(situation.history, self.shown)
         orders = [[tried[place] for place in rng.permutation(len(tried))] for _ in range(self.samples)]
         prompts = [
             self._prompt(situation, own, order, number) for own in candidates for number, order in enumerate(orders)

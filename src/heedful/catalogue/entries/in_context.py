@@ -93,7 +93,7 @@ class _Model:
         """Of 30 values, some as believed and some near what earned most, one foreseen near what is asked for."""
         believed = self.belief + 0.2 * rng.normal(size=(30, 3))
         if not len(rows):
-            return np.clip(believed[0], 0, 1)
+            return np.asarray(np.clip(believed[0], 0, 1))
         good = rows[np.argsort(-earned)[:3]][rng.integers(min(3, len(rows)), size=15)]
         ideas = np.clip(np.vstack([believed[:15], good + 0.1 * rng.normal(size=(15, 3))]), 0, 1)
         found = re.search(r"would earn ([\d.]+) of 1", text)
