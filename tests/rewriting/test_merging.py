@@ -20,9 +20,10 @@ from heedful.rewriting import (
     Text,
     Tried,
     Worth,
+    longest,
     trace,
 )
-from heedful.rewriting.merging import merged, unbeaten
+from heedful.rewriting.merging import by_lines, merged, unbeaten
 from heedful.rewriting.splits import Splits
 
 RNG = np.random.default_rng(0)
@@ -46,6 +47,25 @@ def test_each_parameter_is_taken_from_who_changed_it() -> None:
     assert merged(one, {**other, "a": "1"}, START) is None  # both changed it, if alike
     assert merged(one, START, START) is None
     assert merged(one, other, one) is None
+
+
+def test_texts_that_both_changed_are_merged_by_lines() -> None:
+    old = "Answer.\nBe brief.\nUse a list."
+    more, less, both = f"{old}\nName the year.", "Answer.\nUse a list.", "Answer.\nUse a list.\nName the year."
+    assert by_lines(more, less, old) == by_lines(less, more, old) == both
+    assert by_lines(more, both, old) is None  # both added the same
+    assert by_lines("Answer.\nBe brief.", "Answer.\nPlease be brief.", old) is None  # both left out the same
+    assert by_lines(old, more, old) is None
+    state = Situation(
+        {"prompt": Text("Answer.", "prompt", limits=[longest(40)])},
+        {"prompt": "Answer."},
+        (),
+        [Tried({"prompt": f"Answer.\n{own}"}, 0.5, 4, "train") for own in ("Be brief.", "Name the year.", "Say " * 9)],
+    )
+    made = Merged(3)(state, budget=Budget(), rng=RNG)
+    assert made.values == ({"prompt": "Answer.\nBe brief.\nName the year."},)
+    assert made.unread == 2  # too long
+    assert Merged(lines=False)(state, budget=Budget(), rng=RNG).values == ()
 
 
 def test_the_best_pairs_come_first_and_nothing_twice() -> None:

@@ -228,6 +228,11 @@ def test_a_model_is_asked_for_what_earns_a_little_more_than_the_best() -> None:
         FromHistory(FunctionWriter(answer), "$parameters $said $mark", beyond=0.5)
 
 
+def test_a_parameter_that_was_not_known_had_its_own_value() -> None:
+    state = situation([Tried({"x": 0.1}, 0.5, 1, "train")])
+    assert [own.values for own in state.tried] == [{"x": 0.1, "y": 2.0}]
+
+
 def test_proposers_in_turn_and_side_by_side() -> None:
     one, other = only({"x": 0.1}), only({"x": 0.1}, {"x": 0.2})
     turns = Begun(one, other, rounds=2)
@@ -241,8 +246,6 @@ def test_proposers_in_turn_and_side_by_side() -> None:
 
     Resumed(counts_history, HISTORY)(situation(HISTORY[:1]), budget=Budget(), rng=RNG)
     assert shown == [9]
-    with pytest.raises(InputError, match="had no 'y'"):
-        Resumed(one, [Tried({"x": 0.1}, 0.5, 1, "train")])(situation(), budget=Budget(), rng=RNG)
     both = Joined([one, other])(situation(), budget=Budget(), rng=RNG)
     assert both.values == ({"x": 0.1}, {"x": 0.2})
     assert both.same == 1

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from heedful.core import Budget, InputError, UsageError
+from heedful.core import Budget, UsageError
 from heedful.rewriting.directions import Direction
 from heedful.rewriting.proposing import Proposed, Proposer, Situation, Tried, distinct
 from heedful.rewriting.surrogates import Surrogate, expected_improvement
@@ -68,11 +68,11 @@ class BySurrogate:
     def __call__(self, situation: Situation, *, budget: Budget, rng: np.random.Generator) -> Proposed:
         made = self.proposer(situation, budget=budget, rng=rng)
         passed = made.passed_over + max(len(made.values) - self.keep, 0)
-        if len(situation.history) < self.start or len(made.values) <= self.keep:
+        measured = [own.mean for own in situation.history if own.n > 0]
+        if len(measured) < self.start or len(made.values) <= self.keep:
             return replace(made, values=made.values[: self.keep], passed_over=passed)
         foreseen = self.surrogate(situation, made.values, budget=budget, rng=rng)
-        best = max(own.mean for own in situation.history)
-        gain = np.nan_to_num(expected_improvement(foreseen.mean, foreseen.sd, best), nan=-1.0)
+        gain = np.nan_to_num(expected_improvement(foreseen.mean, foreseen.sd, max(measured)), nan=-1.0)
         order = np.lexsort((rng.random(len(gain)), -gain))[: self.keep]
         return replace(
             made,
@@ -101,17 +101,12 @@ class Resumed:
     """A proposer that knows what an earlier run tried, `history`, as that of its result, beside what this one did.
 
     Give it no more than was learnt on examples for training: with the same examples, `Splits.of` sets the same apart.
-    Raises InputError where the earlier run had not all of the parameters.
     """
 
     proposer: Proposer
     history: Sequence[Tried]
 
     def __call__(self, situation: Situation, *, budget: Budget, rng: np.random.Generator) -> Proposed:
-        for own in self.history:
-            if missing := situation.parameters.keys() - own.values.keys():
-                what = f"the earlier run had no {min(missing)!r}"
-                raise InputError(what, where="Resumed", fix="freeze it, or leave the history out")
         return self.proposer(replace(situation, history=(*self.history, *situation.history)), budget=budget, rng=rng)
 
 

@@ -59,7 +59,7 @@ class Slopes:
 
     def __call__(self, situation: Situation, *, budget: Budget, rng: np.random.Generator) -> Carried:
         steps = list(neighbours(situation, self.size))
-        if len(situation.history) < self.start or not steps:
+        if sum(own.n > 0 for own in situation.history) < self.start or not steps:
             return Carried(())
         changes: list[Mapping[str, Any]] = [{}, *({own.name: own.value} for own in steps)]
         foreseen = self.surrogate(situation, changes, budget=budget, rng=rng)
@@ -72,7 +72,7 @@ class Slopes:
 def neighbours(situation: Situation, size: float) -> Iterator[Step]:
     """Changes of one parameter each, as of `Slopes`; none that cannot be."""
     for name, parameter in situation.parameters.items():
-        value, tried = situation.values[name], [own.values[name] for own in situation.history]
+        value, tried = situation.values[name], [own.values[name] for own in situation.tried]
         if isinstance(parameter, Number):
             steps = _of_number(parameter, value, tried, size)
         else:
@@ -127,7 +127,7 @@ class Contrasted:
     def __call__(self, situation: Situation, *, budget: Budget, rng: np.random.Generator) -> Carried:
         if len(situation.history) < self.start:
             return Carried(())
-        said = told(situation, best_of(situation.history, self.shown))
+        said = told(situation, best_of(situation.tried, self.shown))
         values = written_out(situation, situation.values)
         mark = mark_of([self.template, said, values])
         whole = Template(self.template).substitute(said=block(said, mark), values=block(values, mark), mark=mark)

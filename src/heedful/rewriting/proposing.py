@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from string import Template
 from typing import Any, Protocol
 
@@ -43,6 +43,12 @@ class Situation:
     said: Sequence[Said] = ()
     history: Sequence[Tried] = ()
     round: int = 0
+
+    @property
+    def tried(self) -> list[Tried]:
+        """The history with values of all parameters: one that was not known then had the value that it has itself."""
+        own = {name: parameter.value for name, parameter in self.parameters.items()}
+        return [replace(tried, values={**own, **tried.values}) for tried in self.history]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +155,7 @@ class FromHistory:
 
     def __call__(self, situation: Situation, *, budget: Budget, rng: np.random.Generator) -> Proposed:
         names = tuple(situation.parameters)
-        best = best_of(situation.history, self.shown)
+        best = best_of(situation.tried, self.shown)
         said = told(situation, best)
         wanted = {} if self.beyond is None else {"wanted": f"{self._wanted(best):.3f}"}
         start = self.n * situation.round

@@ -96,7 +96,7 @@ class ProcessSurrogate:
         self, situation: Situation, candidates: Sequence[Mapping[str, Any]], *, budget: Budget, rng: np.random.Generator
     ) -> Predicted:
         """Raises InputError where nothing was tried."""
-        tried = [own for own in situation.history if own.n > 0]
+        tried = [own for own in situation.tried if own.n > 0]
         if not tried:
             raise InputError("nothing was tried that a process could be fitted to", where="ProcessSurrogate")
         rows = [*(own.values for own in tried), *({**situation.values, **own} for own in candidates)]
@@ -191,7 +191,7 @@ class ModelSurrogate:
     def __call__(
         self, situation: Situation, candidates: Sequence[Mapping[str, Any]], *, budget: Budget, rng: np.random.Generator
     ) -> Predicted:
-        tried = best_of(situation.history, self.shown)
+        tried = best_of(situation.tried, self.shown)
         orders = [[tried[place] for place in rng.permutation(len(tried))] for _ in range(self.samples)]
         prompts = [
             self._prompt(situation, own, order, number) for own in candidates for number, order in enumerate(orders)
