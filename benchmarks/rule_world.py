@@ -6,14 +6,16 @@ The world of rules (`heedful.worlds.RuleWorld`): one prompt, a model that answer
 8 of 10 failures and is misled once in ten, an editor who does what is asked 9 times of 10. All algorithms are settings
 of `heedful.rewriting.Improving`, with the same critic and editor, 300 questions, and 2,000 calls of models in all.
 
-trials       ours: what is shown is the way to the end, and a change is kept where a trial proves it better
-trials, wins the same, by how often an answer is better than the one before rather than by how much it earns
+ours         what is shown is the way to the end; changes build on one another in training, the best is tried six times
+ours, wins   the same, by how often an answer is better than the one before rather than by how much it earns
+trials       each change is tried, and kept where that proves it better
+trials, wins the same, by how often an answer is better
 textgrad     words by a model for each call, and each change kept that does no worse on its batch
 trace        what is shown is the way to the end, and the same
 opro         shown what was tried and what it earned; the same
 gepa         batches of 3, parents by their front over examples, kept where the mean on validation is greater
 random       a random edit, kept where a trial proves it better
-votes        `trials`, where 200 comparisons of people by a fitted utility decide, and the critic says what to change
+votes        `ours`, where 200 comparisons of people by a fitted utility decide, and the critic says what to change
 votes only  the same without critic: a random edit, kept where what the comparisons taught proves it better
 
 `reached`: the share of seeds that came to 90 % of the best prompt's worth; `calls`: those it took, median of the seeds
@@ -50,6 +52,7 @@ from heedful.rewriting import (
     Text,
     Worth,
     draw,
+    incumbent,
     pareto,
     stage,
     trace,
@@ -127,7 +130,9 @@ class ByMean:
 
     looks: bool = True
 
-    def trial(self, n: int, coming: int, *, rng: np.random.Generator) -> Decided:
+    def trial(
+        self, n: int, coming: int, *, rng: np.random.Generator, graded: bool = False, most: Any = None
+    ) -> Decided:
         return Decided(range(n if self.looks else 0), np.zeros(0))
 
     def closed(self, trial: Decided) -> ByMean:
@@ -137,14 +142,15 @@ class ByMean:
 def engines(paid: Paid, world: RuleWorld) -> dict[str, Improving]:
     critic, editor = ModelCritic(paid("critic")), paid("editor")
     mutate = Mutated(lambda _, text, rng: RuleEditor(world).mutate(text, rng))
-    how: Any = {"rounds": 40, "concurrency": 1}
+    how: Any = {"rounds": 40, "concurrency": 1, "select": incumbent, "trials": None}
     free: Any = {**how, "gate": ByMean(False)}
     return {
+        "ours": Improving(Rewriter(editor), critic=critic, rounds=30, trials=6, concurrency=1),
         "trials": Improving(Rewriter(editor), critic=critic, **how),
         "textgrad": Improving(Rewriter(editor), rule=PerCall(paid("critic")), critic=critic, **free),
         "trace": Improving(Rewriter(editor), critic=critic, **free),
         "opro": Improving(FromHistory(editor), critic=Logged(()), **free),
-        "gepa": Improving(Rewriter(editor), critic=critic, batch=3, select=pareto, **{**how, "gate": ByMean()}),
+        "gepa": Improving(Rewriter(editor), critic=critic, batch=3, **{**how, "select": pareto, "gate": ByMean()}),
         "random": Improving(mutate, critic=Logged(()), **how),
     }
 
@@ -152,12 +158,12 @@ def engines(paid: Paid, world: RuleWorld) -> dict[str, Improving]:
 def one(name: str, seed: int, world: RuleWorld, cap: int) -> dict[str, float]:
     """One run: its worth in the end, and the calls until it was near the best, NaN where it never was."""
     paid, rng = Paid(world, cap), np.random.default_rng([seed, 17])
-    worth, by = Worth(world.reward(), None if name == "trials, wins" else (0, 1)), name.partition(",")[0]
+    worth, by = Worth(world.reward(), None if name.endswith(", wins") else (0, 1)), name.partition(",")[0]
     if name in ("votes", "votes only"):
         people = RulePeople(world, {"one": START, "other": world.best()})
         log = collect(people, 200, raters=SimulatedRaters(), rng=rng, kind="comparison")
         worth = Worth(heedful.fit(log, utility="features", features=NgramFeatures()).potential())
-        by = "random" if name == "votes only" else "trials"
+        by = "random" if name == "votes only" else "ours"
     engine = engines(paid, world)[by]
     prompt, task = Text(START, "prompt"), paid("task")
 
@@ -199,7 +205,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     seeds, cap = (1, 300) if options.quick else (options.seeds, CALLS)
-    names = [*engines(Paid(RuleWorld(), 0), RuleWorld()), "trials, wins", "votes", "votes only"][
+    names = [*engines(Paid(RuleWorld(), 0), RuleWorld()), "ours, wins", "trials, wins", "votes", "votes only"][
         : 3 if options.quick else None
     ]
     world, told = RuleWorld(), {}

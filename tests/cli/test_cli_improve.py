@@ -22,6 +22,7 @@ from heedful.worlds.rule_models import rule_models
 from heedful.worlds.rule_people import RulePeople
 from heedful.worlds.rule_players import RuleCritic
 from heedful.worlds.rule_world import RuleWorld
+from heedful.worlds.served import Trouble
 
 from .test_cli import invoke
 
@@ -129,6 +130,33 @@ def test_prompts_that_cannot_be(files: Path, server: ChatServer, text: str, word
     assert code == 2
     assert words in err
     assert not server.calls
+
+
+def test_what_a_server_refuses_of_one_example_fails_that_run_alone(files: Path) -> None:
+    lines = (files / "examples.jsonl").read_text("utf-8").splitlines()[:30]
+    (files / "examples.jsonl").write_text("\n".join(lines), "utf-8")
+    with ChatServer(rule_models(WORLD), trouble=lambda number, _: Trouble(400) if number == 10 else None) as server:
+        code, shown, err = invoke(*command(files, server))
+        assert code == 0, err
+        assert json.loads(shown)["counts"]["failed"] == 1
+    for status, words in ((400, "refused what each of the first 9 runs asked"), (401, "Fix: check the key")):
+        with ChatServer(rule_models(WORLD), trouble=lambda *_, status=status: Trouble(status)) as server:
+            code, _, err = invoke(*command(files, server))
+            assert code != 0
+            assert words in err
+
+
+def test_names_that_no_prompt_can_hold(files: Path, server: ChatServer) -> None:
+    (files / "retrieve.txt").rename(files / "re-trieve.txt")
+    words = [files / "re-trieve.txt" if own == files / "retrieve.txt" else own for own in command(files, server)]
+    code, _, err = invoke(*words)
+    assert code == 2
+    assert "no prompt behind 're-trieve' can name it" in err
+    (files / "draft.txt").write_text("{class}", "utf-8")
+    (files / "examples.jsonl").write_text(json.dumps({"class": "a"}), "utf-8")
+    code, _, err = invoke("improve", *words[3:])
+    assert code == 2
+    assert "text 'draft': 'class' cannot be the name of a field" in err
 
 
 def test_a_project_file_says_it_all(files: Path, server: ChatServer) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from heedful.core import EndpointError, Part, UsageError
+from heedful.core import EndpointError, Part, RequestRefusedError, UsageError
 from heedful.models import Prices, Request, Sampling, chat_messages
 from heedful.models.endpoint.replies import Reply, asked_wait, read_reply
 
@@ -226,6 +226,8 @@ def test_what_may_pass_is_a_fault(status, fate) -> None:
     ("status", "body", "words"),
     [
         (400, b'{"error": {"message": "too long"}}', "status 400: too long"),
+        (422, b"filtered", "status 422: filtered"),
+        (400, b'{"error": {"message": "pay", "code": "insufficient_quota"}}', "status 400: pay"),
         (401, b'{"error": "no"}', "status 401: no Fix: check the key"),
         (404, b"<html>", "status 404: <html> Fix: check url"),
         (429, b'{"error": {"message": "pay", "code": "insufficient_quota"}}', "status 429: pay"),
@@ -233,8 +235,9 @@ def test_what_may_pass_is_a_fault(status, fate) -> None:
     ],
 )
 def test_what_will_not_pass_is_an_error_in_the_servers_words(status, body, words) -> None:
-    with pytest.raises(EndpointError, match=words):
+    with pytest.raises(EndpointError, match=words) as caught:
         read_reply(Reply(status, body))
+    assert isinstance(caught.value, RequestRefusedError) == (status in (400, 422) and b"pay" not in body)
 
 
 def test_waits_are_read_in_all_three_spellings() -> None:

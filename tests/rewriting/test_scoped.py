@@ -57,6 +57,33 @@ def test_what_holds_in_scope_alone_is_told_from_what_holds_everywhere() -> None:
         regressions(SCOPED, names_year, start, start[:-1])
 
 
+def test_runs_that_failed_are_counted_and_not_judged() -> None:
+    def breaks(question: str) -> str:
+        if question == INPUTS[2]["question"]:
+            raise ValueError("no such topic")
+        return program(question)
+
+    judged: list[str] = []
+
+    def follows(item: Item) -> float:
+        judged.append(item.output[0].text)
+        return names_year(item)
+
+    kind = next(own for own in ("within", "near", "outside") if INPUTS[2] in SCOPED.of(own))
+    with Runner(trace(breaks), 1) as runner:
+        failing = runner([Task(own, {"everywhere": YEAR}) for own in INPUTS])
+    start = runs()
+    whole, told = (regressions(SCOPED, follows, start, after) for after in (runs(everywhere=YEAR), failing))
+    assert "None" not in judged
+    assert told[kind].n == whole[kind].n - 1
+    assert told[kind].note == "1 of 60 pairs are left out, of which a run failed"
+    assert [own for own in told if told[own] != whole[own]] == [kind]
+    alone = regressions(SCOPED, follows, [start[2]], [failing[2]])
+    assert (alone[kind].n, alone[kind].identified) == (0, False)
+    with pytest.raises(InputError, match="1 of 180 runs at the start failed: ValueError: no such topic"):
+        within_scope(SCOPED, follows, failing)
+
+
 def test_evidence_keeps_what_follows_in_scope_and_not_what_overgeneralises() -> None:
     evidence = within_scope(SCOPED, names_year, runs())
     means = {

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from heedful.core import BudgetExceededError, InputError, UsageError
+from heedful.core import BudgetExceededError, EndpointError, InputError, RequestRefusedError, UsageError
 from heedful.rewriting import Code, Graph, Memory, Number, Program, Text, Threads, draw, keeps, longest, stage, trace
+from heedful.rewriting.graph import shown
 from heedful.rewriting.running import Runner, Task
 
 find = Text("Find facts about the question.", "find", role="what the search is told")
@@ -329,6 +332,34 @@ class TestMemory:
         told = [trace(program, size=own).captured(["q"], {}, memory=memory).output for own in (0, 1)]
         assert told == ["small: q", "big: q"]
 
+    def test_functions_of_one_name_are_not_one(self) -> None:
+        """Of two makers, in two classes, and made anew in each run."""
+
+        def asker(model: str) -> Any:
+            @stage
+            def ask(text: str) -> str:
+                return f"{model}: {text}"
+
+            return ask
+
+        class Small:
+            @staticmethod
+            @stage
+            def ask(text: str) -> str:
+                return f"small: {text}"
+
+        big, size = asker("big"), Number(0, "size")
+
+        def program(question: str) -> str:
+            return str([Small.ask, big, asker(question)][int(size)]("q"))
+
+        memory = Memory()
+        told = [
+            trace(program, size=own).captured([question], {}, memory=memory).output
+            for own, question in ((0, "mine"), (1, "mine"), (2, "mine"), (2, "yours"))
+        ]
+        assert told == ["small: q", "big: q", "mine: q", "yours: q"]
+
     def test_what_is_not_plain_is_not_kept(self) -> None:
         calls: list[int] = []
 
@@ -364,6 +395,12 @@ class TestParameters:
         assert Code("def f(): pass", "c", function="f").fault("def g(): pass") == "does not define f"
         assert "is no Python" in (Code("x = 1", "c").fault("x = ") or "")
         number = Number(3, "n", low=0, high=10, whole=True)
+        form = Text("{q} {price:.2f} {page.title}", "t", fields=("q", "price", "page"))
+        for new in ("{q:999999}", "{q!r}", "{q.__class__}", "{q[0]}", "{q:{price}}", "{q}{page}"):
+            assert "must have the fields {page.title}, {price:.2f}, {q}" in (
+                form.fault(f"{new} {{q}} {{price:.2f}} {{page.title}}") or ""
+            )
+        assert form.fault("{page.title} costs {price:.2f}; {q}") is None
         assert [number.fault(value) is None for value in (10, 10.5, 11, float("nan"), True)] == [True] + [False] * 4
         assert number.read(" 4 ") == 4
         assert isinstance(number.read("4"), int)
@@ -371,6 +408,17 @@ class TestParameters:
         assert Number(0.5, "n").show(0.123456789) == "0.123456789"
         with pytest.raises(InputError, match="no number"):
             number.read("four")
+
+    @pytest.mark.parametrize("name", ["class", "self", "my-prompt", "q.x", "0", ""])
+    def test_fields_that_no_program_can_fill_in(self, name: str) -> None:
+        with pytest.raises(UsageError, match=f"text 'form': '{name}' cannot be the name of a field Fix: take a name"):
+            Text(f"a {{{name}}}", "form", fields=(name,))
+
+    def test_a_text_whose_fields_are_not_told_takes_no_new_ones(self) -> None:
+        form = Text("a {q}", "form")
+        assert trace(lambda q: form.format(q=q), form="b {q}").run("x").output == "b x"
+        run = trace(lambda q: form.format(q=q), form="b {q.__class__}").run("x")
+        assert "{q.__class__} is no field of the first text" in run.error
 
     def test_limits(self) -> None:
         text = Text("Be kind.", "t", limits=(longest(10), keeps("kind")))
@@ -391,6 +439,191 @@ class TestParameters:
             ", ".join([write])  # type: ignore[list-item]
         assert int(Number(3, "n")) == 3
         assert f"{Number(3, 'n')} or {Number(2.5, 'n'):.2f}" == "3 or 2.50"
+
+
+class TestErrors:
+    def test_an_exit_is_an_error_of_the_run_and_an_interrupt_is_none(self) -> None:
+        @stage
+        def leaves(text: str) -> str:
+            raise SystemExit(text)
+
+        @stage
+        async def leaves_later(text: str) -> str:
+            await asyncio.sleep(0)
+            raise SystemExit(text)
+
+        async def gathers(question: str) -> list[str]:
+            return await asyncio.gather(leaves_later(question), leaves_later(question))
+
+        async def groups(question: str) -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(leaves_later(question))
+
+        for program in (lambda question: leaves(question), gathers, groups):
+            with Runner(trace(program)) as runner:
+                for run in runner([Task({"question": "q"}, {}), Task({"question": "p"}, {})]):
+                    assert run.error.startswith("SystemExit: ")
+                    assert Graph.of(run).end() > 0
+
+        def interrupts(question: str) -> str:
+            raise KeyboardInterrupt
+
+        async def interrupts_later(question: str) -> None:
+            await asyncio.gather(asyncio.to_thread(interrupts, question))
+
+        for interrupted in (interrupts, interrupts_later):
+            with Runner(trace(interrupted)) as runner, pytest.raises(KeyboardInterrupt):
+                runner([Task({"question": "q"}, {})])
+
+    def test_of_a_group_of_errors_the_first_is_told_and_what_is_no_fault_of_a_text_is_raised(self) -> None:
+        @stage
+        async def breaks(text: str) -> str:
+            if text == "spend":
+                raise BudgetExceededError("nothing left")
+            raise ValueError("no such topic")
+
+        async def program(question: str) -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(breaks(question))
+
+        run = asyncio.run(trace(program).arun("q"))
+        assert run.error.startswith("ValueError: no such topic (line ")
+        assert Graph.of(run).end() == 1
+        with pytest.raises(BudgetExceededError):
+            asyncio.run(trace(program).arun("spend"))
+
+    def test_what_a_server_refuses_of_one_example_is_its_error(self) -> None:
+        @stage
+        def ask(text: str) -> str:
+            if "long" in text:
+                raise RequestRefusedError("the server refuses with status 400: too long")
+            return text
+
+        tasks = [Task({"question": own}, {}) for own in ("long", "short")]
+        with Runner(trace(lambda question: ask(question))) as runner:
+            run, other = runner(tasks)
+            assert run.refused
+            assert run.error.startswith("RequestRefusedError: the server refuses")
+            assert not other.refused
+            assert runner(tasks[:1] * 3)[0].refused  # a prompt may be what is too long
+        with (
+            Runner(trace(lambda question: ask(question))) as runner,
+            pytest.raises(EndpointError, match="first 3 runs"),
+        ):
+            runner(tasks[:1] * 3)
+
+    def test_a_run_that_takes_too_long_has_failed(self) -> None:
+        go_on = threading.Event()
+
+        @stage
+        def hangs(text: str) -> str:
+            if text == "slow":
+                go_on.wait(10)
+            return text
+
+        @stage
+        async def hangs_async(text: str) -> str:
+            await asyncio.sleep(10 if text == "slow" else 0)
+            return text
+
+        async def program(question: str) -> str:
+            return await hangs_async(question)
+
+        for traced in (trace(lambda question: hangs(question)), trace(program)):
+            with Runner(traced, seconds=0.2) as runner:
+                slow, quick = runner([Task({"question": own}, {}) for own in ("slow", "quick")])
+            assert slow.error == "TimeoutError: it took longer than 0.2 seconds"
+            assert Graph.of(slow).end() == 1  # feedback begins at the call that did not end
+            assert (quick.error, quick.output) == ("", "quick")
+        go_on.set()
+        with pytest.raises(UsageError, match="more than 0 seconds"):
+            Runner(traced, seconds=0)
+
+
+class TestOddPrograms:
+    def test_parameters_as_arguments_are_what_they_are_in_the_run(self) -> None:
+        @dataclass
+        class Both:
+            one: Any
+            other: str
+
+        @stage
+        def ask(text: Any, more: Any = write) -> str:
+            return f"{text} {more}"
+
+        @stage
+        def of(both: Both, *parts: Any, **named: Any) -> str:
+            return f"{both.one}{parts[0][0]}{named['last']}"
+
+        def program(question: str, prompt: Text = find) -> str:
+            return ask(prompt) + ask([prompt, question], more="") + of(Both(prompt, "x"), [write], last=question)
+
+        run = trace(program, find="F!", write="W!").run("q")
+        assert run.output is not None
+        assert run.inputs == {"question": "q"}  # what is rewritten is no input
+        assert run.calls[1].inputs == {"text": "F!", "more": "W!"}
+        assert run.calls[2].inputs == {"text": ["F!", "q"], "more": ""}
+        assert run.calls[3].inputs["parts"] == (["W!"],)
+        assert run.calls[3].inputs["last"] == "q"
+        assert Graph.of(run).leading({"find"}) == {0, 1, 2, 3}
+        assert Graph.of(run).reads[3] == ("find", "write")
+        assert trace(lambda question: find, find="F!").run("q").output == "F!"
+
+    def test_inputs_by_name_of_any_name(self) -> None:
+        def program(**given: str) -> str:
+            return draft(" ".join(given.values()))
+
+        with Runner(trace(program)) as runner:
+            (run,) = runner([Task({"one": "1", "two": "2"}, {})])
+        assert dict(run.inputs) == {"one": "1", "two": "2"}
+
+    def test_what_is_recorded_is_not_changed_afterwards(self) -> None:
+        @stage
+        def last(parts: list[str]) -> list[str]:
+            return parts[-1:]
+
+        def program(question: str) -> list[str]:
+            parts = [question]
+            found = last(parts)
+            parts.append("more")
+            found.append("more")
+            return parts
+
+        (_, call) = trace(program).run("q").calls
+        assert (call.inputs, call.output) == ({"parts": ["q"]}, ["q"])
+
+    def test_recursion(self) -> None:
+        @stage
+        def halve(text: str) -> str:
+            return text if len(text) < 2 else halve(text[: len(text) // 2]) + halve(text[len(text) // 2 :])
+
+        run = trace(lambda question: halve(f"{write.now[:2]}{question}")).run("ab")
+        assert run.output == "Anab"
+        assert [call.within for call in run.calls] == [None, 0, 1, 2, 2, 1, 5, 5]
+        assert Graph.of(run).order == (0, 1, 5, 7, 6, 2, 4, 3)
+
+    @pytest.mark.parametrize("gives", [iter, lambda text: (own for own in text), lambda text: asyncio.sleep(0)])
+    def test_what_is_yet_to_come_is_refused(self, gives: Any) -> None:
+        found: list[Any] = []
+
+        @stage
+        def streams(text: str) -> Any:
+            found.append(gives(text))
+            return found[-1]
+
+        with pytest.raises(UsageError, match="streams gives what is yet to be"):
+            trace(lambda question: streams(question)).run("q")
+        if hasattr(found[0], "close"):
+            found[0].close()
+
+    def test_objects_are_shown_alike_in_every_process(self) -> None:
+        class Client:
+            pass
+
+        told = shown({"client": Client(), "say": print, "tags": {"b", "a"}, "text": "<x at 0x7f>"})
+        assert " at 0x" not in told.replace("<x at 0x7f>", "")
+        assert "tags: {'a', 'b'}" in told
+        assert "text: <x at 0x7f>" in told
 
 
 def test_generators_are_refused() -> None:

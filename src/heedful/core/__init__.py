@@ -7,6 +7,7 @@ from heedful.core.errors import (
     HeedfulError,
     InputError,
     MissingExtraError,
+    RequestRefusedError,
     ScaleError,
     UsageError,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "PrefixPotential",
     "Promise",
     "Queries",
+    "RequestRefusedError",
     "Rewritten",
     "Samples",
     "SamplingEngine",

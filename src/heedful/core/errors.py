@@ -38,6 +38,10 @@ class EndpointError(HeedfulError):
     """A server cannot be used as asked: it refuses, or what it answers is no answer."""
 
 
+class RequestRefusedError(EndpointError):
+    """A server does not take this one request, which may be too long or filtered; it may take others."""
+
+
 class MissingExtraError(HeedfulError):
     """An optional dependency is not installed."""
 

@@ -100,6 +100,9 @@ def read_prompts(paths: Sequence[str]) -> dict[str, str]:
         fields_of(found[name], path)
     if not found:
         raise UsageError("there is no prompt", where="prompt", fix="give a file for each step, in their order")
+    if lost := [name for name in list(found)[:-1] if not name.isidentifier()]:
+        what = f"no prompt behind {lost[0]!r} can name it as a field"
+        raise UsageError(what, where="prompt", fix="rename the file, with letters, digits and _ alone")
     return found
 
 

@@ -18,7 +18,7 @@ from heedful.rewriting.lifting import Criterion, Lifted, lifted
 from heedful.rewriting.merging import Merged
 from heedful.rewriting.outcomes import Improved
 from heedful.rewriting.parameters import Code, Number, Parameter, Text, keeps, longest
-from heedful.rewriting.pools import incumbent, pareto
+from heedful.rewriting.pools import incumbent, leading, pareto
 from heedful.rewriting.principle_writing import Suggested, style_principles, suggested
 from heedful.rewriting.principles import Constitution, Kept, Preferred, Principle, Rebuilt, compress, rebuilt
 from heedful.rewriting.propagating import Carried, PerCall, Rule, Said, Subgraph
@@ -117,6 +117,7 @@ __all__ = [
     "incumbent",
     "item_of",
     "keeps",
+    "leading",
     "lifted",
     "longest",
     "matches",

@@ -4,7 +4,8 @@ A trial asks whether a candidate earns more than what is kept, on validation exa
 ends as soon as that is proven, or as it is not to be expected any more. What holds of a whole run (`Gate`):
 
 - A candidate that does not depend on the validation examples, tested on examples drawn from those of interest, is kept
-  falsely with probability at most its level: bets end it early, an exact test at its end, each at half of the level.
+  falsely with probability at most its level: by a sign test that may end early (`stats.SignTest`), exact over all its
+  looks, or, where what is earned comes in grades or there is a margin, by bets.
 - All candidates may be tested on the same examples, and outcomes may be fixed given candidate and example. As long as
   nothing was kept, proposals know of the validation no more than that: the path of candidates on which nothing is kept
   is fixed beforehand, and the union bound over it holds. False keeps before the first true one have probability alpha
@@ -20,20 +21,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import numpy as np
 from scipy import special
 
 from heedful.core import Floats, InputError, UsageError
-from heedful.stats import Bets
+from heedful.stats import Bets, SignTest
 
 Verdict = Literal["keep", "drop", "open"]
-_LATE = 0.5  # of a trial's level: for the exact test at its end
 # A trial is dropped where examples that go better than those seen by so many standard errors would not prove the
 # candidate.
-_HOPE = 2.0
+_HOPE = 2.5
+_test = lru_cache(maxsize=32)(SignTest.of)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +43,18 @@ class Trial:
 
     `differences` [n] in [−1, 1] are what the candidate earned beyond what is kept, on the first n examples of the
     order. What must be disproven is that their mean is at most `margin`: above 0 for a candidate that costs more, below
-    for one that costs less. Raises InputError for differences outside [−1, 1] or more of them than examples.
+    for one that costs less.
+
+    Where differences are −1, 0 and 1, wins are counted against losses. That needs no margin, and holds for any other
+    differences, too, since of these none is counted as won, and all below 0 as lost in whole; but it will rarely prove
+    anything of them. `graded` says beforehand that there are such, or that bets shall decide. Raises InputError for
+    differences outside [−1, 1] or more of them than examples.
     """
 
     order: Sequence[int]
     level: float
     margin: float = 0.0
+    graded: bool = False
     differences: Floats = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
@@ -65,27 +72,24 @@ class Trial:
         """The trial after the differences on the examples of `next`, in their order."""
         return replace(self, differences=np.concatenate([self.differences, differences]))
 
+    @property
+    def bets(self) -> bool:
+        """Whether bets decide, rather than wins and losses."""
+        return self.graded or self.margin != 0.0
+
     @cached_property
     def log_e(self) -> float:
-        """The log of the most evidence that there was: it reaches log(2/level), if the mean is at most the margin, with
-        probability at most level/2, however often one looks."""
+        """The log of the most evidence of the bets that there was: it reaches log(1/level), if the mean is at most the
+        margin, with probability at most `level`, however often one looks."""
         grown = self._bets.growth((1 + self.differences) / 2).cumsum(axis=1)
         return float(self._bets.log_e(grown).max(initial=0.0))
 
     @cached_property
-    def p_value(self) -> float:
-        """Of the exact test that wins are no likelier than losses, given how many there are; valid where all examples
-        were looked at. 1 where a difference is none of -1, 0 and 1, or there is a margin: wins alone do not decide, for
-        one loss not yet seen may weigh more than many of them."""
-        if self.margin or not np.isin(self.differences, (-1.0, 0.0, 1.0)).all():
-            return 1.0
-        wins, losses = int((self.differences > 0).sum()), int((self.differences < 0).sum())
-        return float(special.bdtrc(wins - 1, wins + losses, 0.5)) if wins else 1.0
-
-    @property
     def kept(self) -> bool:
-        early = self.log_e >= self._bar
-        return early or (not self._left and self.p_value <= self.level * _LATE)
+        if self.bets:
+            return self.log_e >= -math.log(self.level)
+        won, lost = self.differences == 1, self.differences < 0
+        return _test(len(self.order), self.level).proves(won, lost, ended=not self._left)
 
     @property
     def open(self) -> bool:
@@ -96,26 +100,26 @@ class Trial:
         """`keep` once it is proven, `drop` where it is not to be expected any more, else `open`.
 
         Dropping is never an error of a keep: it may go by any rule. Here the examples left are taken to go as those
-        seen, and one that is won, did, and 2 of its standard errors better.
+        seen, and one that is won, did, and 2.5 of its standard errors better.
         """
         if self.kept:
             return "keep"
-        return "open" if self._left and (self._hopes_to_bet() or self._hopes_to_win()) else "drop"
+        return "open" if self._left and (self._hopes_to_bet() if self.bets else self._hopes_to_win()) else "drop"
 
     def told(self) -> Mapping[str, Any]:
         """What a log of the trial holds."""
         n = len(self.differences)
-        mean = float(self.differences.mean()) if n else 0.0
-        told = {"n": n, "of": len(self.order), "difference": mean, "log_e": self.log_e, "p_value": self.p_value}
-        return {**told, "level": self.level, "margin": self.margin, "kept": self.kept, "verdict": self.verdict}
+        told: dict[str, Any] = {"n": n, "of": len(self.order), "level": self.level, "margin": self.margin}
+        told["difference"] = float(self.differences.mean()) if n else 0.0
+        if self.bets:
+            told["log_e"] = self.log_e
+        else:
+            told |= {"won": int((self.differences == 1).sum()), "lost": int((self.differences < 0).sum())}
+        return {**told, "kept": self.kept, "verdict": self.verdict}
 
     @cached_property
     def _bets(self) -> Bets:
-        return Bets.within(len(self.order), self.level * (1 - _LATE), (1 + self.margin) / 2)
-
-    @property
-    def _bar(self) -> float:
-        return -math.log(self.level * (1 - _LATE))
+        return Bets.within(len(self.order), self.level, (1 + self.margin) / 2)
 
     @property
     def _left(self) -> int:
@@ -124,17 +128,15 @@ class Trial:
     def _hopes_to_bet(self) -> bool:
         grown = self._bets.growth((1 + np.append(self.differences, 1.0)) / 2)
         hoped = grown.mean(axis=1) + _HOPE * grown.std(axis=1) / np.sqrt(grown.shape[1])
-        return bool(self._bets.log_e(grown[:, :-1].sum(axis=1) + self._left * hoped) >= self._bar)
+        return bool(self._bets.log_e(grown[:, :-1].sum(axis=1) + self._left * hoped) >= -math.log(self.level))
 
     def _hopes_to_win(self) -> bool:
-        """By the normal approximation to the exact test."""
-        if self.p_value == 1.0 and (self.margin or (self.differences > 0).any()):
-            return False
-        seen = np.append(np.sign(self.differences), 1.0)
+        """By the normal approximation to the test at the end."""
+        seen = np.append((self.differences == 1) - (self.differences < 0).astype(np.float64), 1.0)
         hoped = seen.mean() + _HOPE * seen.std() / np.sqrt(len(seen))
         total = seen[:-1].sum() + self._left * hoped
         spread = np.sqrt(len(self.order) * (seen**2).mean())
-        return bool(total / spread >= -special.ndtri(self.level * _LATE))
+        return bool(total / spread >= -special.ndtri(self.level))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +159,13 @@ class Gate:
         if not 0 < self.alpha < 1:
             raise UsageError(f"alpha lies between 0 and 1, not {self.alpha}", where="Gate")
 
-    def trial(self, n: int, coming: int, *, rng: np.random.Generator) -> Trial:
-        """The next trial, on n validation examples in a new random order, where `coming` trials at most may come, it
-        among them."""
+    def trial(
+        self, n: int, coming: int, *, rng: np.random.Generator, graded: bool = False, most: int | None = None
+    ) -> Trial:
+        """The next trial, on n validation examples in a new random order, or the first `most` of these, where `coming`
+        trials at most may come, it among them. Whether differences are `graded` must not be learnt from them."""
         level = (self.alpha - self.spent) / max(coming, 1)
-        return Trial([int(own) for own in rng.permutation(n)], level, self.margin)
+        return Trial([int(own) for own in rng.permutation(n)[:most]], level, self.margin, graded)
 
     def closed(self, trial: Trial) -> Gate:
         """The gate after this trial, whether or not it was brought to its end."""

@@ -12,12 +12,13 @@ import numpy as np
 from heedful.core import Budget, Potential, UsageError
 from heedful.models import Writer
 from heedful.rewriting.audit import Audit
+from heedful.rewriting.calling import inputs_of
 from heedful.rewriting.improving import Improving
 from heedful.rewriting.judging import Critic, Failures, Worth, context_of, spoken_of
 from heedful.rewriting.outcomes import Improved
 from heedful.rewriting.proposing import Rewriter
 from heedful.rewriting.splits import Splits
-from heedful.rewriting.tracing import Program, inputs_of
+from heedful.rewriting.tracing import Program
 
 
 def improve(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ from heedful.rewriting.claims import claim, overfitted
 from heedful.rewriting.judging import Critic, Failures, Worth, context_of, hidden
 from heedful.rewriting.outcomes import Improved
 from heedful.rewriting.parameters import Parameter
-from heedful.rewriting.pools import Member, Select, incumbent
+from heedful.rewriting.pools import Member, Select, leading
 from heedful.rewriting.propagating import Rule, Said, Subgraph
 from heedful.rewriting.proposing import Proposer, Situation, Tried
 from heedful.rewriting.running import Runner, Task
@@ -32,8 +32,12 @@ _BLOCK = 8  # examples that a trial looks at before it decides whether to go on
 @dataclass(frozen=True, slots=True)
 class Improving:
     """Rounds of: run the program on a batch of training examples; let the critic speak; carry what it said to the
-    parameters; propose; run proposals on the same batch; try the best of them, where it earned no less than what it
-    came from, against what is kept, on validation examples, by a paired sequential test.
+    parameters; propose; run proposals on the same batch. From time to time, and at the end, the best in training of all
+    that was proposed is tried against what is kept, on validation examples, by a paired sequential test.
+
+    Many small gains that each would take too many examples to prove are so proven together, and what is only noise
+    costs few trials. The runs of all trials are held back before the search: how long they last, which validation
+    examples decide, changes nothing of what is proposed and tried after them.
 
     proposer  writes new values
     rule      carries what was said to parameters
@@ -41,12 +45,14 @@ class Improving:
     rounds    at most so many; fewer where the budget ends
     batch     training examples a round
     gate      decides what is kept: its `alpha` is the probability at most that the run ever keeps what is no better
-    select    where proposals start from: `incumbent` or `pareto`
+    select    where proposals start from: `leading`, `incumbent` or `pareto`
+    trials    at most so many, spread evenly over the rounds, the last at the end of the search; None: one a round, of
+              the best of that round, where it earned no less than what it came from, paid from what the search has
     recall    rounds whose words are said again beside those of the last (momentum)
     frozen    names of parameters that stay as they are
     alarm     at the end, run all training examples once more, before and after, and tell where their gain is greater
               than that on those held out by more than chance (`overfitted`)
-    concurrency  runs at once
+    concurrency, seconds  runs at once, and how long one may take (`Runner`)
     """
 
     proposer: Proposer
@@ -55,15 +61,23 @@ class Improving:
     rounds: int = 10
     batch: int = 16
     gate: Gate = field(default_factory=Gate)
-    select: Select = incumbent
+    select: Select = leading
+    trials: int | None = 2
     recall: int = 0
     frozen: frozenset[str] = frozenset()
     alarm: bool = False
     concurrency: int = 16
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
-        if min(self.rounds, self.batch, self.concurrency) < 1 or self.recall < 0:
-            raise UsageError("rounds, batch and concurrency are 1 or more, recall 0 or more", where="Improving")
+        if min(self.rounds, self.batch, self.concurrency, self.trials or 1) < 1 or self.recall < 0:
+            raise UsageError("rounds, batch, trials and concurrency are 1 or more, recall 0 or more", where="Improving")
+
+    def due(self, number: int) -> int:
+        """How many trials may yet come after a round, where one is due then, before the search ends; else 0."""
+        most = self.trials or 0
+        tried = number * most // self.rounds
+        return most - tried if number + 1 < self.rounds and (number + 1) * most // self.rounds > tried else 0
 
     def __call__(
         self,
@@ -82,7 +96,7 @@ class Improving:
 
         Raises UsageError where no parameter is read that may be rewritten, and what programs and evidence raise.
         """
-        with Runner(program, self.concurrency) as runner:
+        with Runner(program, self.concurrency, seconds=self.seconds) as runner:
             search = _Search(self, runner, target, examples, budget, rng, audit or Audit())
             return search.run()
 
@@ -105,7 +119,7 @@ class _Search:
         unseen = frozenset(context_of(own) for own in (*splits.validation, *splits.held_out))
         self.critic = hidden(plan.critic, unseen)
         self.parameters: Mapping[str, Parameter[Any]] = {}
-        self.kept = Member({}, {})
+        self.kept = Member({})
         self.pool = [self.kept]
         self.gate = plan.gate
         self.history: list[Tried] = []
@@ -113,22 +127,60 @@ class _Search:
         self.validated: dict[tuple[str, int], float] = {}
         self.started: dict[tuple[str, int], float] = {}
         self.counts = Counter[str]()
+        self.dropped: set[str] = set()
+        self.share = self.held = 0.0
         self.stopped = "all rounds were made"
 
     def run(self) -> Improved:
         looked_at = len(self.splits.held_out) + (len(self.splits.train) if self.plan.alarm else 0)
-        claimed = {"runs": 2.0 * looked_at}
-        self.budget.reserve(**claimed)
+        claimed = 2.0 * looked_at
+        self.budget.reserve(runs=claimed)
+        self._hold()
         self.audit(
             "begun", splits=[len(own) for own in (self.splits.train, self.splits.validation, self.splits.held_out)]
         )
-        try:
-            for number in range(self.plan.rounds):
-                self._round(number)
-        except BudgetExceededError as error:
-            self.stopped = f"the budget: {error.what}"
-        self.budget.release(**claimed)
+        for part in (self._search, self._last_trial):
+            try:
+                part()
+            except BudgetExceededError as error:
+                self.stopped = f"the budget: {error.what}"
+        self.budget.release(runs=claimed + self.held)
         return self._claimed()
+
+    def _hold(self) -> None:
+        """The runs of all trials are held back, where there is a cap at most half of what is left; they are on as many
+        examples as that allows."""
+        most = self.plan.trials or 0
+        pairs = len(self.splits.validation)
+        if most and self.budget.left("runs") < np.inf:
+            pairs = min(pairs, int(self.budget.left("runs") / (4 * most)))
+        self.share = 2.0 * pairs
+        self.held = self.share * most
+        self.budget.reserve(runs=self.held)
+
+    def _search(self) -> None:
+        for number in range(self.plan.rounds):
+            self._round(number)
+            if coming := self.plan.due(number):
+                self._leading_tried(coming, number)
+
+    def _last_trial(self) -> None:
+        if self.plan.trials:
+            self._leading_tried(1, self.plan.rounds)
+
+    def _leading_tried(self, coming: int, number: int) -> None:
+        """A trial of the best in training, of what was not dropped; what it leaves of its runs stays held back."""
+        best = leading([own for own in self.pool if written(own.values) not in self.dropped], self.kept, self.rng)
+        if written(best.values) == written(self.kept.values):
+            return
+        before = self.budget.spent["runs"]
+        self.budget.release(runs=self.share)
+        try:
+            self._trial(best, coming, number, int(self.share / 2))
+        finally:
+            left = before - self.budget.spent["runs"]
+            self.budget.reserve(runs=left)
+            self.held -= self.share - left
 
     def _round(self, number: int) -> None:
         batch = self._batch()
@@ -165,20 +217,21 @@ class _Search:
         """Run proposals on the batch of their parent; the best goes to trial where it earned no less."""
         _, flat = self._earned([self.splits.train[place] for place in batch], proposals, number)
         earned = flat.reshape(len(proposals), len(batch))
-        members = [
-            Member(values, dict(zip(batch, row, strict=True))) for values, row in zip(proposals, earned, strict=True)
-        ]
+        members = [Member(values).after(batch, row) for values, row in zip(proposals, earned, strict=True)]
         self.history += [Tried(self._whole(own.values), own.mean, len(batch), "train") for own in members]
         self.pool += members
         best = int(np.argmax(earned.mean(axis=1)))
         self.audit("ran", round=number, earned=earned.mean(axis=1), before=before, best=best)
+        if self.plan.trials is not None:
+            return
         if earned[best].mean() >= before:
-            self._trial(members[best], number)
+            self._trial(members[best], self.plan.rounds - number, number)
         else:
             self.counts.update(worse_in_training=len(members))
 
-    def _trial(self, candidate: Member, number: int) -> None:
-        trial = self.gate.trial(len(self.splits.validation), self.plan.rounds - number, rng=self.rng)
+    def _trial(self, candidate: Member, coming: int, number: int, most: int | None = None) -> None:
+        n, graded = len(self.splits.validation), self._graded()
+        trial = self.gate.trial(n, coming, graded=graded, rng=self.rng, most=most)
         while trial.open:
             places = trial.next(_BLOCK)
             after, before = (self._validated(own, places) for own in (candidate.values, self.kept.values))
@@ -188,6 +241,13 @@ class _Search:
         self.audit("tried", round=number, values=candidate.values, **trial.told())
         if trial.kept:
             self.kept = candidate
+        else:
+            self.dropped.add(written(candidate.values))
+
+    def _graded(self) -> bool:
+        """Whether the evidence comes in grades, by what was earned in training."""
+        earned = {own for member in self.pool for own in member.all.tolist()}
+        return not self.worth.against_start and not earned <= {0.0, 1.0}
 
     def _validated(self, values: Mapping[str, Any], places: Sequence[int]) -> Floats:
         """The evidence on validation examples, each run once with each of the values that are tried."""
@@ -211,12 +271,13 @@ class _Search:
     ) -> tuple[Sequence[Run], Floats]:
         """`_scored`, with what was earned in the place of the evidence."""
         runs, scores = self._scored(inputs, candidates, draw)
+        earned = self.worth.ranked if draw < VALIDATION else self.worth.unit
         if not self.worth.against_start:
-            return runs, self.worth.unit(scores)
+            return runs, earned(scores)
         names = [(written(own), draw) for own in inputs]
         if list(candidates) == [{}]:
             self.started.update(zip(names, map(float, scores), strict=True))
-        return runs, self.worth.unit(scores, np.tile(self._at_start(inputs, names), len(candidates)))
+        return runs, earned(scores, np.tile(self._at_start(inputs, names), len(candidates)))
 
     def _at_start(self, inputs: Sequence[Inputs], names: Sequence[tuple[str, int]]) -> Floats:
         """The evidence of what the program gave at the start [n], in runs of these names; run where it was not yet."""
@@ -248,7 +309,7 @@ class _Search:
 
     def _remembered(self, member: Member, batch: Sequence[int], earned: Floats) -> Member:
         """The member with what it earned now; the pool holds it in the place of what it was."""
-        grown = replace(member, earned={**member.earned, **dict(zip(batch, map(float, earned), strict=True))})
+        grown = member.after(batch, earned)
         self.pool = [grown if own is member else own for own in self.pool]
         if self.kept is member:
             self.kept = grown

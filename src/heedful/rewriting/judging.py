@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
+from scipy import special
 
 from heedful.core import Budget, Floats, InputError, Item, Potential, UsageError, text_parts
 from heedful.evidence import Rule
@@ -80,6 +81,14 @@ class Worth:
         if start is None or not self.against_start:
             return np.exp(scores)
         return (self.differences(scores, start) + 1) / 2
+
+    def ranked(self, scores: Floats, start: Floats | None = None) -> Floats:
+        """`unit`, but of utilities the probability that who has them prefers it to what was given at the start: by how
+        much it is better counts, too. For choices in training; its scale is that of the evidence."""
+        if start is None or not self.against_start:
+            return self.unit(scores)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.nan_to_num(special.expit(scores - start), nan=0.5))
 
     def differences(self, after: Floats, before: Floats) -> Floats:
         """How much better scores [n] are than others [n] of the same inputs, in [-1, 1]: of utilities, 1 where they are
@@ -234,22 +243,34 @@ def spoken_of(critic: Critic) -> frozenset[str]:
     )
 
 
+def equals(output: str, answer: Any) -> bool:
+    """Whether an output is the answer, but for space around it; of a list of answers, one of them. An output that names
+    two is neither."""
+    right = answer if isinstance(answer, list | tuple | set | frozenset) else (answer,)
+    return output.strip() in {str(own).strip() for own in right}
+
+
 def matches(
     answers: Iterable[tuple[Mapping[str, Any], Any]],
-    agree: Callable[[str, Any], float] = lambda output, answer: output.strip() == str(answer).strip(),
+    agree: Callable[[str, Any], float] = equals,
     name: str = "matches the answer",
 ) -> Rule:
     """Evidence from known answers, the log of `agree(output, answer)`, which is from 0 (false) to 1 (true).
 
-    Evaluating it raises InputError for inputs of which no answer is known.
+    Of inputs that come several times each answer is right, and the one counts that agrees best. Evaluating it raises
+    InputError for inputs of which no answer is known, and where `agree` gives something else.
     """
-    known = {context_of(inputs): answer for inputs, answer in answers}
+    known: dict[str, list[Any]] = {}
+    for inputs, answer in answers:
+        known.setdefault(context_of(inputs), []).append(answer)
 
     def score(item: Item) -> float:
         context = context_text(item.context)
         if context not in known:
             raise InputError(f"no answer is known to {context!r}", where=name)
-        share = float(agree(output_text(item), known[context]))
+        share = max(float(agree(output_text(item), answer)) for answer in known[context])
+        if not 0 <= share <= 1:
+            raise InputError(f"agree gave {share:g}, which is not from 0 to 1", where=name)
         return math.log(share) if share > 0 else -math.inf
 
     return Rule(score, name, "log_prob")

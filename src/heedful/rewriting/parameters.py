@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from keyword import iskeyword
 from string import Formatter
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -13,6 +15,7 @@ from heedful.core import InputError, UsageError
 from heedful.rewriting.context import SCOPE
 
 Value = TypeVar("Value")
+_FIELD = re.compile(r"[{}.\[!:]")  # what may stand around the name of a field
 Limit = Callable[[Any], str | None]
 """A value -> why it cannot be, in words that a writer can mend it by; None where it can."""
 
@@ -49,7 +52,7 @@ class Parameter(Generic[Value]):
         scope = SCOPE.get()
         if scope is None:
             return self.value
-        scope.recorder.read(self, scope.stage or 0)
+        scope.recorder.read(self, scope)
         return scope.values.get(self.name, self.value)  # type: ignore[no-any-return]
 
     def fault(self, value: Any) -> str | None:
@@ -98,19 +101,43 @@ class Written(Parameter[str]):
 
 @dataclass(frozen=True, eq=False)
 class Text(Written):
-    """Words, such as a prompt. `fields` are what `format` fills in: every value names them all, and no other."""
+    """Words, such as a prompt. `fields` are what `format` fills in: every value names them all, and no other, each as
+    it stands in the first: a format such as {price:.2f} or a part such as {page.title} is never new."""
 
     kind: ClassVar[str] = "text"
     fields: Sequence[str] = ()
 
+    def __post_init__(self) -> None:
+        for name in self.fields:
+            if not name.isidentifier() or iskeyword(name) or name == "self":
+                what = f"{name!r} cannot be the name of a field"
+                fix = "take a name of letters, digits and _ that is no word of Python, such as the_text"
+                raise UsageError(what, where=f"{self.kind} {self.name!r}", fix=fix)
+        super().__post_init__()
+
     def own_fault(self, value: Any) -> str | None:
         if said := super().own_fault(value):
             return said
-        return _fields_fault(value, self.fields) if self.fields else None
+        return self._fields_fault(value) if self.fields else None
 
-    def format(self, *args: Any, **fields: Any) -> str:
-        """The text with its {fields} filled in."""
-        return self.now.format(*args, **fields)
+    def format(self, /, *args: Any, **fields: Any) -> str:
+        """The text with its {fields} filled in. Raises InputError where a value has one that the first has not."""
+        value = self.now
+        if value != self.value and (new := slots_of(value) - slots_of(self.value)):
+            what = f"{min(new)} is no field of the first text"
+            raise InputError(what, where=f"{self.kind} {self.name!r}", fix=f"fields={tuple(fields)} refuses it before")
+        return value.format(*args, **fields)
+
+    def _fields_fault(self, value: str) -> str | None:
+        try:
+            named = slots_of(value)
+        except ValueError as error:
+            return f"has braces that cannot be filled in ({error})"
+        asked = named if value == self.value else slots_of(self.value)
+        if named <= asked and {_FIELD.split(own)[1] for own in named} == set(self.fields):
+            return None
+        wanted = ", ".join(f"{{{name}}}" for name in self.fields) if value == self.value else ", ".join(sorted(asked))
+        return f"must have the fields {wanted} and no other (braces of its own are written twice)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,12 +213,11 @@ def keeps(*phrases: str) -> Limit:
     return fault
 
 
-def _fields_fault(value: str, fields: Sequence[str]) -> str | None:
-    try:
-        named = {name for _, name, _, _ in Formatter().parse(value) if name is not None}
-    except ValueError as error:
-        return f"has braces that cannot be filled in ({error})"
-    if named != set(fields):
-        wanted = ", ".join(f"{{{name}}}" for name in fields)
-        return f"must have the fields {wanted} and no other (braces of its own are written twice)"
-    return None
+def slots_of(text: str) -> set[str]:
+    """Fields of a form as they are written, such as {price:.2f}. Raises ValueError where braces do not fit."""
+    found: set[str] = set()
+    for _, name, spec, conversion in Formatter().parse(text):
+        if name is not None:
+            how = (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
+            found |= {f"{{{name}{how}}}", *slots_of(spec or "")}
+    return found

@@ -15,7 +15,7 @@ from typing import Protocol
 from heedful.core import Budget
 from heedful.models import Prompt, Request, Writer, asked
 from heedful.models.marked import checked_template, filled, in_block
-from heedful.rewriting.graph import Graph, shown
+from heedful.rewriting.graph import Graph, shown, text_of
 from heedful.rewriting.recording import Call
 from heedful.rewriting.tracing import Run
 
@@ -80,7 +80,7 @@ class Subgraph:
             known |= {own: f"{{{short[number]}}}" for own in graph.run.calls[number].gave if isinstance(own, str)}
         given = _named(shown(call.inputs), known)
         name = short.get(call.number, "the end")
-        gave = call.error or _named(str(call.output), known)
+        gave = call.error or _named(text_of(call.output), known)
         return f"{name} of {call.stage}\n{cut(given, self.most)}\ngave: {cut(gave, self.most)}"
 
 
@@ -137,11 +137,11 @@ class PerCall:
             if role := run.parameters[name].role:
                 what += f" ({role})"
         else:
-            what, value = f"the result of an earlier step, {run.calls[name].stage}", str(run.calls[name].output)
+            what, value = f"the result of an earlier step, {run.calls[name].stage}", text_of(run.calls[name].output)
         part = {value: "{the part}"}
         material = {
             "given": _named(shown(call.inputs), part),
-            "gave": call.error or str(call.output),
+            "gave": call.error or text_of(call.output),
             "words": "\n".join(own.words[call.number]),
             "value": value,
         }

@@ -1,4 +1,4 @@
-"""Results of stages by content: what a stage was given, and the parameters that it read."""
+"""Results of stages by content: which function, what it was given, and the parameters that it read."""
 
 from __future__ import annotations
 
@@ -6,12 +6,21 @@ import copy
 import dataclasses
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from heedful.rewriting.parameters import Parameter
+from heedful.rewriting.parameters import Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a stage is asked for the time of this number: the function itself, whatever others are called as it is, and
+    a hash of its inputs and the number of the run."""
+
+    function: Callable[..., Any]
+    asked: bytes
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +40,11 @@ class Memory:
     """
 
     def __init__(self) -> None:
-        self._known: dict[bytes, list[Remembered]] = {}
+        self._known: dict[Key, list[Remembered]] = {}
         self.recalled = self.unkept = 0
         self._one_at_a_time = threading.Lock()
 
-    def recall(self, key: bytes, values: Mapping[str, Any]) -> Remembered | None:
+    def recall(self, key: Key, values: Mapping[str, Any]) -> Remembered | None:
         """The result under a key of a stage that would read the same values."""
         with self._one_at_a_time:
             for known in self._known.get(key, ()):
@@ -44,7 +53,7 @@ class Memory:
                     return dataclasses.replace(known, output=copy.deepcopy(known.output))
         return None
 
-    def keep(self, key: bytes, output: Any, reads: Mapping[str, Parameter[Any]], values: Mapping[str, Any]) -> None:
+    def keep(self, key: Key, output: Any, reads: Mapping[str, Parameter[Any]], values: Mapping[str, Any]) -> None:
         """Remember a result, where it is a plain value."""
         plain = content(output) is not None
         with self._one_at_a_time:
@@ -55,13 +64,13 @@ class Memory:
             self._known.setdefault(key, []).append(Remembered(copy.deepcopy(output), dict(reads), then))
 
 
-def key_of(stage: str, inputs: Mapping[str, Any], draw: int) -> bytes | None:
-    """What a stage is asked: a hash of its name, its inputs and the number of the run; None where inputs are not plain
-    values."""
+def key_of(function: Callable[..., Any], inputs: Mapping[str, Any], draw: int) -> Key | None:
+    """What a stage is asked; None where inputs are not plain values."""
     written = content(dict(inputs))
     if written is None:
         return None
-    return hashlib.blake2b(repr((stage, written, draw)).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    asked = repr((written, draw)).encode("utf-8", "surrogatepass")
+    return Key(function, hashlib.blake2b(asked, digest_size=16).digest())
 
 
 def content(value: Any) -> Any:
@@ -76,10 +85,12 @@ def content(value: Any) -> Any:
         parts = [content(part) for part in value]
     elif isinstance(value, set | frozenset):
         parts = sorted((content(part) for part in value), key=repr)
+    elif isinstance(value, Parameter):
+        return None  # a copy of it would be another parameter
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         parts = [content(getattr(value, own.name)) for own in dataclasses.fields(value)]
     elif hasattr(type(value), "model_fields"):
         parts = [content(part) for part in vars(value).values()]
     else:
         return None
-    return None if None in parts else (type(value).__qualname__, *parts)
+    return None if None in parts else (f"{type(value).__module__}.{type(value).__qualname__}", *parts)

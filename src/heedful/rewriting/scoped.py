@@ -26,6 +26,7 @@ from heedful.stats import paired_difference
 
 Kind = Literal["within", "near", "outside"]
 KINDS: tuple[Kind, ...] = ("within", "near", "outside")
+_NOTHING = Estimate(0.0, 0, identified=False)
 Follows = Callable[[Item], float]
 """How far an output follows the feedback, from 0 to 1, whatever its context."""
 
@@ -120,8 +121,11 @@ def within_scope(scoped: Scoped, follows: Follows, starts: Sequence[Run]) -> Rul
     """Evidence in [0, 1]: within the scope, how far an output follows the feedback; elsewhere, how far it follows it
     neither more nor less than what the program gave there at the start, the `starts`, one run of each example.
 
-    Evaluating it raises InputError in other contexts.
+    Raises InputError where a start failed: nothing is known then of what should stay; evaluating it, in other contexts.
     """
+    if failed := [run.error for run in starts if run.error]:
+        what = f"{len(failed)} of {len(starts)} runs at the start failed: {failed[0]}"
+        raise InputError(what, where="within_scope", fix="mend the program, or leave these examples out")
     items = [item_of(run) for run in starts]
     before = {context_text(item.context): float(follows(item)) for item in items}
 
@@ -138,6 +142,7 @@ def regressions(
 ) -> dict[Kind, Estimate]:
     """How much more what a program gives follows the feedback than before, in each kind of example: the paired
     difference with its interval, of runs of the same inputs. What it is within the scope, it should be nowhere else.
+    Pairs of which a run failed gave nothing to judge: they are left out, and counted in the note.
 
     Raises InputError where runs are of different inputs.
     """
@@ -146,13 +151,16 @@ def regressions(
     if contexts[0] != contexts[1]:
         raise InputError("before and after are of different inputs", where="regressions")
     kinds = np.array([scoped.kind_of(item) for item in items[0]])
-    rates: list[Floats] = [np.array([float(follows(item)) for item in own]) for own in items]
+    failed = np.array([bool(one.error or other.error) for one, other in zip(before, after, strict=True)])
     told: dict[Kind, Estimate] = {}
-    for kind in KINDS:
-        rows = np.flatnonzero(kinds == kind)
-        if len(rows):
-            estimate, _ = paired_difference(rates[1][rows], rates[0][rows], level=level)
-            told[kind] = replace(estimate, split=kind)
+    for kind in (own for own in KINDS if own in kinds):
+        rows = np.flatnonzero((kinds == kind) & ~failed)
+        rates: list[Floats] = [np.array([float(follows(own[row])) for row in rows]) for own in items]
+        estimate = paired_difference(rates[1], rates[0], level=level)[0] if len(rows) else _NOTHING
+        if lost := int(failed[kinds == kind].sum()):
+            note = f"{lost} of {lost + len(rows)} pairs are left out, of which a run failed"
+            estimate = replace(estimate, note="; ".join(filter(None, [estimate.note, note])))
+        told[kind] = replace(estimate, split=kind)
     return told
 
 

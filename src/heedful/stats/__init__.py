@@ -26,6 +26,7 @@ from heedful.stats.ranks import rank_intervals
 from heedful.stats.resampling import cluster_bootstrap, mcnemar, percentile_interval, permutation_test, sign_flip_test
 from heedful.stats.scoring import accuracy, brier, log_loss, overlap
 from heedful.stats.sequential import confidence_sequence, difference_sequence, e_process
+from heedful.stats.signs import SignTest
 
 __all__ = [
     "MIN_CLUSTERS",
@@ -35,6 +36,7 @@ __all__ = [
     "Grouping",
     "MeanVariance",
     "ReliabilityBin",
+    "SignTest",
     "accuracy",
     "apply_temperature",
     "bounded_interval",

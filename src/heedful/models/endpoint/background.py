@@ -89,8 +89,12 @@ async def in_order(work: Callable[[In], Awaitable[T]], items: Sequence[In], most
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
-    loop.run_forever()
-    loop.close()
+    while not loop.is_closed():
+        try:
+            loop.run_forever()
+            loop.close()
+        except (SystemExit, KeyboardInterrupt):  # which a task raised: who waits for it is told, and others go on
+            continue
 
 
 async def _end(loop: asyncio.AbstractEventLoop, closers: Sequence[Closer]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from heedful.core import EndpointError
+from heedful.core import EndpointError, RequestRefusedError
 
 # What becomes of a call. `refused`: nothing was bought, it costs nothing. `unknown`: something may have been bought,
 # it stays charged at its reservation. `answered`: there is a reply of the protocol, and it is charged by its usage.
@@ -17,6 +17,7 @@ Fate = Literal["refused", "unknown", "answered"]
 
 NO_CONNECTION = "no connection"  # nothing was sent
 _BUSY = (429, 503)
+_OF_THE_REQUEST = (400, 413, 422)
 _MALFORMED = ("wrong JSON", "no choices", "no content")
 _FIXES = {
     400: "the server does not take this request: see its words, and Sampling",
@@ -63,16 +64,18 @@ class Reading:
 
 
 def read_reply(reply: Reply) -> Reading:
-    """Raises EndpointError for a reply that no repetition would change."""
+    """Raises EndpointError for a reply that no repetition would change, RequestRefusedError where that is so of this
+    request alone: another may pass."""
     if reply.status is None:
         return Reading("refused" if reply.fault == NO_CONNECTION else "unknown", reply.fault)
     if 200 <= reply.status < 300:
         return _read_body(reply.body)
     passes = reply.status in (408, *_BUSY) or reply.status >= 500
-    if not passes or _NO_MONEY in reply.body.decode("utf-8", "replace"):
-        raise EndpointError(
-            f"the server refuses with status {reply.status}: {_words(reply.body)}", fix=_FIXES.get(reply.status)
-        )
+    no_money = _NO_MONEY in reply.body.decode("utf-8", "replace")
+    if not passes or no_money:
+        refusal = RequestRefusedError if reply.status in _OF_THE_REQUEST and not no_money else EndpointError
+        what = f"the server refuses with status {reply.status}: {_words(reply.body)}"
+        raise refusal(what, fix=_FIXES.get(reply.status))
     return Reading("refused" if reply.status in _BUSY else "unknown", f"status {reply.status}")
 
 
