@@ -187,13 +187,14 @@ def test_python_of_the_guide_to_training_runs(tmp_path: Path) -> None:
     assert len(scope["learnt"].told) == 3
 
 
-def test_python_of_the_guide_to_rewriting_runs() -> None:
+def test_python_of_the_guide_to_rewriting_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from heedful.models.marked import context_text
     from heedful.rewriting import ModelCritic
     from heedful.worlds.played import as_writer
     from heedful.worlds.rule_models import rule_models
     from heedful.worlds.rule_world import RuleWorld
 
+    monkeypatch.chdir(tmp_path)
     world = RuleWorld()
     models = rule_models(world)
     task, critic, editor = (as_writer(models, name) for name in ("task", "critic", "editor"))
@@ -211,12 +212,18 @@ def test_python_of_the_guide_to_rewriting_runs() -> None:
     scope["score"] = lambda values: 1 - ((values["rate"] - 0.8) ** 2 + (values["share"] - 0.3) ** 2) / 2
     scope["prompts"] = [f"Answer. {world.best()[:cut]}" for cut in (0, 20, 40, 60, 100)]
     scope["ask_people"] = lambda pairs: ["first" if len(one) > len(other) else "second" for one, other in pairs]
+    scope["ask_which"] = lambda pairs: [
+        "first" if one > other else "second" for one, other in (world.reward()(list(pair)).mean for pair in pairs)
+    ]
     plain, hedged = Item.of("q", "The year is 1969. It rained."), Item.of("q", "Perhaps 1969. It may be so.")
     scope["training"] = [plain] * 60, [hedged] * 60, np.ones(60)
     scope["held_out"] = [hedged] * 40, [plain] * 40, np.arange(40) % 2 == 0
-    assert run("rewriting.md", scope) == 9
+    assert run("rewriting.md", scope) == 11
     assert max(own.mean for own in scope["tried"]) > 0.99
     assert "hedges less" in scope["constitution"].told()
     done: Any = scope["done"]
     assert done.claim.n == 90
     assert done.counts["kept"] > 0
+    assert scope["cheap"].front
+    assert scope["cheap"].spent["runs"] <= 3000
+    assert scope["votes"].asked > 0

@@ -95,13 +95,84 @@ def test_killed_it_goes_on_and_pays_only_for_what_was_under_way(files: Path, ser
 
 
 def test_a_cap_on_calls_is_never_exceeded(files: Path, server: ChatServer) -> None:
+    """It ends the search: what is held out is paid from what was held back, or needs nothing."""
     code, shown, err = invoke(*command(files, server, "--matching", SOURCE, "--calls", 200))
     assert code == 0, err
     assert len(server.calls) <= 200
-    claim = json.loads(shown)["claim"]
-    assert not claim["identified"]
-    assert "calls" in claim["note"]
-    assert "Nothing is claimed" in (files / "better/report.html").read_text("utf-8")
+    result = json.loads(shown)
+    assert (result["claim"]["value"], result["claim"]["n"]) == (0, 0)
+    assert "calls held back for what is held out" in result["stopped"]
+    assert "Nothing was proven better" in (files / "better/report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("cap", [["--calls", 500], ["--money", 0.04, "--prices", "0.5,1.5"]])
+def test_the_claim_is_within_the_cap(files: Path, server: ChatServer, cap: list[Any]) -> None:
+    code, shown, err = invoke(*command(files, server, "--matching", SOURCE, *cap), "--rounds", 30)
+    assert code == 0, err
+    result = json.loads(shown)
+    assert "held back for what is held out" in result["stopped"]
+    assert result["claim"]["n"] == 30
+    assert result["claim"]["interval"]["low"] > 0.3
+    assert result["spent"][cap[0].strip("-")] <= cap[1]
+
+
+def test_a_cap_that_cannot_pay_the_claim_is_refused_before_a_call(files: Path, server: ChatServer) -> None:
+    code, _, err = invoke(*command(files, server, "--matching", SOURCE, "--calls", 119))
+    assert code == 2
+    assert "what is held out may take 120 calls, and the cap is 119" in err
+    for words, said in [
+        (["--money", 1], "'task' has no prices"),
+        (["--prices", "a=1,2"], "no model is named 'a'"),
+        (["--prices", "cheap"], "are no two prices"),
+    ]:
+        code, _, err = invoke(*command(files, server, "--matching", SOURCE, *words))
+        assert code == 2
+        assert said in err
+    assert not server.calls
+
+
+def test_what_was_kept_when_the_server_ends_is_saved_and_its_claim_is_made_later(files: Path) -> None:
+    gone = Trouble(401, b'{"error": {"message": "your credit ended"}}')
+    with ChatServer(rule_models(WORLD), trouble=lambda number, _: gone if number >= 230 else None) as server:
+        code, shown, err = invoke(*command(files, server))
+    assert code == 2
+    assert "your credit ended" in err
+    result = json.loads(shown)
+    assert not result["claim"]["identified"]
+    assert "your credit ended" in result["error"]
+    assert "Give a source." in (files / "better/prompts/retrieve.txt").read_text("utf-8")
+    page = (files / "better/report.html").read_text("utf-8")
+    assert "Nothing is claimed" in page
+    assert "your credit ended" in page
+
+
+def test_what_is_kept_is_written_as_it_is_kept(files: Path) -> None:
+    seen: list[str] = []
+
+    def look(number: int, _: Any) -> None:
+        path = files / "better/prompts/retrieve.txt"
+        seen.append(path.read_text("utf-8") if path.exists() else "")
+
+    with ChatServer(rule_models(WORLD), trouble=look) as server:
+        code, _, err = invoke(*command(files, server), "--rounds", 1)
+    assert code == 0, err
+    assert seen[0] == ""
+    assert "Give a source." in seen[-1]
+    assert "Round 1: 1 proposed" in err
+    assert "of 40 examples: kept" in err
+
+
+def test_limits_and_a_shorter_prompt(files: Path, server: ChatServer) -> None:
+    code, shown, err = invoke(*command(files, server, "--matching", SOURCE, "--longest", 50))
+    assert code == 0, err
+    assert json.loads(shown)["counts"]["too_long"] > 0
+    (files / "better").rename(files / "before")
+    code, _, err = invoke(*command(files, server, "--matching", SOURCE, "--shorter", 3))
+    assert code == 2
+    assert "share and loss lie between 0 and 1" in err
+    code, shown, err = invoke(*command(files, server, "--matching", SOURCE, "--shorter", 0.9, "--dearer", 9))
+    assert code == 0, err
+    assert json.loads(shown)["front"]
 
 
 def test_thumbs_and_comments_of_people(files: Path, server: ChatServer) -> None:
@@ -186,6 +257,18 @@ def test_what_is_read_is_not_written(files: Path, server: ChatServer) -> None:
     assert code == 2
     assert "this is a file that is read" in err
     assert not server.calls
+
+
+@pytest.mark.parametrize("flag", ["--json-schema", "--tests"])
+def test_what_evidence_is_read_from_is_not_written(files: Path, server: ChatServer, flag: str) -> None:
+    (files / "better").mkdir()
+    held = {"--json-schema": files / "better/summary.json", "--tests": files / "better/prompts/draft.txt"}[flag]
+    held.parent.mkdir(exist_ok=True)
+    held.write_text('{"prompt": "x", "tests": ["assert True"]}', "utf-8")
+    code, _, err = invoke(*command(files, server, "--matching", SOURCE, flag, held))
+    assert code == 2
+    assert "this is a file that is read" in err
+    assert "assert True" in held.read_text("utf-8")
 
 
 def test_evidence_is_needed(files: Path, server: ChatServer) -> None:

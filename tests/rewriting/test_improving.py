@@ -220,7 +220,7 @@ def test_the_cap_is_kept_and_the_claim_is_paid_from_it(runs: int) -> None:
     done = improved(program=trace(counted), budget=budget)
     assert len(ran) == budget.spent["runs"] <= runs
     assert done.stopped.startswith("the budget")
-    assert done.claim.n == 60
+    assert done.claim.n == (60 if done.values else 0)
     with pytest.raises(Exception, match="runs needed"):
         improved(budget=Budget(runs=10))
 

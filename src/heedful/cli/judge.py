@@ -46,7 +46,7 @@ def judge(
 ) -> None:
     """Let a model judge, and write its votes as feedback: read them back with run or fit, beside votes of people."""
     from heedful.cli import text
-    from heedful.cli.opening import behind_server, capped, opened, refuse_place
+    from heedful.cli.opening import behind_server, capped, opened, prices_of, refuse_place
     from heedful.cli.printing import printed
     from heedful.core import UsageError
     from heedful.feedback import write
@@ -66,7 +66,7 @@ def judge(
     caps = capped(calls=calls, tokens=tokens, money=money)
     if not behind_server(model) and (journal or caps or prices):
         raise UsageError("journal, caps and prices are of servers", where="heedful judge", fix="leave them out")
-    about: Any = {"journal": journal, "caps": caps, "prices": _prices(prices)}
+    about: Any = {"journal": journal, "caps": caps, "prices": None if prices is None else prices_of(prices)}
     with opened(model, served, key, max_tokens=max_tokens, temperature=temperature, **about) as base:
         writer = base if behind_server(model) else BaseWriter(base)
         table, account = judged(writer, name or served or model, chosen, how)
@@ -88,13 +88,3 @@ def _criteria(named: list[str], path: str | None) -> tuple[Any, ...]:
             )
         found.append(Criterion(name.strip(), description.strip()))
     return (*found, *(read_criteria(path) if path else ())) or (OVERALL,)
-
-
-def _prices(given: str | None) -> Any:
-    from heedful.core import UsageError
-    from heedful.models import Prices
-
-    try:
-        return None if given is None else Prices(*map(float, given.split(",")))
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{given!r} are no two prices", where="--prices", fix="--prices 0.15,0.60") from error

@@ -48,6 +48,17 @@ def capped(**caps: float | None) -> dict[str, float]:
     return {unit: cap for unit, cap in caps.items() if cap is not None}
 
 
+def prices_of(given: str) -> Any:
+    """Prices written as IN,OUT, of a million tokens each. Raises UsageError for anything else."""
+    from heedful.core import UsageError
+    from heedful.models import Prices
+
+    try:
+        return Prices(*map(float, given.split(",")))
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{given!r} are no two prices", where="--prices", fix="--prices 0.15,0.60") from error
+
+
 def refuse_place(out: str, read: Sequence[str | None]) -> None:
     """Raises UsageError where a file cannot be written, or is one of those that are read."""
     from heedful.core import UsageError

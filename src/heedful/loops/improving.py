@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import Formatter
 from typing import Any, Literal
@@ -13,16 +13,19 @@ from heedful.feedback import read
 from heedful.feedback.source import rows_of
 from heedful.models import Endpoint, Request, Writer
 from heedful.rewriting import (
+    Audit,
     Critic,
     Failures,
     Gate,
     Improved,
     Improving,
+    Limits,
     Logged,
     ModelCritic,
     PerCall,
     Program,
     Rewriter,
+    Shorter,
     Subgraph,
     Text,
     draw,
@@ -57,6 +60,8 @@ class Search:
     runs: int | None = None
     alarm: bool = False
     seed: int = 0
+    limits: Limits = field(default_factory=Limits)
+    shorter: Shorter | None = None
 
 
 def improve_prompts(
@@ -67,9 +72,10 @@ def improve_prompts(
     how: Search,
     *,
     comments: Sequence[tuple[Item, str]] = (),
-    audit: Path | None = None,
+    audit: Audit | None = None,
 ) -> Improved:
-    """`rewriting.improve` of the program that fills prompts in order (`program_of`). Raises what it raises."""
+    """`rewriting.improve` of the program that fills prompts in order (`program_of`), a call of the model each. What the
+    claim takes is held back of the caps of the endpoint's journal. Raises what it raises."""
     known: Critic = Failures() if roles.critic is None else ModelCritic(roles.critic)
     engine = Improving(
         Rewriter(roles.rewriter, n=how.proposals),
@@ -80,10 +86,15 @@ def improve_prompts(
         gate=Gate(how.alpha),
         concurrency=how.concurrency,
         alarm=how.alarm,
+        limits=how.limits,
+        shorter=how.shorter,
     )
     budget = Budget() if how.runs is None else Budget(runs=how.runs)
     program = program_of(prompts, roles.task)
-    return improve(program, examples, evidence, engine=engine, budget=budget, seed=how.seed, audit=audit)
+    own: dict[str, Any] = {"engine": engine, "budget": budget, "seed": how.seed, "audit": audit}
+    if isinstance(roles.task, Endpoint):
+        own |= {"journal": roles.task.journal, "a_run": {"calls": float(len(prompts))}}
+    return improve(program, examples, evidence, **own)
 
 
 def read_prompts(paths: Sequence[str]) -> dict[str, str]:
@@ -169,6 +180,8 @@ def read_examples(path: str, fields: Sequence[str], *, answers: bool) -> tuple[l
         found.append({name: row[name] for name in fields})
         if answers:
             right.append((found[-1], row[ANSWER]))
+    if not found:
+        raise InputError("there are no examples", where=path, fix="give a row for each, with the fields of the prompts")
     return found, right
 
 

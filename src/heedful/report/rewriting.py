@@ -20,11 +20,13 @@ _CONTENTS = (
     ("answer", "The answer"),
     ("texts", "The texts"),
     ("decisions", "Decisions"),
+    ("front", "What is good for its cost"),
     ("said", "What was said"),
     ("spent", "What it cost"),
 )
 _MOST_SAID = 40
 _LONGEST = 300  # characters shown of what was said at once
+_LONG = 2_000**2
 _WORDS = re.compile(r"\s+|[^\s]+")
 
 
@@ -36,6 +38,7 @@ def render_rewriting(result: Mapping[str, Any]) -> str:
         _answer(result),
         _texts(texts),
         _decisions(result),
+        _front(result),
         _said(result),
         _spent(result),
         id="main",
@@ -57,33 +60,33 @@ def _changed(result: Mapping[str, Any]) -> list[str]:
 
 
 def _answer(result: Mapping[str, Any]) -> Markup:
-    claim = result["claim"]
-    title = tag("h2", "The answer")
+    claim, findings = result["claim"], result.get("findings", ())
+    headline, lead = _told(result)
+    note = tag("p", sentence(claim.note), class_="missing") if claim.note and claim.n else None
+    warned = [tag("p", f"{sentence(own.message)} {sentence(own.fix)}", class_="missing") for own in findings]
+    shown = tag("p", headline, class_="headline"), tag("p", lead, class_="lead")
+    return tag("section", tag("h2", "The answer"), *shown, note, warned, id="answer")
+
+
+def _told(result: Mapping[str, Any]) -> tuple[str, str]:
+    """What is claimed, and how that is known."""
+    claim, changed = result["claim"], _changed(result)
     if not claim.identified:
-        words = ("Nothing is claimed", f"It was not measured: {claim.note}.")
-        return tag(
-            "section", title, tag("p", words[0], class_="headline"), tag("p", words[1], class_="lead"), id="answer"
-        )
-    interval = claim.interval
-    within = "" if interval is None else f", between {interval.low:+.3f} and {interval.high:+.3f}"
-    gained = f"{claim.value:+.3f} of 1 on examples that nothing was chosen by"
+        kept = f"{len(changed)} texts were rewritten, each proven better when it was kept, but " if changed else ""
+        return "Nothing is claimed", sentence(f"{kept}what was gained was not measured: {claim.note}")
+    if not changed:
+        return "Nothing was proven better", sentence(claim.note)
+    within = "" if claim.interval is None else f", between {claim.interval.low:+.3f} and {claim.interval.high:+.3f}"
     lead = (
         f"The program earned {result['before'].value:.3f} before and {result['after'].value:.3f} after, on {claim.n} "
         f"examples held out: a difference of {claim.value:+.3f}{within}. It was measured once, after the last decision."
     )
-    note = tag("p", f"{claim.note}.".capitalize(), class_="missing") if claim.note else None
-    told = (f"{own.message[0].upper()}{own.message[1:]}. {own.fix}." for own in result.get("findings", ()))
-    warned = [tag("p", words, class_="missing") for words in told]
-    headline = gained if _changed(result) else "Nothing was proven better"
-    return tag(
-        "section",
-        title,
-        tag("p", headline, class_="headline"),
-        tag("p", lead, class_="lead"),
-        note,
-        warned,
-        id="answer",
-    )
+    return f"{claim.value:+.3f} of 1 on examples that nothing was chosen by", lead
+
+
+def sentence(words: str) -> str:
+    """Words with a capital and a full stop."""
+    return f"{words[:1].upper()}{words[1:]}." if words else ""
 
 
 def _texts(texts: Mapping[str, Mapping[str, str]]) -> Markup:
@@ -98,7 +101,8 @@ def _difference(before: str, after: str) -> Markup:
         return join(tag("p", "It stayed as it was:"), tag("pre", before, class_="passage"))
     one, other = _WORDS.findall(before), _WORDS.findall(after)
     pieces: list[Child] = []
-    for kind, i, j, k, m in difflib.SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
+    long = len(one) * len(other) > _LONG  # words that are everywhere then align nothing, or it takes hours
+    for kind, i, j, k, m in difflib.SequenceMatcher(None, one, other, autojunk=long).get_opcodes():
         if kind == "equal":
             pieces.append("".join(one[i:j]))
             continue
@@ -132,19 +136,50 @@ def _rounds(events: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
         if "round" in event:
             by_round.setdefault(event["round"], {})[event["event"]] = event
     for number, own in by_round.items():
-        proposed, ran, tried = (own.get(name, {}) for name in ("proposed", "ran", "tried"))
+        proposed, ran, tried, out = (own.get(name, {}) for name in ("proposed", "ran", "tried", "left out"))
         count = len(proposed.get("values", ()))
         unread = f", {proposed['unread']} unreadable" if proposed.get("unread") else ""
         training = f"{max(ran['earned']):.3f} against {ran['before']:.3f}" if ran else "–"
         trial = f"{tried['n']} examples, mean difference {tried['difference']:+.3f}" if tried else "–"
-        decision = (
-            ("kept" if tried["kept"] else "not proven better")
-            if tried
-            else "worse in training"
-            if ran
-            else "nothing to try"
-        )
-        yield str(number + 1), f"{count}{unread}", training, trial, decision
+        name = str(number + 1) if proposed else "last"
+        yield name, f"{count}{unread}", training, trial, _decision(ran, tried, out)
+
+
+def _decision(ran: Mapping[str, Any], tried: Mapping[str, Any], out: Mapping[str, Any]) -> str:
+    left = {"tried before": out.get("repeated"), "too long": out.get("too_long"), "too dear": ran.get("too_dear")}
+    if tried and tried.get("margin", 0.0) < 0:
+        words = f"no worse by {-tried['margin']:g}"
+        decided = f"kept: {words}" if tried["kept"] else f"not proven {words}"
+    elif tried:
+        decided = "kept" if tried["kept"] else "not proven better"
+    elif ran and len(ran["earned"]) > ran.get("too_dear", 0):
+        decided = "worse in training" if max(ran["earned"]) < ran["before"] else "not tried"
+    else:
+        decided = "nothing to try"
+    return ", ".join([decided, *(f"{count} {words}" for words, count in left.items() if count)])
+
+
+def _front(result: Mapping[str, Any]) -> Markup:
+    """What was run in training and is beaten by nothing in all of what it earned, its length and its cost."""
+    words = (
+        "Of what was run in training, what no other beats in what it earned, its length and what a run cost. This "
+        "describes training examples: only what was kept was proven by a trial, the rest is not to be relied on."
+    )
+    names = ("Earned in training", "Examples", "Characters", "Cost of a run", "Proven", "Texts")
+    head = tag("tr", [tag("th", name, scope="col") for name in names])
+    start = {name: own["before"] for name, own in result["prompts"].items()}
+    rows = [tag("tr", [tag("td", cell) for cell in _standing(own, start)]) for own in result.get("front", ())]
+    table = tag("table", tag("thead", head), tag("tbody", rows), class_="plain")
+    title = tag("h2", "What is good for its cost")
+    shown = table if rows else tag("p", "Nothing was run.", class_="missing")
+    return tag("section", title, tag("p", words, class_="standfirst"), shown, id="front")
+
+
+def _standing(own: Mapping[str, Any], start: Mapping[str, str]) -> tuple[Child, ...]:
+    texts = {name: str(value) for name, value in own["values"].items()}
+    proven = "kept" if own["kept"] else "the start" if texts == start else "no"
+    figures = f"{own['mean']:.3f}", str(own["n"]), f"{own['length']:,}", f"{own['cost']:,.0f}"
+    return *figures, proven, name_of(cut("\n".join(texts.values()), _LONGEST))
 
 
 def _said(result: Mapping[str, Any]) -> Markup:
@@ -167,7 +202,7 @@ def _end(text: str) -> str:
 def _spent(result: Mapping[str, Any]) -> Markup:
     rows = {**result["spent"], **result["counts"]}
     cells = [
-        tag("tr", tag("th", name.replace("_", " "), scope="row"), tag("td", f"{value:,.0f}"))
+        tag("tr", tag("th", name.replace("_", " "), scope="row"), tag("td", f"{value:,.{2 * (name == 'money')}f}"))
         for name, value in rows.items()
     ]
     ended = tag("p", f"It ended: {result['stopped']}.")

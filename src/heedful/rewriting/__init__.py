@@ -7,7 +7,7 @@ from heedful.rewriting.claims import Claim, claim, overfitted
 from heedful.rewriting.composing import Begun, BySurrogate, Directed, Joined, Resumed
 from heedful.rewriting.context import Threads, draw
 from heedful.rewriting.control import Control, Steered, steer
-from heedful.rewriting.costs import exceeded, undominated
+from heedful.rewriting.costs import Limits, Shorter, Standing, exceeded, undominated
 from heedful.rewriting.directions import Contrasted, Direction, Slopes
 from heedful.rewriting.duels import Answered, Answers, Duelled, Duelling
 from heedful.rewriting.graph import Graph
@@ -38,6 +38,7 @@ from heedful.rewriting.surrogates import (
     expected_improvement,
 )
 from heedful.rewriting.tracing import Program, Run, stage, trace
+from heedful.rewriting.versus import Versus
 
 __all__ = [
     "Answered",
@@ -68,6 +69,7 @@ __all__ = [
     "Joined",
     "Kept",
     "Lifted",
+    "Limits",
     "Logged",
     "Memory",
     "Merged",
@@ -93,9 +95,11 @@ __all__ = [
     "Said",
     "Scoped",
     "Score",
+    "Shorter",
     "Situation",
     "Slopes",
     "Splits",
+    "Standing",
     "Steered",
     "Subgraph",
     "Suggested",
@@ -106,6 +110,7 @@ __all__ = [
     "Together",
     "Trial",
     "Tried",
+    "Versus",
     "Worth",
     "claim",
     "compress",

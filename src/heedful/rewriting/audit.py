@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,13 @@ from heedful.core import UsageError
 
 class Audit:
     """Events in order, each a mapping with its `event`; with a path also lines of JSON in that file, each written
-    before the next step is taken. A file that is there already is added to: nothing recorded is lost."""
+    before the next step is taken. A file that is there already is added to: nothing recorded is lost. `tell` is called
+    with each event too."""
 
-    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str] | None = None, tell: Callable[[Mapping[str, Any]], None] | None = None
+    ) -> None:
+        self.tell = tell
         self.events: list[Mapping[str, Any]] = []
         self.path = None if path is None else Path(path)
         if self.path is not None and not self.path.parent.is_dir():
@@ -29,6 +33,8 @@ class Audit:
         if self.path is not None:
             with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        if self.tell is not None:
+            self.tell(line)
 
 
 def _plain(value: Any) -> Any:

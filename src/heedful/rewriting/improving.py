@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from heedful.core import Budget, BudgetExceededError, Estimate, Finding, Floats, UsageError
-from heedful.rewriting.acceptance import Gate
+from heedful.core import Budget, BudgetExceededError, Floats, UsageError
+from heedful.models import Journal
+from heedful.rewriting.acceptance import Gate, Trial
+from heedful.rewriting.affording import Held, refuse_too_few
 from heedful.rewriting.audit import Audit
-from heedful.rewriting.claims import claim, overfitted
+from heedful.rewriting.costs import Limits, Shorter, Standing, exceeded, front, length_of
+from heedful.rewriting.ending import broken, ended, named
 from heedful.rewriting.judging import Critic, Failures, Worth, context_of, hidden
+from heedful.rewriting.measuring import Bench
 from heedful.rewriting.outcomes import Improved
 from heedful.rewriting.parameters import Parameter
 from heedful.rewriting.pools import Member, Select, leading
 from heedful.rewriting.propagating import Rule, Said, Subgraph
 from heedful.rewriting.proposing import Proposer, Situation, Tried
-from heedful.rewriting.running import Runner, Task
-from heedful.rewriting.scores import Score
-from heedful.rewriting.splits import Inputs, Splits, written
+from heedful.rewriting.running import Runner
+from heedful.rewriting.splits import Splits, written
 from heedful.rewriting.tracing import Program, Run
+from heedful.rewriting.versus import Versus
 
-# Numbers of runs there; those of training have the number of the round.
-VALIDATION, HELD_OUT, AGAIN = 1_000_000, 1_000_001, 1_000_002
 _BLOCK = 8  # examples that a trial looks at before it decides whether to go on
 
 
@@ -50,6 +52,8 @@ class Improving:
               the best of that round, where it earned no less than what it came from, paid from what the search has
     recall    rounds whose words are said again beside those of the last (momentum)
     frozen    names of parameters that stay as they are
+    limits    what candidates may cost; what costs more is not tried
+    shorter   a last trial of a shorter candidate that may earn a little less, where one is wanted
     alarm     at the end, run all training examples once more, before and after, and tell where their gain is greater
               than that on those held out by more than chance (`overfitted`)
     concurrency, seconds  runs at once, and how long one may take (`Runner`)
@@ -65,6 +69,8 @@ class Improving:
     trials: int | None = 2
     recall: int = 0
     frozen: frozenset[str] = frozenset()
+    limits: Limits = field(default_factory=Limits)
+    shorter: Shorter | None = None
     alarm: bool = False
     concurrency: int = 16
     seconds: float | None = None
@@ -82,41 +88,46 @@ class Improving:
     def __call__(
         self,
         program: Program,
-        target: Worth,
+        target: Worth | Versus,
         examples: Splits,
         *,
         budget: Budget,
         rng: np.random.Generator,
         audit: Audit | None = None,
+        journal: Journal | None = None,
+        a_run: Mapping[str, float] | None = None,
     ) -> Improved:
-        """The program improved. Runs are counted on the budget as `runs`, and those of the final claim are reserved
-        before the first; calls and tokens are those of critics, rules and proposers, and of the program where its
-        clients share the budget. A cap on runs ends the search, not the claim; another cap that is reached may leave
-        nothing for the claim, which then is not made.
+        """The program improved. Runs are counted on the budget as `runs`; calls and tokens are those of critics, rules
+        and proposers. Models of the program spend from the budget of their `journal`, or from a budget of their own.
 
-        Raises UsageError where no parameter is read that may be rewritten, and what programs and evidence raise.
+        What the claim takes is held back of both (`Held`), so that a cap ends the search, not the claim: its runs
+        before the first, calls, tokens and money once the first batch of runs has told what they cost. Only where that
+        batch alone, or a run in the claim that costs far more than any before, reaches a cap is nothing claimed.
+
+        Whatever ends the search, an error too, what was kept until then is returned. Raises UsageError where no
+        parameter is read that may be rewritten; InputError where too few examples decide to keep anything;
+        BudgetExceededError where a cap is less than the claim may take (by what `a_run` costs); and, as long as
+        nothing was kept, what programs, critics, proposers and evidence raise.
         """
+        refuse_too_few(self.gate, (self.trials or self.rounds) + (self.shorter is not None), len(examples.validation))
+        looked_at = len(examples.held_out) + (len(examples.train) if self.alarm else 0)
+        trials = (self.trials or 0) + (self.shorter is not None)
+        share = 2 * len(examples.validation)
+        if trials and budget.left("runs") < np.inf:
+            share = min(share, 2 * int((budget.left("runs") - 2 * looked_at) / (4 * trials)))
+        held = Held(budget, 2 * looked_at, journal, a_run), Held(budget, trials * max(share, 0), journal, part=0.5)
         with Runner(program, self.concurrency, seconds=self.seconds) as runner:
-            search = _Search(self, runner, target, examples, budget, rng, audit or Audit())
-            return search.run()
+            bench = Bench(runner, target, examples, self.limits, budget, held)
+            return _Search(self, bench, max(share, 0), rng, audit or Audit()).run()
 
 
 class _Search:
     """The state of one run of the loop."""
 
-    def __init__(
-        self,
-        plan: Improving,
-        runner: Runner,
-        worth: Worth,
-        splits: Splits,
-        budget: Budget,
-        rng: np.random.Generator,
-        audit: Audit,
-    ) -> None:
-        self.plan, self.runner, self.worth, self.splits, self.audit = plan, runner, worth, splits, audit
-        self.budget, self.rng = budget, rng
-        unseen = frozenset(context_of(own) for own in (*splits.validation, *splits.held_out))
+    def __init__(self, plan: Improving, bench: Bench, share: int, rng: np.random.Generator, audit: Audit) -> None:
+        self.plan, self.bench, self.rng, self.audit = plan, bench, rng, audit
+        self.worth, self.splits, self.budget = bench.worth, bench.splits, bench.budget
+        unseen = frozenset(context_of(own) for own in (*self.splits.validation, *self.splits.held_out))
         self.critic = hidden(plan.critic, unseen)
         self.parameters: Mapping[str, Parameter[Any]] = {}
         self.kept = Member({})
@@ -124,39 +135,36 @@ class _Search:
         self.gate = plan.gate
         self.history: list[Tried] = []
         self.said: list[tuple[Said, ...]] = []
-        self.validated: dict[tuple[str, int], float] = {}
-        self.started: dict[tuple[str, int], float] = {}
+        self.decided: set[str] = set()  # whole values that were at the start, or in a trial
+        self.proven: set[str] = set()
         self.counts = Counter[str]()
-        self.dropped: set[str] = set()
-        self.share = self.held = 0.0
+        self.claim, self.trials = bench.held
+        self.share, self.left = share, 0.0
         self.stopped = "all rounds were made"
 
     def run(self) -> Improved:
-        looked_at = len(self.splits.held_out) + (len(self.splits.train) if self.plan.alarm else 0)
-        claimed = 2.0 * looked_at
-        self.budget.reserve(runs=claimed)
-        self._hold()
-        self.audit(
-            "begun", splits=[len(own) for own in (self.splits.train, self.splits.validation, self.splits.held_out)]
-        )
-        for part in (self._search, self._last_trial):
+        sizes = [len(own) for own in (self.splits.train, self.splits.validation, self.splits.held_out)]
+        error: Exception | None = None
+        try:
+            self.audit("begun", splits=sizes, held=self.claim.held, not_yet_held=self.claim.unknown)
+            self._parts()
+        except Exception as raised:
+            if not self.kept.values:
+                raise
+            error, self.stopped = raised, f"an error: {named(raised)}"
+        finally:
+            self.budget.release(runs=self.left)
+            self.claim.release()
+            self.trials.release()
+        return self._ended(error)
+
+    def _parts(self) -> None:
+        """The search, then the trials that are due whatever ended it."""
+        for part in (self._search, self._last_trial, self._shorter_tried):
             try:
                 part()
-            except BudgetExceededError as error:
-                self.stopped = f"the budget: {error.what}"
-        self.budget.release(runs=claimed + self.held)
-        return self._claimed()
-
-    def _hold(self) -> None:
-        """The runs of all trials are held back, where there is a cap at most half of what is left; they are on as many
-        examples as that allows."""
-        most = self.plan.trials or 0
-        pairs = len(self.splits.validation)
-        if most and self.budget.left("runs") < np.inf:
-            pairs = min(pairs, int(self.budget.left("runs") / (4 * most)))
-        self.share = 2.0 * pairs
-        self.held = self.share * most
-        self.budget.reserve(runs=self.held)
+            except BudgetExceededError as over:
+                self.stopped = f"the budget: {over.what}{self.claim.told()}"
 
     def _search(self) -> None:
         for number in range(self.plan.rounds):
@@ -169,23 +177,27 @@ class _Search:
             self._leading_tried(1, self.plan.rounds)
 
     def _leading_tried(self, coming: int, number: int) -> None:
-        """A trial of the best in training, of what was not dropped; what it leaves of its runs stays held back."""
-        best = leading([own for own in self.pool if written(own.values) not in self.dropped], self.kept, self.rng)
-        if written(best.values) == written(self.kept.values):
-            return
+        """A trial of the best in training, of what no trial has decided on."""
+        new = [own for own in self.pool if written(self._whole(own.values)) not in self.decided or own is self.kept]
+        best = leading(new, self.kept, self.rng)
+        if best is not self.kept:
+            self._within_share(best, self._next(coming, self.share // 2), number)
+
+    def _within_share(self, candidate: Member, trial: Trial, number: int) -> None:
+        """A trial paid from what is held back for it; what it leaves of its runs stays held back."""
         before = self.budget.spent["runs"]
-        self.budget.release(runs=self.share)
+        self.trials.free(self.share)
         try:
-            self._trial(best, coming, number, int(self.share / 2))
+            self._trial(candidate, trial, number)
         finally:
             left = before - self.budget.spent["runs"]
             self.budget.reserve(runs=left)
-            self.held -= self.share - left
+            self.left += left
 
     def _round(self, number: int) -> None:
         batch = self._batch()
         parent = self.plan.select(self.pool, self.kept, self.rng)
-        runs, earned = self._earned([self.splits.train[place] for place in batch], [parent.values], number)
+        runs, earned = self.bench.earned([self.splits.train[place] for place in batch], [parent.values], number)
         parent = self._remembered(parent, batch, earned)
         self._read(runs)
         said = self._heard(runs, earned)
@@ -202,8 +214,20 @@ class _Search:
             unread=made.unread,
             repaired=made.repaired,
         )
-        if made.values:
-            self._tried(number, batch, float(earned.mean()), [{**parent.values, **own} for own in made.values])
+        if proposals := self._worth_running([{**parent.values, **own} for own in made.values], number):
+            self._tried(number, batch, float(earned.mean()), proposals)
+
+    def _worth_running(self, proposals: Sequence[Mapping[str, Any]], number: int) -> list[Mapping[str, Any]]:
+        """Those that no trial has decided on before, and that are not too long."""
+        self.decided.add(written(self._whole({})))
+        new = [own for own in proposals if written(self._whole(own)) not in self.decided]
+        caps = {} if self.plan.limits.longest is None else {"characters": float(self.plan.limits.longest)}
+        fit = [own for own in new if not exceeded({"characters": length_of(self._whole(own))}, caps)]
+        left = {"repeated": len(proposals) - len(new), "too_long": len(new) - len(fit)}
+        self.counts.update(left)
+        if len(fit) < len(proposals):
+            self.audit("left out", round=number, **left)
+        return fit
 
     def _heard(self, runs: Sequence[Run], earned: Floats) -> tuple[Said, ...]:
         worth = np.full(len(earned), np.nan) if self.worth.against_start else earned
@@ -215,77 +239,61 @@ class _Search:
 
     def _tried(self, number: int, batch: Sequence[int], before: float, proposals: Sequence[Mapping[str, Any]]) -> None:
         """Run proposals on the batch of their parent; the best goes to trial where it earned no less."""
-        _, flat = self._earned([self.splits.train[place] for place in batch], proposals, number)
+        _, flat = self.bench.earned([self.splits.train[place] for place in batch], proposals, number)
         earned = flat.reshape(len(proposals), len(batch))
         members = [Member(values).after(batch, row) for values, row in zip(proposals, earned, strict=True)]
         self.history += [Tried(self._whole(own.values), own.mean, len(batch), "train") for own in members]
+        members = [own for own in members if self._affordable(own)]
         self.pool += members
-        best = int(np.argmax(earned.mean(axis=1)))
-        self.audit("ran", round=number, earned=earned.mean(axis=1), before=before, best=best)
-        if self.plan.trials is not None:
+        self.audit("ran", round=number, earned=earned.mean(axis=1), before=before, too_dear=len(earned) - len(members))
+        if self.plan.trials is not None or not members:
             return
-        if earned[best].mean() >= before:
-            self._trial(members[best], self.plan.rounds - number, number)
+        best = max(members, key=lambda own: own.mean)
+        if best.mean >= before:
+            self._trial(best, self._next(self.plan.rounds - number), number)
         else:
             self.counts.update(worse_in_training=len(members))
 
-    def _trial(self, candidate: Member, coming: int, number: int, most: int | None = None) -> None:
-        n, graded = len(self.splits.validation), self._graded()
-        trial = self.gate.trial(n, coming, graded=graded, rng=self.rng, most=most)
+    def _affordable(self, member: Member) -> bool:
+        """Whether a run costs no more than it may, beside one at the start."""
+        dearer = self.plan.limits.dearer
+        caps = {} if dearer is None else {"run": dearer * self.bench.cost({})}
+        dear = bool(exceeded({"run": self.bench.cost(member.values)}, caps))
+        self.counts.update(too_dear=int(dear))
+        return not dear
+
+    def _shorter_tried(self) -> None:
+        if (shorter := self.plan.shorter) is None:
+            return
+        most = shorter.share * length_of(self._whole(self.kept.values))
+        short = [own for own in self.pool if own.values and length_of(self._whole(own.values)) <= most]
+        if short := [own for own in short if written(self._whole(own.values)) not in self.proven]:
+            best = max(short, key=lambda own: (own.mean, -length_of(self._whole(own.values))))
+            trial = replace(self._next(0), margin=-shorter.loss)
+            self._within_share(best, trial, self.plan.rounds + 1)
+
+    def _next(self, coming: int, most: int | None = None) -> Trial:
+        """The next trial where so many may come, and that of a shorter text."""
+        n, coming = len(self.splits.validation), coming + (self.plan.shorter is not None)
+        return self.gate.trial(n, coming, graded=self._graded(), rng=self.rng, most=most)
+
+    def _trial(self, candidate: Member, trial: Trial, number: int) -> None:
         while trial.open:
             places = trial.next(_BLOCK)
-            after, before = (self._validated(own, places) for own in (candidate.values, self.kept.values))
+            after, before = (self.bench.validated(own, places) for own in (candidate.values, self.kept.values))
             trial = trial.after(self.worth.differences(after, before))
         self.gate = self.gate.closed(trial)
+        self.decided.add(written(self._whole(candidate.values)))
         self.counts.update(tried=1, kept=int(trial.kept))
         self.audit("tried", round=number, values=candidate.values, **trial.told())
         if trial.kept:
             self.kept = candidate
-        else:
-            self.dropped.add(written(candidate.values))
+            self.proven.add(written(self._whole(candidate.values)))
 
     def _graded(self) -> bool:
         """Whether the evidence comes in grades, by what was earned in training."""
         earned = {own for member in self.pool for own in member.all.tolist()}
         return not self.worth.against_start and not earned <= {0.0, 1.0}
-
-    def _validated(self, values: Mapping[str, Any], places: Sequence[int]) -> Floats:
-        """The evidence on validation examples, each run once with each of the values that are tried."""
-        name = written(values)
-        new = [place for place in places if (name, place) not in self.validated]
-        _, scores = self._scored([self.splits.validation[place] for place in new], [values], VALIDATION)
-        self.validated.update({(name, place): own for place, own in zip(new, scores, strict=True)})
-        return np.array([self.validated[name, place] for place in places])
-
-    def _scored(
-        self, inputs: Sequence[Inputs], candidates: Sequence[Mapping[str, Any]], draw: int
-    ) -> tuple[Sequence[Run], Floats]:
-        """Runs of each of the candidates on all inputs, one candidate after the other, and the evidence of them."""
-        self.budget.reserve(runs=float(len(inputs) * len(candidates)))
-        runs = self.runner([Task(own, values, draw) for values in candidates for own in inputs])
-        self.counts.update(failed=sum(bool(run.error) for run in runs))
-        return runs, self.worth.scores(runs)
-
-    def _earned(
-        self, inputs: Sequence[Inputs], candidates: Sequence[Mapping[str, Any]], draw: int
-    ) -> tuple[Sequence[Run], Floats]:
-        """`_scored`, with what was earned in the place of the evidence."""
-        runs, scores = self._scored(inputs, candidates, draw)
-        earned = self.worth.ranked if draw < VALIDATION else self.worth.unit
-        if not self.worth.against_start:
-            return runs, earned(scores)
-        names = [(written(own), draw) for own in inputs]
-        if list(candidates) == [{}]:
-            self.started.update(zip(names, map(float, scores), strict=True))
-        return runs, earned(scores, np.tile(self._at_start(inputs, names), len(candidates)))
-
-    def _at_start(self, inputs: Sequence[Inputs], names: Sequence[tuple[str, int]]) -> Floats:
-        """The evidence of what the program gave at the start [n], in runs of these names; run where it was not yet."""
-        new = [place for place, name in enumerate(names) if name not in self.started]
-        self.budget.reserve(runs=float(len(new)))
-        runs = self.runner([Task(inputs[place], {}, names[place][1]) for place in new])
-        self.started.update({names[place]: float(own) for place, own in zip(new, self.worth.scores(runs), strict=True)})
-        return np.array([self.started[name] for name in names])
 
     def _batch(self) -> list[int]:
         size = min(self.plan.batch, len(self.splits.train))
@@ -304,7 +312,7 @@ class _Search:
             )
 
     def _whole(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        given = self.runner.program.values
+        given = self.bench.runner.program.values
         return {name: values.get(name, given.get(name, own.value)) for name, own in self.parameters.items()}
 
     def _remembered(self, member: Member, batch: Sequence[int], earned: Floats) -> Member:
@@ -315,47 +323,29 @@ class _Search:
             self.kept = grown
         return grown
 
-    def _claimed(self) -> Improved:
-        """The one look at what is held out."""
-        before = after = None
-        made: Estimate
-        findings: tuple[Finding, ...] = ()
-        try:
-            before, after = self._scores("held out")
-            made = claim(before, after)
-        except BudgetExceededError as error:
-            note = f"the budget ended before what is held out could be measured: {error.what}"
-            made = Estimate(0.0, 0, identified=False, note=note, split="held out")
-        else:
-            findings = self._alarm(before, after)
-        self.audit("ended", stopped=self.stopped, values=self.kept.values, claim=made, counts=self.counts)
+    def _ended(self, error: Exception | None) -> Improved:
+        values = self.kept.values
+        end = broken(error) if error else ended(self.bench, values, alarm=self.plan.alarm, rng=self.rng)
+        self.counts.update(self.bench.failed)
+        self.audit("ended", stopped=self.stopped, values=values, claim=end.claim, counts=self.counts)
         return Improved(
-            self.runner.program.with_values(self.kept.values),
+            self.bench.runner.program.with_values(values),
             tuple(self.history),
-            made,
+            end.claim,
             self._whole({}),
-            self.kept.values,
-            None if before is None else before.estimate(),
-            None if after is None else after.estimate(),
+            values,
+            end.before,
+            end.after,
             self.stopped,
             self.counts,
             dict(self.budget.spent),
             tuple(self.audit.events),
-            findings,
+            (*end.findings, *self.bench.failures()),
+            front(map(self._standing, self.pool)),
+            end.error,
         )
 
-    def _scores(self, split: Literal["train", "held out"]) -> tuple[Score, Score]:
-        """What was earned before and after, in runs of their own."""
-        inputs, draw = (self.splits.held_out, HELD_OUT) if split == "held out" else (self.splits.train, AGAIN)
-        before, after = (self._earned(inputs, [values], draw)[1] for values in ({}, self.kept.values))
-        return Score(before, split), Score(after, split)
-
-    def _alarm(self, before: Score, after: Score) -> tuple[Finding, ...]:
-        if not self.plan.alarm or not self.kept.values:
-            return ()
-        try:
-            found = overfitted(self._scores("train"), (before, after), rng=self.rng)
-        except BudgetExceededError as error:
-            what = f"the alarm of overfitting could not be run: {error.what}"
-            found = Finding("rewriting.no_alarm", "note", what, "raise the cap")
-        return () if found is None else (found,)
+    def _standing(self, member: Member) -> Standing:
+        whole = self._whole(member.values)
+        n, cost = len(member.all), self.bench.cost(member.values)
+        return Standing(whole, member.mean, n, length_of(whole), cost, written(whole) in self.proven)

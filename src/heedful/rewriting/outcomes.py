@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from heedful.core import Estimate, Finding, Rewritten
+from heedful.rewriting.costs import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +16,11 @@ class Improved(Rewritten):
     """A program with what it was improved to.
 
     `start` are the values of parameters at the start, `values` those of the ones that changed. `before` and `after` are
-    what the program earned held out, `claim` their difference, measured once: not identified, and both None, where a
-    cap other than that on runs ended before. `stopped` says why the search ended; `counts` what was proposed, unread,
-    tried and kept; `spent` the budget. `events` are all decisions, as in the audit log; `findings` what a reader must
-    know beside the claim.
+    what the program earned held out, `claim` their difference, measured once. Where nothing was kept, nothing is
+    measured: `claim` is 0, and both are None; so they are where the claim is not identified, for an `error` ended the
+    run, or a cap. `stopped` says why the search ended; `counts` what was proposed, unread, tried and kept; `spent` the
+    budget. `events` are all decisions, as in the audit log; `findings` what a reader must know beside the claim;
+    `front` the best of what was run in training for what it costs, a description (`front`).
     """
 
     start: Mapping[str, Any] = field(default_factory=dict)
@@ -30,6 +32,8 @@ class Improved(Rewritten):
     spent: Mapping[str, float] = field(default_factory=dict)
     events: Sequence[Mapping[str, Any]] = ()
     findings: tuple[Finding, ...] = ()
+    front: tuple[Standing, ...] = ()
+    error: Exception | None = None
 
     @property
     def versions(self) -> tuple[Mapping[str, Any], ...]:
@@ -53,4 +57,6 @@ class Improved(Rewritten):
             "spent": dict(self.spent),
             "events": list(self.events),
             "findings": list(self.findings),
+            "front": [asdict(own) for own in self.front],
+            "error": None if self.error is None else str(self.error),
         }

@@ -53,7 +53,8 @@ class Journal:
     Caps are on all that the file ever recorded: opening it counts the past on `budget`, so a run that was killed goes
     on under the same caps. Calls that were under way then stay charged as they were reserved. Without a path it is kept
     in memory. Several endpoints may share one, from several threads, but only one process may have it open; raises
-    UsageError where another has it, InputError where the file is no journal or is damaged.
+    UsageError where another has it, InputError where the file is no journal or is damaged. `largest` is the most that
+    one call reserved of each unit since it was opened, or since somebody cleared it.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None, budget: Budget | None = None) -> None:
@@ -61,6 +62,7 @@ class Journal:
         self.path = ":memory:" if path is None else os.fspath(path)
         self._process = os.getpid()
         self._begun: set[int] = set()
+        self.largest: dict[str, float] = {}
         self._recalled = 0
         self._one_at_a_time = threading.Lock()
         self._file = _opened(self.path)
@@ -95,6 +97,7 @@ class Journal:
             undo.callback(self.budget.release, **amounts)
             self._begun.add(call)
             undo.callback(self._begun.discard, call)
+            self.largest = {unit: max(amounts[unit], self.largest.get(unit, 0.0)) for unit in UNITS}
         return call
 
     def settle(
