@@ -215,6 +215,7 @@ def test_python_of_the_guide_to_rewriting_runs(tmp_path: Path, monkeypatch: pyte
     for topic in world.topics:
         scope[topic] = [{"question": world.question(topic, number)} for number in range(30)]
     scope["names_year"] = lambda item: float("1969" in item.output[0].text)
+    scope["score"] = lambda values: 1 - ((values["rate"] - 0.8) ** 2 + (values["share"] - 0.3) ** 2) / 2
     scope["prompts"] = [f"Answer. {world.best()[:cut]}" for cut in (0, 20, 40, 60, 100)]
     scope["ask_people"] = lambda pairs: ["first" if len(one) > len(other) else "second" for one, other in pairs]
     scope["ask_which"] = lambda pairs: [
@@ -223,7 +224,8 @@ def test_python_of_the_guide_to_rewriting_runs(tmp_path: Path, monkeypatch: pyte
     plain, hedged = Item.of("q", "The year is 1969. It rained."), Item.of("q", "Perhaps 1969. It may be so.")
     scope["training"] = [plain] * 60, [hedged] * 60, np.ones(60)
     scope["held_out"] = [hedged] * 40, [plain] * 40, np.arange(40) % 2 == 0
-    assert run("rewriting.md", scope) == 7
+    assert run("rewriting.md", scope) == 11
+    assert max(own.mean for own in scope["tried"]) > 0.99
     assert "hedges less" in scope["constitution"].told()
     done: Any = scope["done"]
     assert done.claim.n == 90

@@ -16,7 +16,9 @@ from heedful.rewriting import (
     Failures,
     FromHistory,
     Improving,
+    Joined,
     Logged,
+    Merged,
     ModelCritic,
     Mutated,
     PerCall,
@@ -96,6 +98,7 @@ def engines(paid: Paid, world: RuleWorld) -> dict[str, Improving]:
     critic, editor = ModelCritic(as_writer(paid, "critic")), as_writer(paid, "editor")
     reader = Rewriter(as_writer(paid, "reader"))
     earned = Failures(enough=0, says=lambda item: f"It earned {world.share(item):.2g} of 1.")
+    merging = Joined([Rewriter(editor), Merged()])
     mutate = Mutated(lambda _, text, rng: RuleEditor(world).mutate(text, rng))
     how: Any = {"rounds": 40, "concurrency": 1, "select": incumbent, "trials": None}  # 40 trials share alpha
     free: Any = {**how, "rounds": 1_000, "gate": ByMean(False)}
@@ -104,7 +107,9 @@ def engines(paid: Paid, world: RuleWorld) -> dict[str, Improving]:
     return {
         "ours": Improving(Rewriter(editor), critic=critic, **six),
         "ours shown": Improving(reader, critic=earned, **six),
+        "ours merged": Improving(merging, critic=critic, **six),
         "trials": Improving(Rewriter(editor), critic=critic, **how),
+        "trials merged": Improving(merging, critic=critic, **how),
         "trials shown": Improving(reader, critic=earned, **how),
         "textgrad": Improving(Rewriter(editor), rule=PerCall(as_writer(paid, "critic")), critic=critic, **free),
         "trace": Improving(Rewriter(editor), critic=critic, **free),
@@ -117,8 +122,19 @@ def engines(paid: Paid, world: RuleWorld) -> dict[str, Improving]:
 
 
 NAMES = (
-    *("ours", "ours, wins", "ours shown, wins"),
-    *("trials", "trials, wins", "trials shown, wins", "textgrad", "trace", "trace shown", "opro", "gepa", "gepa shown"),
+    *("ours", "ours, wins", "ours shown, wins", "ours merged, wins"),
+    *(
+        "trials",
+        "trials, wins",
+        "trials shown, wins",
+        "trials merged, wins",
+        "textgrad",
+        "trace",
+        "trace shown",
+        "opro",
+        "gepa",
+        "gepa shown",
+    ),
     *("random", "votes", "votes only"),
 )
 

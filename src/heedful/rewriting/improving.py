@@ -176,20 +176,15 @@ class _Search:
         runs, earned = self.bench.earned([self.splits.train[place] for place in batch], [parent.values], number)
         parent = self._remembered(parent, batch, earned)
         self._read(runs)
+        if not self.history:
+            self.history.append(self._told(parent, batch))
         said = self._heard(runs, earned)
         situation = Situation(self.parameters, self._whole(parent.values), said, tuple(self.history), number)
         made = self.plan.proposer(situation, budget=self.budget, rng=self.rng)
-        self.counts.update(proposed=len(made.values), unread=made.unread, repaired=made.repaired, same=made.same)
-        self.audit(
-            "proposed",
-            round=number,
-            parent=parent.values,
-            earned=earned,
-            said=[own.words for own in said],
-            values=made.values,
-            unread=made.unread,
-            repaired=made.repaired,
-        )
+        counted = {"unread": made.unread, "repaired": made.repaired, "same": made.same, "passed_over": made.passed_over}
+        self.counts.update(counted, proposed=len(made.values))
+        told = {"parent": parent.values, "earned": earned, "said": [own.words for own in said], "values": made.values}
+        self.audit("proposed", round=number, **told, **counted)
         if proposals := self._worth_running([{**parent.values, **own} for own in made.values], number):
             self._tried(number, batch, float(earned.mean()), proposals)
 
@@ -218,7 +213,7 @@ class _Search:
         _, flat = self.bench.earned([self.splits.train[place] for place in batch], proposals, number)
         earned = flat.reshape(len(proposals), len(batch))
         members = [Member(values).after(batch, row) for values, row in zip(proposals, earned, strict=True)]
-        self.history += [Tried(self._whole(own.values), own.mean, len(batch), "train") for own in members]
+        self.history += [self._told(own, batch) for own in members]
         members = [own for own in members if self._affordable(own)]
         self.pool += members
         self.audit("ran", round=number, earned=earned.mean(axis=1), before=before, too_dear=len(earned) - len(members))
@@ -229,6 +224,11 @@ class _Search:
             self.trials.of_best(best, self.pool, self.plan.rounds - number, number)
         else:
             self.counts.update(worse_in_training=len(members))
+
+    def _told(self, member: Member, batch: Sequence[int]) -> Tried:
+        """What proposers are told of a member, as it earned on a batch first."""
+        earned = {place: member.earned[place][-1] for place in batch}
+        return Tried(self._whole(member.values), float(np.mean([*earned.values()])), len(batch), "train", earned)
 
     def _affordable(self, member: Member) -> bool:
         """Whether a run costs no more than it may, beside one at the start."""

@@ -35,6 +35,13 @@ class Improved(Rewritten):
     front: tuple[Standing, ...] = ()
     error: Exception | None = None
 
+    @property
+    def versions(self) -> tuple[Mapping[str, Any], ...]:
+        """Whole values at the start and after each that was kept, the last as they are now:
+        `done.program.with_values(done.versions[-2])` is the program without the last change."""
+        kept = [own["values"] for own in self.events if own["event"] == "tried" and own["kept"]]
+        return ({**self.start}, *({**self.start, **own} for own in kept))
+
     def summary(self) -> dict[str, Any]:
         """All of it as a report shows it and JSON holds it, the texts before and after as `prompts`."""
         texts = {

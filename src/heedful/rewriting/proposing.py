@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from string import Template
 from typing import Any, Protocol
 
@@ -23,12 +23,14 @@ from heedful.rewriting.propagating import Said, cut
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """Values that were tried, and what they earned: the mean of `n` examples of `split`, each in [0, 1]."""
+    """Values that were tried, and what they earned: the mean of `n` examples of `split`, each in [0, 1]. `earned` is
+    that of single examples, by their place, where it was kept."""
 
     values: Mapping[str, Any]
     mean: float
     n: int
     split: str
+    earned: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +44,25 @@ class Situation:
     history: Sequence[Tried] = ()
     round: int = 0
 
+    @property
+    def tried(self) -> list[Tried]:
+        """The history with values of all parameters: one that was not known then had the value that it has itself."""
+        own = {name: parameter.value for name, parameter in self.parameters.items()}
+        return [replace(tried, values={**own, **tried.values}) for tried in self.history]
+
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
     """Values to try, each of those that change, and why. `unread` counts answers that could not be read or held values
     that cannot be; `repaired` those read at the second call; `same` those that changed nothing or were proposed twice;
-    `cost` is in calls and tokens."""
+    `passed_over` those that were thought not worth a trial; `cost` is in calls and tokens."""
 
     values: tuple[Mapping[str, Any], ...]
     unread: int = 0
     repaired: int = 0
     same: int = 0
     cost: Mapping[str, float] = field(default_factory=dict)
+    passed_over: int = 0
 
 
 class Proposer(Protocol):
@@ -71,15 +80,17 @@ each part that you change between its own marks, a line <$mark-1> and a line </$
 nothing of those that you do not change.
 """
 
-SHOWN = """\
+_HISTORY = """\
 You improve a program by rewriting texts in it. These may be rewritten:
 $parameters
 These were tried before, with the share of what could be earned that they earned, the best last:
 $said
-Write a version that differs from all of these and would earn more. Write the whole new text of each part that you
+Write a version that differs from all of these and would earn $aim. Write the whole new text of each part that you
 change between its own marks, a line <$mark-1> and a line </$mark-1> for part 1 and so on, and nothing of those that you
 do not change.
 """
+
+SHOWN, AIMED = (_HISTORY.replace("$aim", aim) for aim in ("more", "$wanted of 1"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,45 +135,66 @@ class Rewriter:
 @dataclass(frozen=True, slots=True)
 class FromHistory:
     """A writer that is shown what was tried and what it earned, the best last, and writes another (Yang et al. 2023,
-    "Large Language Models as Optimizers"). It is shown no more than the `shown` best of those tried in training."""
+    "Large Language Models as Optimizers"). It is shown no more than the `shown` best of those tried in training; where
+    nothing was tried, it writes what it thinks best by what it knows.
+
+    beyond  asks for what would earn the best so far and this part of its distance to the worst shown, at most 1 (Liu et
+            al. 2024, "Large Language Models to Enhance Bayesian Optimization"), by a template that names $wanted. None
+            asks for more than all so far
+    """
 
     writer: Writer
-    template: str = SHOWN
+    template: str | None = None
     n: int = 1
     shown: int = 20
+    beyond: float | None = None
 
     def __post_init__(self) -> None:
-        checked_template(self.template, ("parameters", "said", "mark"), "FromHistory")
+        own = () if self.beyond is None else ("wanted",)
+        checked_template(self._template, ("parameters", "said", "mark", *own), "FromHistory")
 
     def __call__(self, situation: Situation, *, budget: Budget, rng: np.random.Generator) -> Proposed:
         names = tuple(situation.parameters)
-        best = sorted(situation.history, key=lambda own: own.mean)[-self.shown :]
-        said = "\n\n".join(f"{_written(situation, own.values)}\nearned {own.mean:.2f} of 1" for own in best)
+        best = best_of(situation.tried, self.shown)
+        said = told(situation, best)
+        wanted = {} if self.beyond is None else {"wanted": f"{self._wanted(best):.3f}"}
         start = self.n * situation.round
-        prompts = [prompt_for(self.template, situation, names, said, start + number) for number in range(self.n)]
+        prompts = [
+            prompt_for(self._template, situation, names, said, start + number, **wanted) for number in range(self.n)
+        ]
         replies = asked(self.writer, prompts, budget)
         made = [own for own in replies.values if own]
         return distinct(situation, made, replies.missing, replies.repaired, replies.cost)
 
+    @property
+    def _template(self) -> str:
+        return self.template or (SHOWN if self.beyond is None else AIMED)
+
+    def _wanted(self, best: Sequence[Tried]) -> float:
+        if not best or self.beyond is None:
+            return 1.0
+        return min(1.0, best[-1].mean + self.beyond * (best[-1].mean - best[0].mean))
+
 
 @dataclass(frozen=True, slots=True)
 class Mutated:
-    """A function of a value and a random generator, applied to one parameter at random; no model is asked. Where it
-    gives a value that cannot be, that is counted as `unread`."""
+    """A function of a value and a random generator, applied to one parameter at random, or to `every` one; no model is
+    asked. Where it gives a value that cannot be, that is counted as `unread`."""
 
     function: Callable[[Parameter[Any], Any, np.random.Generator], Any]
     n: int = 1
+    every: bool = False
 
     def __call__(self, situation: Situation, *, budget: Budget, rng: np.random.Generator) -> Proposed:
         made, unread = [], 0
         for _ in range(self.n):
-            name = str(rng.choice(list(situation.parameters)))
-            parameter = situation.parameters[name]
-            value = self.function(parameter, situation.values[name], rng)
-            if parameter.fault(value) is None:
-                made.append({name: value})
-            else:
+            names = list(situation.parameters) if self.every else [str(rng.choice(list(situation.parameters)))]
+            parts = [situation.parameters[name] for name in names]
+            values = {own.name: self.function(own, situation.values[own.name], rng) for own in parts}
+            if any(own.fault(values[own.name]) for own in parts):
                 unread += 1
+            else:
+                made.append(values)
         return distinct(situation, made, unread)
 
 
@@ -173,22 +205,25 @@ REPAIR = (
 
 
 def prompt_for(
-    template: str, situation: Situation, names: Sequence[str], said: str, number: int
+    template: str, situation: Situation, names: Sequence[str], said: str, number: int, **own_words: str
 ) -> Prompt[dict[str, Any]]:
-    """A question for new values of these parameters; `number` tells apart samples of the same."""
+    """A question for new values of these parameters; `number` tells apart samples of the same, `own_words` fill in
+    further fields of the template."""
     parameters = [situation.parameters[name] for name in names]
     values = [own.show(situation.values[own.name]) for own in parameters]
-    heads = [f"part {place}, the {own.kind} {own.name}{_role(own)}" for place, own in enumerate(parameters, 1)]
+    heads = [f"part {place}, the {own.kind} {own.name}{role_of(own)}" for place, own in enumerate(parameters, 1)]
     mark = mark_of([template, said, *heads, *values])
     parts = [
         f"{head}\n{block(text, f'{mark}-{place}')}"
         for place, (head, text) in enumerate(zip(heads, values, strict=True), 1)
     ]
-    whole = Template(template).substitute(parameters="\n".join(parts), said=block(said, mark), mark=mark)
+    filled_in = {"parameters": "\n".join(parts), "said": block(said, mark), "mark": mark}
+    whole = Template(template).substitute(filled_in, **own_words)
     return Prompt(Request.of(whole, sample=number), lambda text: _values(text, mark, parameters), REPAIR)
 
 
-def _role(parameter: Parameter[Any]) -> str:
+def role_of(parameter: Parameter[Any]) -> str:
+    """What it is for, in brackets, as it is told behind its name."""
     return f" ({parameter.role})" if parameter.role else ""
 
 
@@ -225,7 +260,20 @@ def distinct(
     return Proposed(tuple(kept), unread, repaired, len(made) - len(kept) - empty, cost or {})
 
 
-def _written(situation: Situation, values: Mapping[str, Any]) -> str:
+def best_of(history: Sequence[Tried], count: int) -> list[Tried]:
+    """The `count` that earned most, the best last."""
+    rising = sorted(history, key=lambda own: own.mean)
+    return rising[max(len(rising) - count, 0) :]
+
+
+def told(situation: Situation, history: Sequence[Tried]) -> str:
+    """What was tried and what each earned, as a writer is shown it."""
+    each = (f"{written_out(situation, own.values)}\nearned {own.mean:.3f} of 1" for own in history)
+    return "\n\n".join(each) or "Nothing was tried yet."
+
+
+def written_out(situation: Situation, values: Mapping[str, Any]) -> str:
+    """Values by name, as a writer is shown them."""
     return "\n".join(f"{name}: {own.show(values[name])}" for name, own in situation.parameters.items())
 
 
