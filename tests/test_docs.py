@@ -224,7 +224,7 @@ def test_python_of_the_guide_to_rewriting_runs(tmp_path: Path, monkeypatch: pyte
     plain, hedged = Item.of("q", "The year is 1969. It rained."), Item.of("q", "Perhaps 1969. It may be so.")
     scope["training"] = [plain] * 60, [hedged] * 60, np.ones(60)
     scope["held_out"] = [hedged] * 40, [plain] * 40, np.arange(40) % 2 == 0
-    assert run("rewriting.md", scope) == 11
+    assert run("rewriting.md", scope) == 15
     assert max(own.mean for own in scope["tried"]) > 0.99
     assert "hedges less" in scope["constitution"].told()
     done: Any = scope["done"]

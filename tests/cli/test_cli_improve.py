@@ -114,6 +114,9 @@ def test_the_claim_is_within_the_cap(files: Path, server: ChatServer, cap: list[
     assert result["claim"]["n"] == 30
     assert result["claim"]["interval"]["low"] > 0.3
     assert result["spent"][cap[0].strip("-")] <= cap[1]
+    _, again, _ = invoke(*command(files, server, "--matching", SOURCE, *cap), "--rounds", 30)
+    assert json.loads(again)["claim"]["value"] == result["claim"]["value"]
+    assert json.loads(again)["spent"][cap[0].strip("-")] <= cap[1]
 
 
 def test_a_cap_that_cannot_pay_the_claim_is_refused_before_a_call(files: Path, server: ChatServer) -> None:

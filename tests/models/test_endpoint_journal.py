@@ -189,3 +189,24 @@ def test_other_files_are_left_alone(tmp_path) -> None:
         Journal(tmp_path / "nowhere" / "j")
     with pytest.raises(UsageError, match="is empty"):
         Journal("")
+
+
+def test_who_does_again_what_was_done_finds_as_much_left_as_then(tmp_path) -> None:
+    """Three calls of 30 tokens, on a cap of 200: each is counted as it is recalled, a new one beside all of them."""
+    with Journal(tmp_path / "j") as journal:
+        for key in (b"a", b"b", b"c"):
+            journal.settle(journal.begin(key, MOST), key, "answered", SPENT, Answer("four", 20, 10, 0.25))
+    budget = Budget(tokens=200)
+    with Journal(tmp_path / "j", budget) as journal:
+        with journal.replayed():
+            left = [budget.left("tokens")]
+            for key in (b"a", b"b", b"a"):
+                journal.recall(key)
+                left.append(budget.left("tokens"))
+            assert left == [200, 170, 140, 140]
+            journal.settle(journal.begin(b"d", MOST), b"d", "answered", SPENT, Answer("five", 20, 10, 0.25))
+            with pytest.raises(BudgetExceededError, match="100 tokens needed, and 120 of 200 were spent before"):
+                journal.begin(b"e", MOST)
+            assert budget.left("tokens") == 110
+        assert budget.left("tokens") == 80
+        assert budget.spent["tokens"] == journal.spending().charged["tokens"]

@@ -224,12 +224,12 @@ def improving(shop: Shop, latency: Latency) -> Any:
         return " ".join(await asyncio.gather(*[part(f"{question} {own}") for own in PARTS]))
 
     engine = Improving(Rewriter(FunctionWriter(shop.edit)), critic=Failures(), rounds=3, batch=2)
-    examples = Splits.of([{"question": f"question {number}"} for number in range(12)])
+    examples = Splits.of([{"question": f"question {number}"} for number in range(16)])
     worth = Worth(Rule(lambda item: len(item.output[0].text) % 7 / 7, "played"), (0, 1))
     return engine(trace(program), worth, examples, budget=Budget(), rng=np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("most", [3, 40, 60])
+@pytest.mark.parametrize("most", [3, 20, 40])
 def test_what_was_stopped_goes_on_and_buys_nothing_twice(most: int) -> None:
     whole, stopped = Shop(), Shop(most)
     done = improving(whole, Latency(None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,7 +115,8 @@ class Improving:
         if trials and budget.left("runs") < np.inf:
             share = min(share, 2 * int((budget.left("runs") - 2 * looked_at) / (4 * trials)))
         held = Held(budget, 2 * looked_at, journal, a_run), Held(budget, trials * max(share, 0), journal, part=0.5)
-        with Runner(program, self.concurrency, seconds=self.seconds) as runner:
+        again = nullcontext() if journal is None else journal.replayed()
+        with again, Runner(program, self.concurrency, seconds=self.seconds) as runner:
             bench = Bench(runner, target, examples, self.limits, budget, held)
             return _Search(self, bench, max(share, 0), rng, audit or Audit()).run()
 

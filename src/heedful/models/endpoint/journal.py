@@ -9,6 +9,7 @@ lose the last of them, and what they cost, never the file.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sqlite3
 import threading
@@ -16,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from heedful.core import Budget, HeedfulError, InputError, UsageError
+from heedful.core import Budget, BudgetExceededError, HeedfulError, InputError, UsageError
 from heedful.models.endpoint.requests import Answer
 
 UNITS = ("calls", "tokens", "money")
@@ -64,16 +65,40 @@ class Journal:
         self._begun: set[int] = set()
         self.largest: dict[str, float] = {}
         self._recalled = 0
+        self._ahead: dict[bytes, dict[str, float]] = {}
         self._one_at_a_time = threading.Lock()
         self._file = _opened(self.path)
         with self._turn():
-            charged = self._charged()
-        self.budget.settle({}, charged)
+            self._bought = self._charged()
+        self.budget.settle({}, self._bought)
 
     @property
     def under_way(self) -> int:
         """How many calls are begun and not settled."""
         return len(self._begun)
+
+    @contextlib.contextmanager
+    def replayed(self) -> Iterator[None]:
+        """Within, what is recorded is counted on the budget when it is recalled first, rather than from the start: who
+        does again what was done before finds as much left at each step as there was then, and ends where that ended.
+        Calls that are new are refused all the same where all that was ever recorded leaves nothing for them."""
+        with self._turn():
+            rows = self._file.execute("SELECT key, tokens_in, tokens_out, cost FROM answers").fetchall()
+        self._ahead = {
+            key: dict(zip(UNITS, (1.0, (tokens_in or 0.0) + (tokens_out or 0.0), cost), strict=True))
+            for key, tokens_in, tokens_out, cost in rows
+        }
+        self.budget.release(**self._all_ahead())
+        try:
+            yield
+        finally:
+            self.budget.settle({}, self._all_ahead())
+            self._ahead = {}
+
+    def _all_ahead(self) -> dict[str, float]:
+        """What answers cost that may be recalled yet; no more than is charged."""
+        sums = {unit: sum(own[unit] for own in self._ahead.values()) for unit in UNITS}
+        return {unit: min(own, self.budget.spent.get(unit, 0.0)) for unit, own in sums.items()}
 
     def recall(self, key: bytes) -> Answer | None:
         """The answer recorded under a key."""
@@ -82,6 +107,9 @@ class Journal:
             if row is None:
                 return None
             self._recalled += 1
+            if (cost_then := self._ahead.pop(key, None)) is not None:
+                self.budget.settle({}, cost_then)
+                self._largest(cost_then)
         _, text, tokens_in, tokens_out, cost, reason = row
         return Answer(text.decode("utf-8", "surrogatepass"), tokens_in, tokens_out, cost, reason, cached=True)
 
@@ -93,12 +121,24 @@ class Journal:
             row = (key, _UNDER_WAY, *(amounts[unit] for unit in UNITS))
             sql = "INSERT INTO calls (key, outcome, metered, calls, tokens, money) VALUES (?, ?, 0, ?, ?, ?)"
             call = int(self._file.execute(sql, row).lastrowid or 0)
+            self._fits(amounts)
             self.budget.reserve(**amounts)  # where it does not fit, the row goes again
             undo.callback(self.budget.release, **amounts)
             self._begun.add(call)
             undo.callback(self._begun.discard, call)
-            self.largest = {unit: max(amounts[unit], self.largest.get(unit, 0.0)) for unit in UNITS}
+            self._largest(amounts)
+            self._bought = {unit: own + amounts[unit] for unit, own in self._bought.items()}
         return call
+
+    def _largest(self, amounts: Mapping[str, float]) -> None:
+        self.largest = {unit: max(amounts[unit], self.largest.get(unit, 0.0)) for unit in UNITS}
+
+    def _fits(self, amounts: Mapping[str, float]) -> None:
+        """Raises BudgetExceededError where a cap leaves no room for this beside all that was ever recorded."""
+        for unit, own in self._bought.items():
+            if self._ahead and own + amounts[unit] > self.budget.caps.get(unit, math.inf):
+                what = f"{amounts[unit]:g} {unit} needed, and {own:g} of {self.budget.caps[unit]:g} were spent before"
+                raise BudgetExceededError(what, fix=f"raise the cap on {unit} or ask for less")
 
     def settle(
         self,
@@ -134,6 +174,7 @@ class Journal:
             held = dict(zip(UNITS, reserved, strict=True))
             self.budget.settle(held, spent)
             undo.callback(self.budget.settle, spent, held)
+            self._bought = {unit: own + spent[unit] - held[unit] for unit, own in self._bought.items()}
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[contextlib.ExitStack]:
