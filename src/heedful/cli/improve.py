@@ -49,6 +49,9 @@ def improve(
     rounds: Annotated[int, typer.Option(help="Rounds of proposals at most.", min=1)] = 10,
     batch: Annotated[int, typer.Option(help="Examples that a round draws feedback from.", min=1)] = 16,
     proposals: Annotated[int, typer.Option(help="Proposals a round.", min=1)] = 1,
+    trials: Annotated[
+        int, typer.Option(help="Times at most that the best so far is tried on examples that decide.", min=1)
+    ] = 2,
     carry: Annotated[
         Literal["subgraph", "per-call"],
         typer.Option(help="Show the rewriter the steps, or ask the critic step by step what should change."),
@@ -109,7 +112,7 @@ def improve(
     read = [*prompt, examples, *(comments or ()), *(own for own in (json_schema, tests) if own)]
     _refuse_overwriting(folder, texts, read, evidence or ())
     folder.mkdir(parents=True, exist_ok=True)
-    how = Search(rounds, batch, proposals, alpha, carry, concurrency, runs, alarm, seed)
+    how = Search(rounds, batch, proposals, trials, alpha, carry, concurrency, runs, alarm, seed)
     how = replace(how, limits=Limits(longest, dearer), shorter=None if shorter is None else Shorter(shorter, loss))
     with ExitStack() as stack:
         caps = capped(calls=calls, tokens=tokens, money=money)

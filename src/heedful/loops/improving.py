@@ -54,6 +54,7 @@ class Search:
     rounds: int = 10
     batch: int = 16
     proposals: int = 1
+    trials: int = 2
     alpha: float = 0.05
     carry: Literal["subgraph", "per-call"] = "subgraph"
     concurrency: int = 16
@@ -82,6 +83,7 @@ def improve_prompts(
         rule=Subgraph() if how.carry == "subgraph" else PerCall(roles.critic or roles.rewriter),
         critic=Logged(comments, behind=known) if comments else known,
         rounds=how.rounds,
+        trials=how.trials,
         batch=how.batch,
         gate=Gate(how.alpha),
         concurrency=how.concurrency,
