@@ -258,7 +258,7 @@ def main() -> None:
         options.out.write_text(json.dumps(results, indent=1) + "\n")
     print(f"{time.process_time() - began:.0f} s of processor time")
     if any(
-        row.get("p above", 1) < 1e-3 or row.get("p below", 1) < 1e-3 for own in PARTS for row in results.get(own, ())
+        row.get("p above", 1) < 5e-3 or row.get("p below", 1) < 5e-3 for own in PARTS for row in results.get(own, ())
     ):
         raise SystemExit("a promise is broken")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
@@ -288,3 +289,69 @@ def test_what_trials_leave_of_what_was_held_back_for_them_stays_held_back() -> N
     assert (budget.left("runs"), budget.left("calls")) == (80, pytest.approx(18))
     held.release()
     assert budget.spent == {"runs": 4, "calls": pytest.approx(14)}
+
+
+class TestTrials:
+    """What a trial costs and finds decides on nothing but its own candidate, as long as it keeps none."""
+
+    @staticmethod
+    def searched(ties: bool, **caps: float) -> Improved:
+        """Where nothing is gained: validation examples all lose, and are dropped soon, or all tie."""
+        examples = [{"question": f"question {number}"} for number in range(120)]
+        splits = Splits.of(examples)
+        decides = {own["question"] for own in splits.validation}
+        numbers, budget = count(), Budget(**caps)
+        text = Text("start", "text")
+
+        def program(question: str) -> str:
+            budget.reserve(calls=1)
+            return f"{text} {question}"
+
+        def coin(item: Any) -> float:
+            said = item.output[0].text
+            if any(said.endswith(f" {own}") for own in decides):
+                return 0.0 if ties else float(said.startswith("start"))
+            return float(zlib.crc32(said.encode()) % 2)
+
+        made = Mutated(lambda *_: f"version {next(numbers)}")
+        engine = Improving(made, rounds=30, batch=8, trials=3, concurrency=1)
+        worth = Worth(Rule(coin, "coin"), (0, 1))
+        return engine(trace(program), worth, splits, budget=budget, rng=np.random.default_rng(0))
+
+    @pytest.mark.parametrize("calls", [150, 200, 300, 400, 600])
+    def test_how_long_it_lasts_changes_nothing_of_the_search(self, calls: int) -> None:
+        lost, tied = self.searched(False, calls=calls), self.searched(True, calls=calls)
+        told = [
+            [own["values"] for own in each.events if own["event"] in ("proposed", "tried")] for each in (lost, tied)
+        ]
+        assert told[0] == told[1]
+        assert max(lost.spent["calls"], tied.spent["calls"]) <= calls
+
+    def test_one_that_is_cut_off_is_over(self) -> None:
+        """Its level is spent, and its candidate is not tried again."""
+        done = self.searched(True, calls=150)
+        tried = [own for own in done.events if own["event"] == "tried"]
+        assert tried
+        assert any(own["n"] < own["of"] and own["verdict"] == "open" for own in tried)
+        assert len({str(own["values"]) for own in tried}) == len(tried)
+
+
+def test_the_part_for_trials_is_taken_once() -> None:
+    budget = Budget(calls=300)
+    held = Held(budget, 1000, part=0.5)
+    for _ in range(5):
+        with held.learning(10):
+            budget.reserve(calls=10)
+    assert budget.left("calls") == 300 - 50 - 145
+
+
+def test_a_cap_on_runs_that_leaves_too_few_to_try_is_refused() -> None:
+    engine = Improving(Mutated(lambda *_: "other"), batch=1)
+    with pytest.raises(BudgetExceededError, match="the cap on runs leaves 0 examples to each of 2 trials"):
+        engine(
+            trace(lambda question: f"{prompt} {question}"),
+            WON,
+            Splits.of(EXAMPLES),
+            budget=Budget(runs=67),
+            rng=np.random.default_rng(0),
+        )

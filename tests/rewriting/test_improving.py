@@ -307,6 +307,13 @@ class TestSplits:
             Splits(tuple(EXAMPLES[:2]), tuple(EXAMPLES[1:3]), tuple(EXAMPLES[4:6]))
 
 
+def test_where_only_comparisons_are_known_something_is_proposed_without_a_critic() -> None:
+    engine = Improving(Rewriter(FunctionWriter(anything)), rounds=2, concurrency=1)
+    done = improved(engine, program=trace(echo), worth=Worth(Rule(lambda item: -len(item.output[0].text), "short")))
+    assert done.counts["proposed"] == 2
+    assert all(own.endswith("Better is wanted.") for own in done.events[1]["said"])
+
+
 class TestWorth:
     def test_bounds(self) -> None:
         (run,) = [trace(lambda question: "abc").run("q")]

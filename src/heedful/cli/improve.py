@@ -131,6 +131,7 @@ def improve(
     whole = {name: {"before": own, "after": done.values.get(name, own)} for name, own in texts.items()}
     cost = {**spent, "runs": done.spent["runs"]}
     result = {**done.summary(), "prompts": whole, "spent": cost, "records_without_comment": others}
+    result["earlier_prompts_stay"] = not done.values and _proven_before(texts, folder)
     _written(result, folder)
     printed(as_json, result, lambda: _told(result, folder))
     if done.error is not None:
@@ -239,6 +240,8 @@ def _told(result: Mapping[str, Any], folder: Path) -> str:
     if others := result["records_without_comment"]:
         lines.append(f"{others} records of the files of comments are no comments, and were not used")
     lines += [f"{sentence(own.message)} {sentence(own.fix)}" for own in result["findings"]]
+    if result["earlier_prompts_stay"]:
+        lines.append(f"Nothing was kept now; the prompts that an earlier run proved stay in {folder / 'prompts'}")
     return "\n".join([*lines, f"Prompts, log and report: {folder}"])
 
 
@@ -266,11 +269,17 @@ def _gain(claim: Estimate) -> str:
 
 
 def _written(result: Mapping[str, Any], folder: Path) -> None:
-    """The prompts and the report."""
+    """The prompts and the report. Where nothing was kept, prompts that an earlier run proved stay."""
     from heedful.report.rewriting import write_rewriting
 
-    _save({name: own["after"] for name, own in result["prompts"].items()}, folder)
+    if not result["earlier_prompts_stay"]:
+        _save({name: own["after"] for name, own in result["prompts"].items()}, folder)
     write_rewriting(result, folder)
+
+
+def _proven_before(texts: Mapping[str, str], folder: Path) -> bool:
+    paths = {folder / "prompts" / f"{name}.txt": own for name, own in texts.items()}
+    return any(path.exists() and path.read_text("utf-8") != own for path, own in paths.items())
 
 
 def _save(prompts: Mapping[str, str], folder: Path) -> None:

@@ -171,8 +171,11 @@ def program_of(prompts: Mapping[str, str], writer: Writer) -> Program:
 def read_examples(path: str, fields: Sequence[str], *, answers: bool) -> tuple[list[Inputs], list[tuple[Inputs, Any]]]:
     """Examples of a file, each with these fields; and with what is right, its field `answer`, where `answers`.
 
-    Raises InputError naming the line where a row lacks one.
+    Raises InputError naming the line where a row lacks one, UsageError where a prompt would show what is right.
     """
+    if answers and ANSWER in fields:
+        what = f"a prompt with the field {{{ANSWER}}} would be told what is right"
+        raise UsageError(what, where="prompt", fix="take the field out, or give the examples' answers another name")
     found: list[Inputs] = []
     right: list[tuple[Inputs, Any]] = []
     for line, row in rows_of(path):

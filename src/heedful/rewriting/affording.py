@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -21,8 +21,8 @@ class Held:
     more, and once the most that one call reserved.
 
     Models of the program spend from the budget of the `journal`, or from `budget` itself. `a_run` is what a run is
-    known to cost. A `part` below 1 is the most that is taken at once of what is left. Raises BudgetExceededError,
-    before anything is spent, where a cap is too small for it.
+    known to cost. A `part` below 1 is the most that is taken of what is left when a unit is first held back. Raises
+    BudgetExceededError, before anything is spent, where a cap is too small for it.
     """
 
     def __init__(
@@ -44,7 +44,8 @@ class Held:
                 if own.caps.get(unit, np.inf) < cost * runs:
                     what = f"what is held out may take {cost * runs:g} {unit}, and the cap is {own.caps[unit]:g}"
                     raise BudgetExceededError(what, fix=f"raise the cap on {unit}, or give fewer examples")
-        self.kept: list[dict[str, float]] = [{} for _ in self.budgets]  # of what was lent
+        self.most: list[dict[str, float]] = [{} for _ in self.budgets]
+        self.unused: list[dict[str, float]] = [{} for _ in self.budgets]  # of what was lent
         self._hold(0, "runs")
 
     @property
@@ -53,11 +54,11 @@ class Held:
         units = {unit for own in self.budgets for unit in own.caps} - {"runs"}
         return tuple(sorted(units - {unit for own in self.held for unit in own}))
 
-    def told(self) -> str:
+    def told(self, purpose: str) -> str:
         """What is held back beside what a cap still allows, in words; "" where nothing is."""
         held = [(unit, amount) for own in self.held for unit, amount in own.items() if unit != "runs" and amount]
         amounts = [f"{amount:,.{0 if amount >= 100 else 3}f} {unit}" for unit, amount in held]
-        return f", beside {' and '.join(amounts)} held back for what is held out" if amounts else ""
+        return f", beside {' and '.join(amounts)} held back for {purpose}" if amounts else ""
 
     @contextmanager
     def learning(self, n: int, *others: Held) -> Iterator[None]:
@@ -85,21 +86,34 @@ class Held:
         """Give back what is held back for so many runs: it may be spent now."""
         rest = 1 - runs / self.runs if self.runs else 0.0
         self.runs -= runs
-        for own, held in zip(self.budgets, self.held, strict=True):
+        for place, (own, held) in enumerate(zip(self.budgets, self.held, strict=True)):
+            self.most[place] = {unit: amount * rest for unit, amount in self.most[place].items()}
             for unit, amount in held.items():
                 held[unit] = kept = amount * rest
                 own.release(**{unit: min(amount - kept, own.spent[unit])})  # sums round
 
     @contextmanager
-    def lent(self, runs: int) -> Iterator[None]:
-        """Within, what is held back for so many runs may be spent. What they leave stays held back until everything is
-        given back, so that how much that is changes nothing of what comes after."""
+    def lent(self, runs: int) -> Iterator[Callable[[int], bool]]:
+        """Within, what is held back for so many runs may be spent: whether it is enough for n more is what is given.
+        What they leave stays held back until everything is given back, so that how much that is changes nothing of what
+        comes after."""
         before = [{unit: own.spent[unit] for unit in held} for own, held in zip(self.budgets, self.held, strict=True)]
         self.free(runs)
+
+        def enough(n: int) -> bool:
+            needed = [{"runs": 1.0, **known} for known in self.dearest]
+            each = zip(self.budgets, before, needed, strict=True)
+            return all(
+                then[unit] - own.spent[unit] >= n * cost[unit]
+                for own, then, cost in each
+                for unit in then
+                if unit in cost
+            )
+
         try:
-            yield
+            yield enough
         finally:
-            for own, then, kept in zip(self.budgets, before, self.kept, strict=True):
+            for own, then, kept in zip(self.budgets, before, self.unused, strict=True):
                 for unit, spent in then.items():
                     if (left := spent - own.spent[unit]) > 0:
                         own.reserve(**{unit: left})
@@ -108,7 +122,7 @@ class Held:
     def release(self) -> None:
         """Give everything back."""
         self.free(self.runs)
-        for own, kept in zip(self.budgets, self.kept, strict=True):
+        for own, kept in zip(self.budgets, self.unused, strict=True):
             own.release(**{unit: min(amount, own.spent[unit]) for unit, amount in kept.items()})
             kept.clear()
 
@@ -119,9 +133,10 @@ class Held:
         return _MORE * self.runs * most + self.once.get(unit, 0.0) if self.runs and most else 0.0
 
     def _hold(self, place: int, unit: str) -> None:
-        wanted = self._wanted(place, unit)
-        held, left = self.held[place].get(unit, 0.0), self.budgets[place].left(unit)
-        if (more := min(wanted - held, left * self.part if self.part < 1 else np.inf)) > 0:
+        wanted, held = self._wanted(place, unit), self.held[place].get(unit, 0.0)
+        if self.part < 1:
+            wanted = min(wanted, self.most[place].setdefault(unit, self.part * self.budgets[place].left(unit)))
+        if (more := wanted - held) > 0:
             self.budgets[place].reserve(**{unit: more})
             self.held[place][unit] = held + more
 
@@ -143,10 +158,16 @@ def needed(gate: Gate, coming: int) -> int:
     return high
 
 
-def refuse_too_few(gate: Gate, coming: int, n: int) -> None:
-    """Raises InputError where a trial on n validation examples can keep nothing, whatever is proposed."""
-    least = needed(gate, coming)
-    if n < least:
-        what = f"{n} examples decide, and of {coming} trials none can keep anything with fewer than {least}"
-        fix = f"give more examples, until {least} decide (of those not commented on, 4 in 10 do), or allow fewer rounds"
-        raise InputError(what, where="examples", fix=fix)
+def refuse_too_few(gate: Gate, coming: int, n: int, *, capped: bool = False) -> None:
+    """Raises InputError where a trial on n validation examples can keep nothing, whatever is proposed, and
+    BudgetExceededError where it is a cap on runs that leaves no more."""
+    if n >= (least := needed(gate, coming)):
+        return
+    if capped:
+        what = (
+            f"the cap on runs leaves {n} examples to each of {coming} trials, and {least} are needed to keep anything"
+        )
+        raise BudgetExceededError(what, fix="raise the cap on runs, or allow fewer trials")
+    what = f"{n} examples decide, and of {coming} trials none can keep anything with fewer than {least}"
+    fix = f"give more examples, until {least} decide (of those not commented on, 4 in 10 do), or allow fewer trials"
+    raise InputError(what, where="examples", fix=fix)

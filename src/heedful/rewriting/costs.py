@@ -51,7 +51,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Shorter:
-    """A last trial, once all rounds were made and no cap was reached: of what was proposed and has at most `share` of
+    """A last trial, once the search has ended: of what was proposed and has at most `share` of
     the characters of what is kept, the best in training. It takes its place where it is proven to earn more than that
     less `loss`.
 

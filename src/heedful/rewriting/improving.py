@@ -37,8 +37,8 @@ class Improving:
     that was proposed is tried against what is kept, on validation examples, by a paired sequential test.
 
     Many small gains that each would take too many examples to prove are so proven together, and what is only noise
-    costs few trials. The runs of all trials are held back before the search: how long they last, which validation
-    examples decide, changes nothing of what is proposed and tried after them.
+    costs few trials. What trials may take is held back before the search, and what they leave stays so until the end:
+    how long they last, which validation examples decide, changes nothing of what is proposed and tried after them.
 
     proposer  writes new values
     rule      carries what was said to parameters
@@ -75,12 +75,18 @@ class Improving:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        if min(self.rounds, self.batch, self.concurrency, self.trials or 1) < 1 or self.recall < 0:
+        least = min(self.rounds, self.batch, self.concurrency, 1 if self.trials is None else self.trials)
+        if least < 1 or self.recall < 0:
             raise UsageError("rounds, batch, trials and concurrency are 1 or more, recall 0 or more", where="Improving")
+
+    @property
+    def most_trials(self) -> int:
+        """How many trials there may be, beside that of a shorter candidate."""
+        return self.rounds if self.trials is None else min(self.trials, self.rounds)
 
     def due(self, number: int) -> int:
         """How many trials may yet come after a round, where one is due then, before the search ends; else 0."""
-        most = self.trials or 0
+        most = 0 if self.trials is None else self.most_trials
         tried = number * most // self.rounds
         return most - tried if number + 1 < self.rounds and (number + 1) * most // self.rounds > tried else 0
 
@@ -108,17 +114,17 @@ class Improving:
         BudgetExceededError where a cap is less than the claim may take (by what `a_run` costs); and, as long as
         nothing was kept, what programs, critics, proposers and evidence raise.
         """
-        refuse_too_few(self.gate, (self.trials or self.rounds) + (self.shorter is not None), len(examples.validation))
         looked_at = len(examples.held_out) + (len(examples.train) if self.alarm else 0)
-        trials = (self.trials or 0) + (self.shorter is not None)
-        share = 2 * len(examples.validation)
-        if trials and budget.left("runs") < np.inf:
-            share = min(share, 2 * int((budget.left("runs") - 2 * looked_at) / (4 * trials)))
-        held = Held(budget, 2 * looked_at, journal, a_run), Held(budget, trials * max(share, 0), journal, part=0.5)
+        claim = Held(budget, 2 * looked_at, journal, a_run)
+        trials, n = self.most_trials + (self.shorter is not None), len(examples.validation)
+        if self.trials is not None and budget.left("runs") < np.inf:
+            n = min(n, int(budget.left("runs") / (4 * trials)))
+        refuse_too_few(self.gate, trials, n, capped=n < len(examples.validation))
+        held = claim, Held(budget, 2 * n * (trials if self.trials else trials - self.most_trials), journal, part=0.5)
         again = nullcontext() if journal is None else journal.replayed()
         with again, Runner(program, self.concurrency, seconds=self.seconds) as runner:
             bench = Bench(runner, target, examples, self.limits, budget, held)
-            return _Search(self, bench, max(share, 0), rng, audit or Audit()).run()
+            return _Search(self, bench, 2 * n, rng, audit or Audit()).run()
 
 
 class _Search:
@@ -159,7 +165,8 @@ class _Search:
             try:
                 part()
             except BudgetExceededError as over:
-                self.stopped = f"the budget: {over.what}{self.claim.told()}"
+                held = self.claim.told("what is held out") + self.bench.held[1].told("trials")
+                self.stopped = f"the budget: {over.what}{held}"
 
     def _search(self) -> None:
         for number in range(self.plan.rounds):
@@ -277,17 +284,17 @@ class _Search:
             self.bench.runner.program.with_values(values),
             tuple(self.history),
             end.claim,
-            self._whole({}),
-            values,
-            end.before,
-            end.after,
-            self.stopped,
-            self.counts,
-            dict(self.budget.spent),
-            tuple(self.audit.events),
-            (*end.findings, *self.bench.failures()),
-            front(map(self._standing, self.pool)),
-            end.error,
+            start=self._whole({}),
+            values=values,
+            before=end.before,
+            after=end.after,
+            stopped=self.stopped,
+            counts=self.counts,
+            spent=dict(self.budget.spent),
+            events=tuple(self.audit.events),
+            findings=(*end.findings, *self.bench.failures()),
+            front=front(map(self._standing, self.pool)),
+            error=end.error,
         )
 
     def _standing(self, member: Member) -> Standing:

@@ -94,7 +94,7 @@ class Worth:
         """How much better scores [n] are than others [n] of the same inputs, in [-1, 1]: of utilities, 1 where they are
         greater and -1 where they are less; else the difference of what was earned."""
         if not self.against_start:
-            return self.unit(after) - self.unit(before)
+            return np.round(self.unit(after) - self.unit(before), 12)  # or sums that round make grades of 0 and 1
         return (after > before).astype(np.float64) - (after < before)
 
 
@@ -116,8 +116,8 @@ class Heard:
 @dataclass(frozen=True, slots=True)
 class Failures:
     """Says of every run that earned less than `enough` what it earned, and the error where it raised one; no model is
-    asked. `says` has words of its own on the item of a run, whatever it earned: a test's message, a rule that was
-    broken; None or "" for nothing."""
+    asked. Where that is only known against others, it says of every run that better is wanted. `says` has words of its
+    own on the item of a run, whatever it earned: a test's message, a rule that was broken; None or "" for nothing."""
 
     enough: float = 1.0
     says: Callable[[Item], str | None] | None = None
@@ -129,6 +129,8 @@ class Failures:
         if run.error:
             return f"It raised an error: {run.error}"
         earned = f"It earned {worth:.2g} of 1." if worth < self.enough else ""
+        if math.isnan(worth) and self.says is None:
+            earned = "Better is wanted."
         said = (self.says(item_of(run)) if self.says else "") or ""
         return f"{earned} {said}".strip()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,14 +58,16 @@ class Bench:
         """Runs of each of the candidates on all inputs, one candidate after the other, and the evidence of them."""
         self.budget.reserve(runs=float(len(inputs) * len(candidates)))
         tasks = [Task(own, values, draw) for values in candidates for own in inputs]
-        with self.held[0].learning(len(tasks), *self.held[1:]):
+        training = draw < VALIDATION
+        with self.held[0].learning(len(tasks), *self.held[1:]) if training else nullcontext():
             runs = self.runner(tasks)
             scores = self.worth.scores(runs)
         made = self.made.setdefault(_KINDS.get(draw, "training"), _Made())
         for task, run in zip(tasks, runs, strict=True):
             made.runs, made.failed = made.runs + 1, made.failed + bool(run.error)
             made.first = made.first or run.error
-            self._costs.setdefault(written(task.values), []).append(self.limits.cost(run))
+            if training:  # what validation runs cost must not say which candidate is tried next
+                self._costs.setdefault(written(task.values), []).append(self.limits.cost(run))
         return runs, scores
 
     def earned(
@@ -89,7 +92,7 @@ class Bench:
         return np.array([self._validated[name, place] for place in places])
 
     def cost(self, values: Mapping[str, Any]) -> float:
-        """What a run with these values cost in the mean so far (`Limits.cost`); NaN where there was none."""
+        """What a run with these values cost in training, in the mean (`Limits.cost`); NaN where there was none."""
         costs = self._costs.get(written(values))
         return float(np.mean(costs)) if costs else float("nan")
 

@@ -93,6 +93,10 @@ class Written(Parameter[str]):
     def own_fault(self, value: Any) -> str | None:
         if not isinstance(value, str) or not value.strip():
             return "is no text, or an empty one"
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return "holds half of a character, which nothing can be sent with"
         return None
 
     def read(self, written: str) -> str:

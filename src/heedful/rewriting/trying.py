@@ -20,7 +20,7 @@ _BLOCK = 8  # examples that a trial looks at before it decides whether to go on
 
 
 class Trials:
-    """What is `kept`, and how it came to be. Texts are known as a whole, of all parameters that may be rewritten."""
+    """What is `kept`, and how it came to be. `share` is the runs that a trial may take where they are held back."""
 
     def __init__(
         self,
@@ -40,7 +40,9 @@ class Trials:
         self.counts = Counter[str]()
 
     def name(self, values: Mapping[str, Any]) -> str:
-        return written(self.whole(values))
+        """Values by what differs from the start, so that it does not hang on which parameters were read by now."""
+        start = self.whole({})
+        return written({key: own for key, own in values.items() if key not in start or own != start[key]})
 
     def of_leading(self, pool: Sequence[Member], coming: int, number: int) -> None:
         """A trial of the best in training, of what no trial has decided on."""
@@ -48,11 +50,12 @@ class Trials:
             [own for own in pool if self.name(own.values) not in self.decided or own is self.kept], self.kept, self.rng
         )
         if best is not self.kept:
-            self._held(best, self._next(pool, coming, self.share // 2), number)
+            rest = self.bench.held[1].runs if coming == 1 and self.shorter is None else self.share
+            self._held(best, self._next(pool, coming), number, rest)
 
     def of_best(self, candidate: Member, pool: Sequence[Member], coming: int, number: int) -> None:
         """A trial paid from what the search has."""
-        self._made(candidate, self._next(pool, coming), number)
+        self._made(candidate, self._next(pool, coming, held=False), number)
 
     def of_shorter(self, pool: Sequence[Member], number: int) -> None:
         """A trial of the best that is shorter by as much as is wanted, where any is: whether it loses too much."""
@@ -62,28 +65,32 @@ class Trials:
         short = [own for own in pool if own.values and length_of(self.whole(own.values)) <= most]
         if short := [own for own in short if self.name(own.values) not in self.proven]:
             best = max(short, key=lambda own: (own.mean, -length_of(self.whole(own.values))))
-            self._held(best, replace(self._next(pool, 0), margin=-shorter.loss), number)
+            self._held(best, replace(self._next(pool, 0), margin=-shorter.loss), number, self.bench.held[1].runs)
 
-    def _next(self, pool: Sequence[Member], coming: int, most: int | None = None) -> Trial:
+    def _next(self, pool: Sequence[Member], coming: int, *, held: bool = True) -> Trial:
         """The next trial where so many may come, and that of a shorter text."""
-        earned = {own for member in pool for own in member.all.tolist()}
+        earned = {round(own, 9) for member in pool for own in member.all.tolist()}
         graded = not self.bench.worth.against_start and not earned <= {0.0, 1.0}
         n, coming = len(self.bench.splits.validation), coming + (self.shorter is not None)
-        return self.gate.trial(n, coming, graded=graded, rng=self.rng, most=most)
+        return self.gate.trial(n, coming, graded=graded, rng=self.rng, most=self.share // 2 if held else None)
 
-    def _held(self, candidate: Member, trial: Trial, number: int) -> None:
-        with self.bench.held[1].lent(self.share):
-            self._made(candidate, trial, number)
+    def _held(self, candidate: Member, trial: Trial, number: int, runs: int) -> None:
+        with self.bench.held[1].lent(runs) as enough:
+            self._made(candidate, trial, number, enough)
 
-    def _made(self, candidate: Member, trial: Trial, number: int) -> None:
-        while trial.open:
-            places = trial.next(_BLOCK)
-            after, before = (self.bench.validated(own, places) for own in (candidate.values, self.kept.values))
-            trial = trial.after(self.bench.worth.differences(after, before))
-        self.gate = self.gate.closed(trial)
-        self.decided.add(self.name(candidate.values))
-        self.counts.update(tried=1, kept=int(trial.kept))
-        self.audit("tried", round=number, values=candidate.values, **trial.told())
-        if trial.kept:
-            self.kept = candidate
-            self.proven.add(self.name(candidate.values))
+    def _made(
+        self, candidate: Member, trial: Trial, number: int, enough: Callable[[int], bool] = lambda _: True
+    ) -> None:
+        """A trial to its end, or until what pays for it ends: that decides on the candidate, too."""
+        try:
+            while trial.open and enough(2 * len(places := trial.next(_BLOCK))):
+                after, before = (self.bench.validated(own, places) for own in (candidate.values, self.kept.values))
+                trial = trial.after(self.bench.worth.differences(after, before))
+        finally:
+            self.gate = self.gate.closed(trial)
+            self.decided.add(self.name(candidate.values))
+            self.counts.update(tried=1, kept=int(trial.kept))
+            if trial.kept:
+                self.kept = candidate
+                self.proven.add(self.name(candidate.values))
+            self.audit("tried", round=number, values=candidate.values, **trial.told())

@@ -54,7 +54,7 @@ class Buyer:
         Raises EndpointError where the server refuses for good, BudgetExceededError where a cap does not allow it.
         """
         while True:
-            known = self.journal.recall(order.key)
+            known = self.journal.recall(order.key, self._amounts(order.tokens_in, order.tokens_out))
             if known is not None:
                 return known
             if order.key not in self._buying:

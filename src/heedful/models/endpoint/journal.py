@@ -100,16 +100,19 @@ class Journal:
         sums = {unit: sum(own[unit] for own in self._ahead.values()) for unit in UNITS}
         return {unit: min(own, self.budget.spent.get(unit, 0.0)) for unit, own in sums.items()}
 
-    def recall(self, key: bytes) -> Answer | None:
-        """The answer recorded under a key."""
+    def recall(self, key: bytes, amounts: Mapping[str, float] | None = None) -> Answer | None:
+        """The answer recorded under a key. Where it is counted now (`replayed`), so much must be left as was reserved
+        for it then, `amounts`; raises BudgetExceededError where it is not."""
         with self._turn():
             row = self._file.execute("SELECT * FROM answers WHERE key = ?", (key,)).fetchone()
             if row is None:
                 return None
             self._recalled += 1
-            if (cost_then := self._ahead.pop(key, None)) is not None:
-                self.budget.settle({}, cost_then)
-                self._largest(cost_then)
+            if (cost_then := self._ahead.get(key)) is not None:
+                self.budget.reserve(**(amounts or cost_then))
+                self.budget.settle(amounts or cost_then, cost_then)
+                self._largest(amounts or cost_then)
+                del self._ahead[key]
         _, text, tokens_in, tokens_out, cost, reason = row
         return Answer(text.decode("utf-8", "surrogatepass"), tokens_in, tokens_out, cost, reason, cached=True)
 
