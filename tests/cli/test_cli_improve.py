@@ -280,3 +280,22 @@ def test_evidence_is_needed(files: Path, server: ChatServer) -> None:
     assert "there is no evidence" in err
     code, _, err = invoke(*command(files, server, "--answers"))
     assert code == 0, err
+
+
+def test_a_prompt_that_shows_what_is_right_is_refused(files: Path, server: ChatServer) -> None:
+    (files / "draft.txt").write_text("Say {answer}.\n\nStep: draft\n{question}\n{retrieve}\n", "utf-8")
+    code, _, err = invoke(*command(files, server, "--answers"))
+    assert code == 2
+    assert "a prompt with the field {answer} would be told what is right" in err
+    assert not server.calls
+
+
+def test_what_an_earlier_run_proved_is_not_replaced_by_the_start(files: Path, server: ChatServer) -> None:
+    proven = files / "better/prompts/draft.txt"
+    proven.parent.mkdir(parents=True)
+    proven.write_text("Proven.", "utf-8")
+    code, shown, err = invoke(*command(files, server, "--matching", SOURCE, "--longest", 1))
+    assert code == 0, err
+    assert json.loads(shown)["counts"]["kept"] == 0
+    assert json.loads(shown)["earlier_prompts_stay"]
+    assert proven.read_text("utf-8") == "Proven."
