@@ -146,7 +146,9 @@ def needed(gate: Gate, coming: int) -> int:
 
     def keeps(n: int) -> bool:
         trial = gate.trial(n, coming, rng=np.random.default_rng(0))
-        return bool(trial.after(np.ones(len(trial.order))).kept)
+        while trial.open:
+            trial = trial.after(np.ones(len(trial.next(n))))
+        return trial.kept
 
     high = 1
     while not keeps(high) and high < _MOST:
