@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from scipy.special import ndtri
 
 from heedful.core import Estimate, UsageError
+from heedful.stats import least_enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def plan_rate(
     _check_rate(rate)
     if not effect > 0:
         raise UsageError(f"a design effect is above 0, not {effect}", where="design")
-    labels = _first(lambda n: wilson_half_width(rate, n / effect, level=level) <= half_width)
+    labels = least_enough(lambda n: wilson_half_width(rate, n / effect, level=level) <= half_width)
     present = estimate.n if estimate else 0
     now = wilson_half_width(rate, present / effect, level=level) if present else None
     return Plan(quantity, half_width, level, labels, present, now, rate, effect, _note(effect))
@@ -127,18 +127,6 @@ def _check_width(half_width: float) -> None:
 def _check_rate(rate: float) -> None:
     if not 0 <= rate <= 1:
         raise UsageError(f"a rate lies between 0 and 1, not {rate}", where="expected")
-
-
-def _first(enough: Callable[[int], bool]) -> int:
-    """The smallest whole number from 1 that is enough, where all beyond it are."""
-    high = 1
-    while not enough(high):
-        high *= 2
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
 
 
 def _note(effect: float) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from heedful.core import Budget, BudgetExceededError, InputError
 from heedful.models import Journal
 from heedful.rewriting.acceptance import Gate
+from heedful.stats import least_enough
 
 _MORE = 1.1  # than the most that runs have cost so far: those to come may cost more
 _MOST = 2**16
@@ -150,14 +151,7 @@ def needed(gate: Gate, coming: int) -> int:
             trial = trial.after(np.ones(len(trial.next(n))))
         return trial.kept
 
-    high = 1
-    while not keeps(high) and high < _MOST:
-        high *= 2
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if keeps(middle) else (middle, high)
-    return high
+    return least_enough(lambda n: n >= _MOST or keeps(n))
 
 
 def refuse_too_few(gate: Gate, coming: int, n: int, *, capped: bool = False) -> None:

@@ -22,6 +22,7 @@ from heedful.stats.intervals import (
     wilson,
 )
 from heedful.stats.krippendorff import krippendorff_alpha
+from heedful.stats.least import least_enough
 from heedful.stats.misread import corrected_proportion
 from heedful.stats.ranks import rank_intervals
 from heedful.stats.resampling import cluster_bootstrap, mcnemar, percentile_interval, permutation_test, sign_flip_test
@@ -54,6 +55,7 @@ __all__ = [
     "equal_mass_bins",
     "expected_calibration_error",
     "krippendorff_alpha",
+    "least_enough",
     "log_loss",
     "mcnemar",
     "mean_estimate",
