@@ -221,7 +221,7 @@ def test_the_cap_is_kept_and_the_claim_is_paid_from_it(runs: int) -> None:
     assert len(ran) == budget.spent["runs"] <= runs
     assert done.stopped.startswith("the budget")
     assert done.claim.n == (60 if done.values else 0)
-    with pytest.raises(Exception, match="runs needed"):
+    with pytest.raises(Exception, match="the cap on runs leaves 0 examples"):
         improved(budget=Budget(runs=10))
 
 

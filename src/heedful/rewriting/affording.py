@@ -142,6 +142,13 @@ class Held:
             self.held[place][unit] = held + more
 
 
+def affordable(n: int, trials: int, looked_at: int, budget: Budget) -> int:
+    """How many of n validation examples each of so many trials may be on, with half of the runs that a cap leaves
+    beside the claim on those `looked_at`."""
+    left = budget.left("runs") - 2 * looked_at
+    return n if left == np.inf else min(n, max(0, int(left / (4 * trials))))
+
+
 def needed(gate: Gate, coming: int) -> int:
     """The fewest validation examples on which the next of `coming` trials keeps a candidate that wins on every one."""
 

@@ -12,9 +12,9 @@ import numpy as np
 from heedful.core import Budget, BudgetExceededError, Floats, UsageError
 from heedful.models import Journal
 from heedful.rewriting.acceptance import Gate
-from heedful.rewriting.affording import Held, refuse_too_few
+from heedful.rewriting.affording import Held, affordable, refuse_too_few
 from heedful.rewriting.audit import Audit
-from heedful.rewriting.costs import Limits, Shorter, Standing, exceeded, front, length_of
+from heedful.rewriting.costs import Limits, Shorter, exceeded, front, length_of
 from heedful.rewriting.ending import broken, ended, named
 from heedful.rewriting.judging import Critic, Failures, Worth, context_of, hidden
 from heedful.rewriting.measuring import Bench
@@ -115,12 +115,12 @@ class Improving:
         nothing was kept, what programs, critics, proposers and evidence raise.
         """
         looked_at = len(examples.held_out) + (len(examples.train) if self.alarm else 0)
-        claim = Held(budget, 2 * looked_at, journal, a_run)
         trials, n = self.most_trials + (self.shorter is not None), len(examples.validation)
-        if self.trials is not None and budget.left("runs") < np.inf:
-            n = min(n, int(budget.left("runs") / (4 * trials)))
+        if self.trials is not None:
+            n = affordable(n, trials, looked_at, budget)
         refuse_too_few(self.gate, trials, n, capped=n < len(examples.validation))
-        held = claim, Held(budget, 2 * n * (trials if self.trials else trials - self.most_trials), journal, part=0.5)
+        paid = trials - (self.most_trials if self.trials is None else 0)
+        held = Held(budget, 2 * looked_at, journal, a_run), Held(budget, 2 * n * paid, journal, part=0.5)
         again = nullcontext() if journal is None else journal.replayed()
         with again, Runner(program, self.concurrency, seconds=self.seconds) as runner:
             bench = Bench(runner, target, examples, self.limits, budget, held)
@@ -141,14 +141,14 @@ class _Search:
         self.history: list[Tried] = []
         self.said: list[tuple[Said, ...]] = []
         self.counts = self.trials.counts
-        self.claim = bench.held[0]
         self.stopped = "all rounds were made"
 
     def run(self) -> Improved:
         sizes = [len(own) for own in (self.splits.train, self.splits.validation, self.splits.held_out)]
         error: Exception | None = None
         try:
-            self.audit("begun", splits=sizes, held=self.claim.held, not_yet_held=self.claim.unknown)
+            claim = self.bench.held[0]
+            self.audit("begun", splits=sizes, held=claim.held, not_yet_held=claim.unknown)
             self._parts()
         except Exception as raised:
             if not self.trials.kept.values:
@@ -165,8 +165,8 @@ class _Search:
             try:
                 part()
             except BudgetExceededError as over:
-                held = self.claim.told("what is held out") + self.bench.held[1].told("trials")
-                self.stopped = f"the budget: {over.what}{held}"
+                claim, trials = self.bench.held
+                self.stopped = f"the budget: {over.what}{claim.told('what is held out')}{trials.told('trials')}"
 
     def _search(self) -> None:
         for number in range(self.plan.rounds):
@@ -293,13 +293,6 @@ class _Search:
             spent=dict(self.budget.spent),
             events=tuple(self.audit.events),
             findings=(*end.findings, *self.bench.failures()),
-            front=front(map(self._standing, self.pool)),
+            front=front(map(self.trials.standing, self.pool)),
             error=end.error,
-        )
-
-    def _standing(self, member: Member) -> Standing:
-        whole = self._whole(member.values)
-        n, cost = len(member.all), self.bench.cost(member.values)
-        return Standing(
-            whole, member.mean, n, length_of(whole), cost, self.trials.name(member.values) in self.trials.proven
         )

@@ -11,7 +11,7 @@ import numpy as np
 
 from heedful.rewriting.acceptance import Gate, Trial
 from heedful.rewriting.audit import Audit
-from heedful.rewriting.costs import Shorter, length_of
+from heedful.rewriting.costs import Shorter, Standing, length_of
 from heedful.rewriting.measuring import Bench
 from heedful.rewriting.pools import Member, leading
 from heedful.rewriting.splits import written
@@ -66,6 +66,12 @@ class Trials:
         if short := [own for own in short if self.name(own.values) not in self.proven]:
             best = max(short, key=lambda own: (own.mean, -length_of(self.whole(own.values))))
             self._held(best, replace(self._next(pool, 0), margin=-shorter.loss), number, self.bench.held[1].runs)
+
+    def standing(self, member: Member) -> Standing:
+        """What is known of a member in the end."""
+        whole, cost = self.whole(member.values), self.bench.cost(member.values)
+        proven = self.name(member.values) in self.proven
+        return Standing(whole, member.mean, len(member.all), length_of(whole), cost, proven)
 
     def _next(self, pool: Sequence[Member], coming: int, *, held: bool = True) -> Trial:
         """The next trial where so many may come, and that of a shorter text."""
