@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -172,6 +173,23 @@ def test_how_long_trials_last_changes_nothing_of_what_is_proposed() -> None:
     assert lost.counts["kept"] == tied.counts["kept"] == 0
     made = [[own["values"] for own in done.events if own["event"] in ("proposed", "tried")] for done in (lost, tied)]
     assert made[0] == made[1]
+
+
+def test_it_ends_in_time() -> None:
+    """Rounds of 32 runs of 2 ms, 280 runs of trials and claim at most: they are left time for."""
+
+    def slow(question: str) -> str:
+        time.sleep(0.002)
+        return program(question)
+
+    began = time.monotonic()
+    engine = Improving(Rewriter(FunctionWriter(edit)), critic=critic, rounds=10_000, minutes=0.05, concurrency=1)
+    done = improved(engine, program=trace(slow))
+    assert "the time that there is" in done.stopped
+    assert time.monotonic() - began < 6  # of 3 s, on a machine that has other things to do
+    assert done.claim.n == 60
+    never = improved(Improving(Rewriter(FunctionWriter(edit)), critic=critic, minutes=0.0, concurrency=1))
+    assert never.counts["proposed"] == 0
 
 
 def test_what_cannot_be_read_is_never_adopted() -> None:

@@ -66,6 +66,9 @@ def improve(
     calls: Annotated[int | None, typer.Option(help="At most so many calls of the server.", min=1)] = None,
     tokens: Annotated[int | None, typer.Option(help="At most so many tokens, read and written.", min=1)] = None,
     money: Annotated[float | None, typer.Option(help="At most so much money; with --prices.", min=0)] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="No round is begun after which it would take longer than this.", min=0)
+    ] = None,
     prices: Annotated[
         list[str] | None,
         typer.Option(help="Money per million tokens, IN,OUT of all models or NAME=IN,OUT of one: 0.15,0.60."),
@@ -114,6 +117,7 @@ def improve(
     folder.mkdir(parents=True, exist_ok=True)
     how = Search(rounds, batch, proposals, trials, alpha, carry, concurrency, runs, alarm, seed)
     how = replace(how, limits=Limits(longest, dearer), shorter=None if shorter is None else Shorter(shorter, loss))
+    how = how if minutes is None else replace(how, minutes=minutes)
     with ExitStack() as stack:
         caps = capped(calls=calls, tokens=tokens, money=money)
         about = key, folder / "journal", caps, priced, max_tokens, temperature, concurrency

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +62,7 @@ class Search:
     runs: int | None = None
     alarm: bool = False
     seed: int = 0
+    minutes: float = math.inf
     limits: Limits = field(default_factory=Limits)
     shorter: Shorter | None = None
 
@@ -83,6 +85,7 @@ def improve_prompts(
         rule=Subgraph() if how.carry == "subgraph" else PerCall(roles.critic or roles.rewriter),
         critic=Logged(comments, behind=known) if comments else known,
         rounds=how.rounds,
+        minutes=how.minutes,
         trials=how.trials,
         batch=how.batch,
         gate=Gate(how.alpha),

@@ -56,6 +56,7 @@ class Improving:
     alarm     at the end, run all training examples once more, before and after, and tell where their gain is greater
               than that on those held out by more than chance (`overfitted`)
     concurrency, seconds  runs at once, and how long one may take (`Runner`)
+    minutes   for all of it: no round is begun after which, at the pace so far, trials and claim would end later
     """
 
     proposer: Proposer
@@ -73,6 +74,7 @@ class Improving:
     alarm: bool = False
     concurrency: int = 16
     seconds: float | None = None
+    minutes: float = np.inf
 
     def __post_init__(self) -> None:
         least = min(self.rounds, self.batch, self.concurrency, 1 if self.trials is None else self.trials)
@@ -170,6 +172,9 @@ class _Search:
 
     def _search(self) -> None:
         for number in range(self.plan.rounds):
+            if self.bench.late(60 * self.plan.minutes):
+                self.stopped = "another round, trials and the claim would take more than the time that there is"
+                break
             self._round(number)
             if coming := self.plan.due(number):
                 self.trials.of_leading(self.pool, coming, number)

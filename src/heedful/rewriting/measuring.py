@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -50,6 +51,9 @@ class Bench:
         self.made: dict[str, _Made] = {}
         self._validated: dict[tuple[str, int], float] = {}
         self._started: dict[tuple[str, int], float] = {}
+        self._begun = self._round = time.monotonic()
+        self._longest = self._running = 0.0
+        self._ran = 0
         self._costs: dict[str, list[float]] = {}
 
     def scored(
@@ -59,9 +63,11 @@ class Bench:
         self.budget.reserve(runs=float(len(inputs) * len(candidates)))
         tasks = [Task(own, values, draw) for values in candidates for own in inputs]
         training = draw < VALIDATION
+        began = time.monotonic()
         with self.held[0].learning(len(tasks), *self.held[1:]) if training else nullcontext():
             runs = self.runner(tasks)
             scores = self.worth.scores(runs)
+        self._running, self._ran = self._running + time.monotonic() - began, self._ran + len(tasks)
         made = self.made.setdefault(_KINDS.get(draw, "training"), _Made())
         for task, run in zip(tasks, runs, strict=True):
             made.runs, made.failed = made.runs + 1, made.failed + bool(run.error)
@@ -95,6 +101,13 @@ class Bench:
         """What a run with these values cost in training, in the mean (`Limits.cost`); NaN where there was none."""
         costs = self._costs.get(written(values))
         return float(np.mean(costs)) if costs else float("nan")
+
+    def late(self, seconds: float) -> bool:
+        """Asked before each round: whether after another, as long as the longest so far, the runs that are held back
+        would end more than so many seconds after all began, at the pace of those that were made."""
+        now, yet = time.monotonic(), sum(held.runs for held in self.held)
+        self._longest, self._round = max(self._longest, now - self._round), now
+        return now - self._begun + self._longest + yet * self._running / max(self._ran, 1) > seconds
 
     @property
     def failed(self) -> Counter[str]:
