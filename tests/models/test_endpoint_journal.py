@@ -209,4 +209,7 @@ def test_who_does_again_what_was_done_finds_as_much_left_as_then(tmp_path) -> No
                 journal.begin(b"e", MOST)
             assert budget.left("tokens") == 110
         assert budget.left("tokens") == 80
+        with journal.replayed():  # nothing of it is done again
+            pass
+        assert budget.left("tokens") == 80
         assert budget.spent["tokens"] == journal.spending().charged["tokens"]

@@ -53,7 +53,7 @@ def test_nothing_kept_and_nothing_claimed() -> None:
     ("events", "words"),
     [
         ([{"event": "ran", "earned": [0.5], "before": 0.6}], "worse in training"),
-        ([{"event": "ran", "earned": [0.7], "before": 0.6}], "not tried"),
+        ([{"event": "ran", "earned": [0.7], "before": 0.6}], "no trial yet"),
         ([{"event": "ran", "earned": [0.7], "before": 0.6, "too_dear": 1}], "nothing to try, 1 too dear"),
         ([{"event": "left out", "repeated": 2, "too_long": 1}], "nothing to try, 2 tried before, 1 too long"),
         ([{"event": "tried", "n": 9, "difference": 0.1, "kept": False, "margin": 0.0}], "not proven better"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    from heedful.core import Estimate
+    from heedful.core import Estimate, Finding
 
 
 def improve(
@@ -135,8 +135,9 @@ def improve(
     whole = {name: {"before": own, "after": done.values.get(name, own)} for name, own in texts.items()}
     cost = {**spent, "runs": done.spent["runs"]}
     result = {**done.summary(), "prompts": whole, "spent": cost, "records_without_comment": others}
-    result["earlier_prompts_stay"] = not done.values and _proven_before(texts, folder)
-    _written(result, folder)
+    if stay := not done.values and _differ(texts, folder):
+        result["findings"].append(_stays(folder))
+    _written(result, folder, save=not stay)
     printed(as_json, result, lambda: _told(result, folder))
     if done.error is not None:
         raise done.error
@@ -244,8 +245,6 @@ def _told(result: Mapping[str, Any], folder: Path) -> str:
     if others := result["records_without_comment"]:
         lines.append(f"{others} records of the files of comments are no comments, and were not used")
     lines += [f"{sentence(own.message)} {sentence(own.fix)}" for own in result["findings"]]
-    if result["earlier_prompts_stay"]:
-        lines.append(f"Nothing was kept now; the prompts that an earlier run proved stay in {folder / 'prompts'}")
     return "\n".join([*lines, f"Prompts, log and report: {folder}"])
 
 
@@ -272,16 +271,26 @@ def _gain(claim: Estimate) -> str:
     return f"{claim.value:+.3f}{within}"
 
 
-def _written(result: Mapping[str, Any], folder: Path) -> None:
-    """The prompts and the report. Where nothing was kept, prompts that an earlier run proved stay."""
+def _written(result: Mapping[str, Any], folder: Path, *, save: bool) -> None:
+    """The prompts, where they are to be saved, and the report."""
     from heedful.report.rewriting import write_rewriting
 
-    if not result["earlier_prompts_stay"]:
+    if save:
         _save({name: own["after"] for name, own in result["prompts"].items()}, folder)
     write_rewriting(result, folder)
 
 
-def _proven_before(texts: Mapping[str, str], folder: Path) -> bool:
+def _stays(folder: Path) -> Finding:
+    from heedful.core import Finding
+
+    what = f"nothing was kept now, and the prompts in {folder / 'prompts'}, of an earlier run, were left as they are"
+    return Finding(
+        "rewriting.prompts_left", "note", what, "delete them, or give another --out, where they are not wanted"
+    )
+
+
+def _differ(texts: Mapping[str, str], folder: Path) -> bool:
+    """Whether an earlier run left other prompts than these."""
     paths = {folder / "prompts" / f"{name}.txt": own for name, own in texts.items()}
     return any(path.exists() and path.read_text("utf-8") != own for path, own in paths.items())
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from heedful._version import __version__
 from heedful.report.markup import Child, Markup, join, name_of, tag
+from heedful.report.numerals import counted
 from heedful.report.page import Frame, framed
 from heedful.report.summary import to_json
 from heedful.report.write import ReportFiles, write_files
@@ -44,7 +45,8 @@ def render_rewriting(result: Mapping[str, Any]) -> str:
         id="main",
         tabindex=-1,
     )
-    figures = f"{len(changed)} of {len(texts)} texts rewritten, {result['counts'].get('tried', 0)} proposals tried"
+    tried = counted(result["counts"].get("tried", 0), "trial")
+    figures = f"{len(changed)} of {len(texts)} texts rewritten after {tried}"
     return framed(
         Frame("What rewriting gained", "rewriting report", figures, _CONTENTS, "summary.json", __version__), main
     )
@@ -117,8 +119,9 @@ def _decisions(result: Mapping[str, Any]) -> Markup:
     head = [tag("th", name, scope="col") for name in ("Round", "Proposed", "In training", "Trial", "Decision")]
     table = tag("table", tag("thead", tag("tr", head)), tag("tbody", rows), class_="plain")
     words = (
-        "A proposal goes to trial where it did no worse in training. A trial compares it with what is kept on "
-        "validation examples, one after the other, and ends when the evidence is enough or will not be."
+        "Changes build on one another by what they earn in training; now and then, and at the end, the best so far is "
+        "tried. A trial compares it with what is kept on validation examples, one after the other, and ends when the "
+        "evidence is enough or will not be."
     )
     nothing = tag("p", "There was no round.", class_="missing")
     return tag(
@@ -141,8 +144,14 @@ def _rounds(events: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
         unread = f", {proposed['unread']} unreadable" if proposed.get("unread") else ""
         training = f"{max(ran['earned']):.3f} against {ran['before']:.3f}" if ran else "–"
         trial = f"{tried['n']} examples, mean difference {tried['difference']:+.3f}" if tried else "–"
+        trial = f"the best so far, on {trial}" if tried and not _of_round(proposed, tried) else trial
         name = str(number + 1) if proposed else "last"
         yield name, f"{count}{unread}", training, trial, _decision(ran, tried, out)
+
+
+def _of_round(proposed: Mapping[str, Any], tried: Mapping[str, Any]) -> bool:
+    """Whether what was tried was proposed in the same round."""
+    return tried.get("values") in [{**proposed.get("parent", {}), **own} for own in proposed.get("values", ())]
 
 
 def _decision(ran: Mapping[str, Any], tried: Mapping[str, Any], out: Mapping[str, Any]) -> str:
@@ -153,7 +162,7 @@ def _decision(ran: Mapping[str, Any], tried: Mapping[str, Any], out: Mapping[str
     elif tried:
         decided = "kept" if tried["kept"] else "not proven better"
     elif ran and len(ran["earned"]) > ran.get("too_dear", 0):
-        decided = "worse in training" if max(ran["earned"]) < ran["before"] else "not tried"
+        decided = "worse in training" if max(ran["earned"]) < ran["before"] else "no trial yet"
     else:
         decided = "nothing to try"
     return ", ".join([decided, *(f"{count} {words}" for words, count in left.items() if count)])

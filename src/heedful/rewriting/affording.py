@@ -100,16 +100,19 @@ class Held:
         comes after."""
         before = [{unit: own.spent[unit] for unit in held} for own, held in zip(self.budgets, self.held, strict=True)]
         self.free(runs)
+        last = [dict(own.spent) for own in self.budgets]
+        dearest = [dict.fromkeys(held, 0.0) for held in self.held]
 
         def enough(n: int) -> bool:
-            needed = [{"runs": 1.0, **known} for known in self.dearest]
-            each = zip(self.budgets, before, needed, strict=True)
-            return all(
-                then[unit] - own.spent[unit] >= n * cost[unit]
-                for own, then, cost in each
-                for unit in then
-                if unit in cost
-            )
+            """By what runs cost in training, and by the dearest of the times that some were made before."""
+            fits = True
+            for own, then, seen, most, known in zip(self.budgets, before, last, dearest, self.dearest, strict=True):
+                for unit in most:
+                    most[unit] = max(most[unit], own.spent[unit] - seen[unit])
+                    seen[unit] = own.spent[unit]
+                    need = n if unit == "runs" else max(most[unit], n * known.get(unit, 0.0))
+                    fits &= then[unit] - own.spent[unit] >= need
+            return fits
 
         try:
             yield enough

@@ -52,6 +52,12 @@ def broken(error: Exception) -> End:
     return End(unclaimed(f"an error ended it: {named(error)}"), findings=(finding,), error=error)
 
 
+def starved(stopped: str) -> tuple[Finding, ...]:
+    """That a cap ended the search before anything was proposed."""
+    fix = "raise the cap, or give fewer examples: what trials and the claim may take is held back of it"
+    return (Finding("rewriting.cap_too_small", "warning", f"nothing was proposed, for {stopped}", fix),)
+
+
 def unclaimed(note: str) -> Estimate:
     return Estimate(0.0, 0, identified=False, note=note, split="held out")
 

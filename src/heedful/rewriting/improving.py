@@ -15,7 +15,7 @@ from heedful.rewriting.acceptance import Gate
 from heedful.rewriting.affording import Held, affordable, refuse_too_few
 from heedful.rewriting.audit import Audit
 from heedful.rewriting.costs import Limits, Shorter, exceeded, front, length_of
-from heedful.rewriting.ending import broken, ended, named
+from heedful.rewriting.ending import broken, ended, named, starved
 from heedful.rewriting.judging import Critic, Failures, Worth, context_of, hidden
 from heedful.rewriting.measuring import Bench
 from heedful.rewriting.outcomes import Improved
@@ -56,7 +56,8 @@ class Improving:
     alarm     at the end, run all training examples once more, before and after, and tell where their gain is greater
               than that on those held out by more than chance (`overfitted`)
     concurrency, seconds  runs at once, and how long one may take (`Runner`)
-    minutes   for all of it: no round is begun after which, at the pace so far, trials and claim would end later
+    minutes   for all of it: no round is begun after which, at the pace so far, trials and claim would end later. How
+              long anything took then has a say in how many rounds there are
     """
 
     proposer: Proposer
@@ -284,6 +285,7 @@ class _Search:
         values = self.trials.kept.values
         end = broken(error) if error else ended(self.bench, values, alarm=self.plan.alarm, rng=self.rng)
         self.counts.update(self.bench.failed)
+        small = starved(self.stopped) if self.stopped.startswith("the budget") and not self.counts["proposed"] else ()
         self.audit("ended", stopped=self.stopped, values=values, claim=end.claim, counts=self.counts)
         return Improved(
             self.bench.runner.program.with_values(values),
@@ -297,7 +299,7 @@ class _Search:
             counts=self.counts,
             spent=dict(self.budget.spent),
             events=tuple(self.audit.events),
-            findings=(*end.findings, *self.bench.failures()),
+            findings=(*end.findings, *self.bench.failures(), *small),
             front=front(map(self.trials.standing, self.pool)),
             error=end.error,
         )

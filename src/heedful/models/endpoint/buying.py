@@ -54,7 +54,7 @@ class Buyer:
         Raises EndpointError where the server refuses for good, BudgetExceededError where a cap does not allow it.
         """
         while True:
-            known = self.journal.recall(order.key, self._amounts(order.tokens_in, order.tokens_out))
+            known = await self._recalled(order)
             if known is not None:
                 return known
             if order.key not in self._buying:
@@ -66,6 +66,17 @@ class Buyer:
         finally:
             del self._buying[order.key]
             done.set()
+
+    async def _recalled(self, order: Order) -> Answer | None:
+        """The recorded answer; where it is counted now, once calls under way leave enough for it."""
+        while True:
+            others = self.journal.under_way
+            try:
+                return self.journal.recall(order.key, self._amounts(order.tokens_in, order.tokens_out))
+            except BudgetExceededError:
+                if not others:
+                    raise
+            await asyncio.sleep(_GLANCE)
 
     async def _buy(self, order: Order) -> Answer:
         malformed = 0

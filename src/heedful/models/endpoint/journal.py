@@ -66,6 +66,7 @@ class Journal:
         self.largest: dict[str, float] = {}
         self._recalled = 0
         self._ahead: dict[bytes, dict[str, float]] = {}
+        self._replaying = False
         self._one_at_a_time = threading.Lock()
         self._file = _opened(self.path)
         with self._turn():
@@ -88,17 +89,20 @@ class Journal:
             key: dict(zip(UNITS, (1.0, (tokens_in or 0.0) + (tokens_out or 0.0), cost), strict=True))
             for key, tokens_in, tokens_out, cost in rows
         }
-        self.budget.release(**self._all_ahead())
+        ahead = self._all_ahead()
+        given = {unit: min(own, self.budget.spent.get(unit, 0.0)) for unit, own in ahead.items()}
+        self.budget.release(**given)
+        self._replaying = True
         try:
             yield
-        finally:
-            self.budget.settle({}, self._all_ahead())
-            self._ahead = {}
+        finally:  # of what was given back, what was not counted again
+            left = self._all_ahead()
+            self.budget.settle({}, {unit: max(0.0, own - (ahead[unit] - left[unit])) for unit, own in given.items()})
+            self._ahead, self._replaying = {}, False
 
     def _all_ahead(self) -> dict[str, float]:
-        """What answers cost that may be recalled yet; no more than is charged."""
-        sums = {unit: sum(own[unit] for own in self._ahead.values()) for unit in UNITS}
-        return {unit: min(own, self.budget.spent.get(unit, 0.0)) for unit, own in sums.items()}
+        """What answers cost that may be recalled yet."""
+        return {unit: sum(own[unit] for own in self._ahead.values()) for unit in UNITS}
 
     def recall(self, key: bytes, amounts: Mapping[str, float] | None = None) -> Answer | None:
         """The answer recorded under a key. Where it is counted now (`replayed`), so much must be left as was reserved
@@ -139,7 +143,7 @@ class Journal:
     def _fits(self, amounts: Mapping[str, float]) -> None:
         """Raises BudgetExceededError where a cap leaves no room for this beside all that was ever recorded."""
         for unit, own in self._bought.items():
-            if self._ahead and own + amounts[unit] > self.budget.caps.get(unit, math.inf):
+            if self._replaying and own + amounts[unit] > self.budget.caps.get(unit, math.inf):
                 what = f"{amounts[unit]:g} {unit} needed, and {own:g} of {self.budget.caps[unit]:g} were spent before"
                 raise BudgetExceededError(what, fix=f"raise the cap on {unit} or ask for less")
 
