@@ -128,9 +128,14 @@ def _decisions(result: Mapping[str, Any]) -> Markup:
         "section",
         tag("h2", "Decisions"),
         tag("p", words, class_="standfirst"),
-        table if rows else nothing,
+        _scrolled(table, "Decisions") if rows else nothing,
         id="decisions",
     )
+
+
+def _scrolled(table: Markup, name: str) -> Markup:
+    """A table that scrolls by itself where the page is narrow."""
+    return tag("div", table, class_="scroll-x", role="region", aria_label=name, tabindex=0)
 
 
 def _rounds(events: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
@@ -180,7 +185,7 @@ def _front(result: Mapping[str, Any]) -> Markup:
     rows = [tag("tr", [tag("td", cell) for cell in _standing(own, start)]) for own in result.get("front", ())]
     table = tag("table", tag("thead", head), tag("tbody", rows), class_="plain")
     title = tag("h2", "What is good for its cost")
-    shown = table if rows else tag("p", "Nothing was run.", class_="missing")
+    shown = _scrolled(table, "What is good for its cost") if rows else tag("p", "Nothing was run.", class_="missing")
     return tag("section", title, tag("p", words, class_="standfirst"), shown, id="front")
 
 
