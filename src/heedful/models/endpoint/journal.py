@@ -134,6 +134,7 @@ class Journal:
             self._begun.add(call)
             undo.callback(self._begun.discard, call)
             self._largest(amounts)
+            undo.callback(setattr, self, "_bought", self._bought)
             self._bought = {unit: own + amounts[unit] for unit, own in self._bought.items()}
         return call
 
@@ -181,6 +182,7 @@ class Journal:
             held = dict(zip(UNITS, reserved, strict=True))
             self.budget.settle(held, spent)
             undo.callback(self.budget.settle, spent, held)
+            undo.callback(setattr, self, "_bought", self._bought)
             self._bought = {unit: own + spent[unit] - held[unit] for unit, own in self._bought.items()}
 
     @contextlib.contextmanager
