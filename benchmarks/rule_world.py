@@ -14,7 +14,8 @@ opro         shown what was tried and what it earned; the same
 gepa         batches of 3, parents by their front over examples, kept where the mean on validation is greater
 random       a random edit, kept where a trial proves it better
 votes        `ours`, where 200 comparisons of people by a fitted utility decide, and the critic says what to change
-votes only   the same without critic: a random edit, kept where what the comparisons taught proves it better
+votes only   the same without critic: random edits, of which what the comparisons taught decides
+critiques only  `ours`, where words alone decide: whether the critic, asked again, has nothing to say of an answer
 
 ", wins" decides by how often an answer is better than the one before rather than by how much it earns; "shown" asks no
 critic: who rewrites is shown the answers and what each earned, and sees what is amiss as often as the critic.

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 import heedful
-from heedful.core import Budget, Floats
+from heedful.core import Budget, BudgetExceededError, Floats, Item
+from heedful.evidence import Rule
 from heedful.models import NgramFeatures, Request
 from heedful.rewriting import (
     Audit,
@@ -32,10 +33,11 @@ from heedful.rewriting import (
     stage,
     trace,
 )
+from heedful.sampling import KEEP
 from heedful.worlds import SimulatedRaters, collect
 from heedful.worlds.played import as_writer
 from heedful.worlds.rule_people import RulePeople
-from heedful.worlds.rule_players import RuleEditor
+from heedful.worlds.rule_players import RuleCritic, RuleEditor
 from heedful.worlds.rule_world import RuleWorld
 from rule_world_.charged import START, Paid
 
@@ -118,25 +120,29 @@ def engines(paid: Paid, world: RuleWorld) -> dict[str, Improving]:
         "gepa": Improving(Rewriter(editor), critic=critic, **front),
         "gepa shown": Improving(reader, critic=earned, **front),
         "random": Improving(mutate, critic=Logged(()), **how),
+        "ours random": Improving(mutate, critic=Logged(()), **six),
     }
 
 
 NAMES = (
     *("ours", "ours, wins", "ours shown, wins", "ours merged, wins"),
-    *(
-        "trials",
-        "trials, wins",
-        "trials shown, wins",
-        "trials merged, wins",
-        "textgrad",
-        "trace",
-        "trace shown",
-        "opro",
-        "gepa",
-        "gepa shown",
-    ),
-    *("random", "votes", "votes only"),
+    *("trials", "trials, wins", "trials shown, wins", "trials merged, wins"),
+    *("textgrad", "trace", "trace shown", "opro", "gepa", "gepa shown"),
+    *("random", "votes", "votes only", "critiques only"),
 )
+
+
+def complaints(paid: Paid, world: RuleWorld, rng: np.random.Generator) -> Rule:
+    """Evidence by words alone: 1 where the critic, asked once more, has nothing to say of an answer. A call is paid."""
+    says = RuleCritic(world)
+
+    def silent(item: Item) -> float:
+        if paid.calls == paid.cap:
+            raise BudgetExceededError("all calls were made")
+        paid.calls += 1
+        return float(says(item, rng) == KEEP)
+
+    return Rule(silent, "nothing to say")
 
 
 def play(name: str, paid: Paid, world: RuleWorld, splits: Splits, rng: np.random.Generator) -> None:
@@ -147,7 +153,9 @@ def play(name: str, paid: Paid, world: RuleWorld, splits: Splits, rng: np.random
         people = RulePeople(world, {"one": START, "other": world.best()})
         log = collect(people, 200, raters=SimulatedRaters(), rng=rng, kind="comparison")
         worth = Worth(heedful.fit(log, utility="features", features=NgramFeatures()).potential())
-        by = "random" if name == "votes only" else "ours"
+        by = "ours random" if name == "votes only" else "ours"
+    if name == "critiques only":
+        worth, by = Worth(complaints(paid, world, rng), (0, 1)), "ours"
     prompt, task = Text(START, "prompt"), as_writer(paid, "task")
 
     @stage

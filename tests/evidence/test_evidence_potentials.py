@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evidence.common import ITEMS, Known, known
-from heedful.core import InputError, ScaleError, UsageError
+from heedful.core import BudgetExceededError, EndpointError, InputError, Item, ScaleError, UsageError
 from heedful.core.contracts import PotentialContract
 from heedful.evidence import (
     Constant,
@@ -191,3 +191,13 @@ def test_logic_holds_under_the_policy_of_its_parts():
     assert conjunction(under, known(0, scale="log_prob")).under == "policy-1"
     with pytest.raises(UsageError, match="different policies"):
         disjunction(under, Known({}, scale="log_prob", under="policy-2"))
+
+
+@pytest.mark.parametrize("error", [BudgetExceededError("no calls are left"), EndpointError("the server is gone")])
+def test_a_rule_that_asks_somebody_passes_on_why_it_cannot(error: Exception) -> None:
+    def asks(item: Item) -> float:
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        Rule(asks, "asks")([Item.of("q", "a")])
+    assert raised.value is error

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from heedful.core import Base, Floats, InputError, Item, Scale, Scores, UsageError
+from heedful.core import Base, BudgetExceededError, EndpointError, Floats, InputError, Item, Scale, Scores, UsageError
 from heedful.core.algebra import Expressible, Expression
 from heedful.models.encoders import Encoder
 
@@ -44,6 +44,8 @@ class Rule(Expressible):
         where = f"rule {self.name!r}, item {item.key}"
         try:
             value = float(self.fn(item))
+        except (BudgetExceededError, EndpointError):
+            raise  # no fault of the rule, and to be met as such
         except Exception as error:
             raise InputError(f"the rule failed ({type(error).__name__}: {error})", where=where) from error
         if math.isnan(value) or value == math.inf:
