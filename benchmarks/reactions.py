@@ -52,7 +52,12 @@ def exchanges(folder: Path) -> list[Exchange]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA)
-    read = by_rule(exchanges(parser.parse_args().data))
+    parser.add_argument("--quick", action="store_true", help="the same: it takes a second")
+    data = parser.parse_args().data
+    if not data.exists():
+        print(f"skipped: there are no dialogues in {data}")
+        return
+    read = by_rule(exchanges(data))
     truth = {place: name for name, places in LABELS.items() for place in places}
     print("| turns | reaction | labelled | read | both | precision | recall |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
