@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import heedful
+from heedful.catalogue.rewriters import Taken
 from heedful.core import Budget, BudgetExceededError, Floats, Item
 from heedful.evidence import Rule
 from heedful.models import NgramFeatures, Request
@@ -44,7 +45,7 @@ from rule_world_.charged import START, Paid
 
 @dataclass(frozen=True, eq=False)
 class Decided:
-    """A trial that decides by the mean of `looks` examples of validation; of none, it keeps at once."""
+    """A trial that decides by the mean of all validation examples."""
 
     order: Sequence[int]
     differences: Floats
@@ -55,7 +56,7 @@ class Decided:
 
     @property
     def kept(self) -> bool:
-        return not len(self.order) or float(self.differences.mean()) > 0
+        return float(self.differences.mean()) > 0
 
     def next(self, most: int) -> Sequence[int]:
         return self.order[len(self.differences) : len(self.differences) + most]
@@ -67,16 +68,11 @@ class Decided:
         return {"n": len(self.differences), "kept": self.kept}
 
 
-@dataclass(frozen=True, slots=True)
 class ByMean:
-    """In the place of `Gate`: the mean on all of validation decides, or nothing does."""
+    """In the place of `Gate`: the mean on all of validation decides."""
 
-    looks: bool = True
-
-    def trial(
-        self, n: int, coming: int, *, rng: np.random.Generator, graded: bool = False, most: Any = None
-    ) -> Decided:
-        return Decided(range(n if self.looks else 0), np.zeros(0))
+    def trial(self, n: int, coming: int, **_: Any) -> Decided:
+        return Decided(range(n), np.zeros(0))
 
     def closed(self, trial: Decided) -> ByMean:
         return self
@@ -103,7 +99,7 @@ def engines(paid: Paid, world: RuleWorld) -> dict[str, Improving]:
     merging = Joined([Rewriter(editor), Merged()])
     mutate = Mutated(lambda _, text, rng: RuleEditor(world).mutate(text, rng))
     how: Any = {"rounds": 40, "concurrency": 1, "select": incumbent, "trials": None}  # 40 trials share alpha
-    free: Any = {**how, "rounds": 1_000, "gate": ByMean(False)}
+    free: Any = {**how, "rounds": 1_000, "gate": Taken()}
     six: Any = {"rounds": 30, "trials": 6, "concurrency": 1}
     front: Any = {**free, "batch": 3, "select": pareto, "gate": ByMean()}
     return {

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from heedful.core import Budget, BudgetExceededError
+from heedful.core import Budget, BudgetExceededError, Floats
 from heedful.models import FunctionWriter
 from heedful.models.marked import context_text
 from heedful.rewriting import (
     FromHistory,
-    Gate,
     Improving,
     Logged,
     ModelCritic,
@@ -62,9 +61,13 @@ class Taken:
     open: bool = False
     kept: bool = True
 
-    def trial(
-        self, n: int, coming: int, *, rng: np.random.Generator, graded: bool = False, most: int | None = None
-    ) -> Taken:
+    def trial(self, n: int, coming: int, **_: Any) -> Taken:
+        return self
+
+    def next(self, most: int) -> Sequence[int]:
+        return ()
+
+    def after(self, differences: Floats) -> Taken:
         return self
 
     def closed(self, trial: Taken) -> Taken:
@@ -98,7 +101,7 @@ def told(
         Logged(()) if by_history else ModelCritic(critic),
         rounds=calls,
         batch=BATCH,
-        gate=cast(Gate, Taken()),
+        gate=Taken(),
         select=incumbent,
         trials=None,
         frozen=frozen,

@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 from heedful.core import InputError, UsageError
 from heedful.feedback.formats.base import name_of
 from heedful.feedback.formats.conversation import Turn, context_of, is_messages, output_of, turns_of
-from heedful.feedback.record import Record, Value
+from heedful.feedback.record import Record
 from heedful.feedback.table import Table
 
 Reaction = Literal["positive", "rephrase", "corrected", "unhappy", "unclear"]
@@ -138,29 +138,36 @@ def mined(chats: Iterable[Mapping[str, Any]], classify: Classifier = by_rule) ->
     Raises InputError where a chat has no messages or two have one id, UsageError where the classifier does not give one
     reading for each exchange.
     """
+    labels, turns, reactions = labelled(chats, classify)
+    return Mined(Table.of(map(Record.model_validate, labels), source="chats"), turns, reactions)
+
+
+def labelled(
+    chats: Iterable[Mapping[str, Any]], classify: Classifier = by_rule
+) -> tuple[list[dict[str, Any]], int, Counter[str]]:
+    """`mined`, with its labels as they are written down."""
     found = [own for number, chat in enumerate(chats, 1) for own in _exchanges(chat, number)]
-    names = Counter(response.id for _, response in found)
+    names = Counter(response["id"] for _, response in found)
     if twice := [name for name, times in names.items() if times > 1]:
         raise InputError(f"two chats give the label {twice[0]}", where="chats", fix="give each chat an id of its own")
     readings = tuple(classify([exchange for exchange, _ in found]))
     if len(readings) != len(found) or not set(readings) <= {*REACTIONS, UNREAD, None}:
         what = f"{len(readings)} readings of {len(found)} exchanges, or one that is none"
         raise UsageError(what, where="classify", fix=f"give one of {', '.join(REACTIONS)}, unread or None for each")
-    labels = (
-        _labelled(response, exchange.said, own)
+    labels = [
+        {
+            **response,
+            "value": {"label": own == "positive"},
+            "extra": {**response["extra"], "reaction": own, "said": exchange.said},
+        }
         for (exchange, response), own in zip(found, readings, strict=True)
         if own in REACTIONS
-    )
-    return Mined(Table.of(labels, source="chats"), len(found), Counter(filter(None, readings)))
+    ]
+    return labels, len(found), Counter(filter(None, readings))
 
 
-def _labelled(response: Record, said: str, reaction: str) -> Record:
-    told = {**response.extra, "reaction": reaction, "said": said}
-    return response.model_copy(update={"value": Value(label=reaction == "positive"), "extra": told})
-
-
-def _exchanges(chat: Mapping[str, Any], number: int) -> Iterator[tuple[Exchange, Record]]:
-    """Every exchange of a chat, with the record of its response, whose label is yet to come."""
+def _exchanges(chat: Mapping[str, Any], number: int) -> Iterator[tuple[Exchange, dict[str, Any]]]:
+    """Every exchange of a chat, with its response as a judgement, whose label is yet to come."""
     messages: Any = chat.get("messages")
     if not is_messages(messages):
         fix = 'give {"messages": [{"role": "user", "content": "..."}, ...]}'
@@ -171,23 +178,20 @@ def _exchanges(chat: Mapping[str, Any], number: int) -> Iterator[tuple[Exchange,
     for begin, before, response, said in zip(begins, runs, runs[1:], runs[2:], strict=False):
         if _by_user(before[0]) and any(turn["by"] == "system" for turn in response):
             exchange = Exchange(*map(_text, (before, response, said)))
-            yield exchange, _unlabelled(chat, turns[:begin], response, f"{name_of(chat.get('id')) or number}/{begin}")
+            yield exchange, _response(chat, turns[:begin], response, f"{name_of(chat.get('id')) or number}/{begin}")
 
 
-def _unlabelled(chat: Mapping[str, Any], context: list[Turn], response: list[Turn], name: str) -> Record:
-    user = name_of(chat.get("user"))
-    return Record.model_validate(
-        {
-            "id": f"chat-{name}",
-            "kind": "label",
-            "context": context_of(context),
-            "candidates": [{"output": output_of(response), "system": name_of(chat.get("model"))}],
-            "value": {"label": False},
-            "rater": None if user is None else {"id": user},
-            "protocol": PROTOCOL,
-            "extra": {key: own for key, own in chat.items() if key not in ("messages", "user", "model", "id")},
-        }
-    )
+def _response(chat: Mapping[str, Any], context: list[Turn], response: list[Turn], name: str) -> dict[str, Any]:
+    user, system = name_of(chat.get("user")), name_of(chat.get("model"))
+    return {
+        "id": f"chat-{name}",
+        "kind": "label",
+        "context": context_of(context),
+        "candidates": [{"output": output_of(response), **({} if system is None else {"system": system})}],
+        "protocol": PROTOCOL,
+        "extra": {key: own for key, own in chat.items() if key not in ("messages", "user", "model", "id")},
+        **({} if user is None else {"rater": {"id": user}}),
+    }
 
 
 def _by_user(turn: Turn) -> bool:

@@ -38,8 +38,10 @@ class CallModel:
         same base ask at once. Raises InputError where a call gives more than one part."""
         found = list(items)
         for base, rows, asked in self._asked(items):
-            for context in dict.fromkeys(asked):
-                own = [row for row, other in zip(rows, asked, strict=True) if other == context]
+            places: dict[Parts, list[int]] = {}
+            for row, context in zip(rows, asked, strict=True):
+                places.setdefault(context, []).append(row)
+            for context, own in places.items():
                 for row, item in zip(own, base.sample(context, len(own), rng=rng), strict=True):
                     found[row] = Item(items[row].context, (*items[row].output, _part(item)), self.system)
         return tuple(found)

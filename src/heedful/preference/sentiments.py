@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -79,11 +80,18 @@ class Lexicon:
             yield from clauses
 
     def _sentiment(self, clause: str) -> float | None:
-        words = "|".join(map(re.escape, sorted(self.sentiments, key=len, reverse=True)))
-        found = re.finditer(rf"(?P<no>{_NOT})?\b(?P<word>{words})\b", clause, re.IGNORECASE)
-        by_word = {word.lower(): value for word, value in self.sentiments.items()}
-        values = [(-1 if own["no"] else 1) * by_word[own["word"].lower()] for own in found]
+        found = self._pattern.finditer(clause)
+        values = [(-1 if own["no"] else 1) * self._by_word[own["word"].lower()] for own in found]
         return float(np.mean(values)) if values else None
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        words = "|".join(map(re.escape, sorted(self.sentiments, key=len, reverse=True)))
+        return re.compile(rf"(?P<no>{_NOT})?\b(?P<word>{words})\b", re.IGNORECASE)
+
+    @cached_property
+    def _by_word(self) -> dict[str, float]:
+        return {word.lower(): value for word, value in self.sentiments.items()}
 
 
 def _said(words: str, clause: str) -> bool:

@@ -22,7 +22,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from scipy import special
@@ -31,6 +31,36 @@ from heedful.core import Floats, InputError, UsageError
 from heedful.stats import Bets, SignTest
 
 Verdict = Literal["keep", "drop", "open"]
+
+
+class AnyTrial(Protocol):
+    """What the loop asks of a trial: `Trial`, or one that decides in another way."""
+
+    @property
+    def open(self) -> bool: ...
+    @property
+    def kept(self) -> bool: ...
+    def next(self, most: int) -> Sequence[int]: ...
+    def after(self, differences: Floats) -> AnyTrial: ...
+    def told(self) -> Mapping[str, Any]: ...
+
+
+class AnyGate(Protocol):
+    """What the loop asks of a gate: `Gate`, or one that promises something else, or nothing."""
+
+    def trial(
+        self,
+        n: int,
+        coming: int,
+        *,
+        rng: np.random.Generator,
+        graded: bool = False,
+        most: int | None = None,
+        margin: float | None = None,
+    ) -> AnyTrial: ...
+    def closed(self, trial: Any) -> AnyGate: ...
+
+
 # A trial is dropped where examples that go better than those seen by so many standard errors would not prove the
 # candidate.
 _HOPE = 2.5
@@ -160,12 +190,21 @@ class Gate:
             raise UsageError(f"alpha lies between 0 and 1, not {self.alpha}", where="Gate")
 
     def trial(
-        self, n: int, coming: int, *, rng: np.random.Generator, graded: bool = False, most: int | None = None
+        self,
+        n: int,
+        coming: int,
+        *,
+        rng: np.random.Generator,
+        graded: bool = False,
+        most: int | None = None,
+        margin: float | None = None,
     ) -> Trial:
         """The next trial, on n validation examples in a new random order, or the first `most` of these, where `coming`
-        trials at most may come, it among them. Whether differences are `graded` must not be learnt from them."""
+        trials at most may come, it among them, by a `margin` of its own where one is given. Whether differences are
+        `graded` must not be learnt from them."""
         level = (self.alpha - self.spent) / max(coming, 1)
-        return Trial([int(own) for own in rng.permutation(n)[:most]], level, self.margin, graded)
+        order = [int(own) for own in rng.permutation(n)[:most]]
+        return Trial(order, level, self.margin if margin is None else margin, graded)
 
     def closed(self, trial: Trial) -> Gate:
         """The gate after this trial, whether or not it was brought to its end."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from heedful.core import Budget, BudgetExceededError, InputError
 from heedful.models import Journal
-from heedful.rewriting.acceptance import Gate
+from heedful.rewriting.acceptance import AnyGate
 from heedful.stats import least_enough
 
 _MORE = 1.1  # than the most that runs have cost so far: those to come may cost more
@@ -152,7 +152,7 @@ def affordable(n: int, trials: int, looked_at: int, budget: Budget) -> int:
     return n if left == np.inf else min(n, max(0, int(left / (4 * trials))))
 
 
-def needed(gate: Gate, coming: int) -> int:
+def needed(gate: AnyGate, coming: int) -> int:
     """The fewest validation examples on which the next of `coming` trials keeps a candidate that wins on every one."""
 
     def keeps(n: int) -> bool:
@@ -164,7 +164,7 @@ def needed(gate: Gate, coming: int) -> int:
     return least_enough(lambda n: n >= _MOST or keeps(n))
 
 
-def refuse_too_few(gate: Gate, coming: int, n: int, *, capped: bool = False) -> None:
+def refuse_too_few(gate: AnyGate, coming: int, n: int, *, capped: bool = False) -> None:
     """Raises InputError where a trial on n validation examples can keep nothing, whatever is proposed, and
     BudgetExceededError where it is a cap on runs that leaves no more."""
     if n >= (least := needed(gate, coming)):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from heedful.core import Budget, UsageError
 from heedful.rewriting.directions import Direction
+from heedful.rewriting.propagating import added
 from heedful.rewriting.proposing import Proposed, Proposer, Situation, Tried, distinct
 from heedful.rewriting.surrogates import Surrogate, expected_improvement
 
@@ -68,7 +67,7 @@ class BySurrogate:
     def __call__(self, situation: Situation, *, budget: Budget, rng: np.random.Generator) -> Proposed:
         made = self.proposer(situation, budget=budget, rng=rng)
         passed = made.passed_over + max(len(made.values) - self.keep, 0)
-        measured = [own.mean for own in situation.history if own.n > 0]
+        measured = [own.mean for own in situation.measured]
         if len(measured) < self.start or len(made.values) <= self.keep:
             return replace(made, values=made.values[: self.keep], passed_over=passed)
         foreseen = self.surrogate(situation, made.values, budget=budget, rng=rng)
@@ -108,11 +107,3 @@ class Resumed:
 
     def __call__(self, situation: Situation, *, budget: Budget, rng: np.random.Generator) -> Proposed:
         return self.proposer(replace(situation, history=(*self.history, *situation.history)), budget=budget, rng=rng)
-
-
-def added(*costs: Mapping[str, float]) -> dict[str, float]:
-    """Costs in all, by unit."""
-    total = Counter[Any]()
-    for own in costs:
-        total.update(own)
-    return dict(total)

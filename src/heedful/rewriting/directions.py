@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from string import Template
 from typing import Any, Protocol
 
 import numpy as np
 
 from heedful.core import Budget, UsageError
 from heedful.models import Prompt, Request, Writer, asked
-from heedful.models.marked import block, checked_template, mark_of
+from heedful.models.marked import checked_template, filled
 from heedful.rewriting.parameters import Number
 from heedful.rewriting.propagating import REPAIR, Carried, Said, words_in
 from heedful.rewriting.proposing import Situation, best_of, told, written_out
@@ -58,8 +57,7 @@ class Slopes:
             raise UsageError("size is above 0, most and start are 1 or more", where="Slopes")
 
     def __call__(self, situation: Situation, *, budget: Budget, rng: np.random.Generator) -> Carried:
-        steps = list(neighbours(situation, self.size))
-        if sum(own.n > 0 for own in situation.history) < self.start or not steps:
+        if len(situation.measured) < self.start or not (steps := list(neighbours(situation, self.size))):
             return Carried(())
         changes: list[Mapping[str, Any]] = [{}, *({own.name: own.value} for own in steps)]
         foreseen = self.surrogate(situation, changes, budget=budget, rng=rng)
@@ -71,8 +69,9 @@ class Slopes:
 
 def neighbours(situation: Situation, size: float) -> Iterator[Step]:
     """Changes of one parameter each, as of `Slopes`; none that cannot be."""
+    history = situation.tried
     for name, parameter in situation.parameters.items():
-        value, tried = situation.values[name], [own.values[name] for own in situation.tried]
+        value, tried = situation.values[name], [own.values[name] for own in history]
         if isinstance(parameter, Number):
             steps = _of_number(parameter, value, tried, size)
         else:
@@ -81,8 +80,7 @@ def neighbours(situation: Situation, size: float) -> Iterator[Step]:
 
 
 def _of_number(parameter: Number, value: float, tried: list[float], size: float) -> Iterator[Step]:
-    bounded = np.isfinite([parameter.low, parameter.high]).all()
-    reach = size * (parameter.high - parameter.low if bounded else float(np.std(tried)))
+    reach = size * (parameter.high - parameter.low if parameter.bounded else float(np.std(tried)))
     for sign, way in ((1, "greater"), (-1, "less")):
         new = float(np.clip(value + sign * reach, parameter.low, parameter.high))
         new = round(new) if parameter.whole else new
@@ -125,12 +123,12 @@ class Contrasted:
         checked_template(self.template, ("said", "values", "mark"), "Contrasted")
 
     def __call__(self, situation: Situation, *, budget: Budget, rng: np.random.Generator) -> Carried:
-        if len(situation.history) < self.start:
+        measured = situation.measured
+        if len(measured) < self.start:
             return Carried(())
-        said = told(situation, best_of(situation.tried, self.shown))
+        said = told(situation, best_of(measured, self.shown))
         values = written_out(situation, situation.values)
-        mark = mark_of([self.template, said, values])
-        whole = Template(self.template).substitute(said=block(said, mark), values=block(values, mark), mark=mark)
+        whole, mark = filled(self.template, {"said": said, "values": values}, {})
         prompt = Prompt(Request.of(whole, sample=situation.round), lambda text: words_in(text, mark), REPAIR)
         replies = asked(self.writer, [prompt], budget)
         words = [Said(own, tuple(situation.parameters), _NO_RUN) for own in replies.values if own]

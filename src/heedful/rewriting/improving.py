@@ -11,10 +11,10 @@ import numpy as np
 
 from heedful.core import Budget, BudgetExceededError, Floats, UsageError
 from heedful.models import Journal
-from heedful.rewriting.acceptance import Gate
+from heedful.rewriting.acceptance import AnyGate, Gate
 from heedful.rewriting.affording import Held, affordable, refuse_too_few
 from heedful.rewriting.audit import Audit
-from heedful.rewriting.costs import Limits, Shorter, exceeded, front, length_of
+from heedful.rewriting.costs import Limits, Shorter, front, length_of
 from heedful.rewriting.ending import broken, ended, named, starved
 from heedful.rewriting.judging import Critic, Failures, Worth, context_of, hidden
 from heedful.rewriting.measuring import Bench
@@ -65,7 +65,7 @@ class Improving:
     critic: Critic = field(default_factory=Failures)
     rounds: int = 10
     batch: int = 16
-    gate: Gate = field(default_factory=Gate)
+    gate: AnyGate = field(default_factory=Gate)
     select: Select = leading
     trials: int | None = 2
     recall: int = 0
@@ -114,8 +114,8 @@ class Improving:
 
         Whatever ends the search, an error too, what was kept until then is returned. Raises UsageError where no
         parameter is read that may be rewritten; InputError where too few examples decide to keep anything;
-        BudgetExceededError where a cap is less than the claim may take (by what `a_run` costs); and, as long as
-        nothing was kept, what programs, critics, proposers and evidence raise.
+        BudgetExceededError where a cap is less than the claim may take (by what `a_run` costs), or leaves too few runs
+        to trials; and, as long as nothing was kept, what programs, critics, proposers and evidence raise.
         """
         looked_at = len(examples.held_out) + (len(examples.train) if self.alarm else 0)
         trials, n = self.most_trials + (self.shorter is not None), len(examples.validation)
@@ -207,8 +207,8 @@ class _Search:
         """Those that no trial has decided on before, and that are not too long."""
         self.trials.decided.add(self.trials.name({}))
         new = [own for own in proposals if self.trials.name(own) not in self.trials.decided]
-        caps = {} if self.plan.limits.longest is None else {"characters": float(self.plan.limits.longest)}
-        fit = [own for own in new if not exceeded({"characters": length_of(self._whole(own))}, caps)]
+        longest = self.plan.limits.longest
+        fit = [own for own in new if longest is None or length_of(self._whole(own)) <= longest]
         left = {"repeated": len(proposals) - len(new), "too_long": len(new) - len(fit)}
         self.counts.update(left)
         if len(fit) < len(proposals):
@@ -224,7 +224,8 @@ class _Search:
         return tuple(own for words in self.said[-1 - self.plan.recall :] for own in words)
 
     def _tried(self, number: int, batch: Sequence[int], before: float, proposals: Sequence[Mapping[str, Any]]) -> None:
-        """Run proposals on the batch of their parent; the best goes to trial where it earned no less."""
+        """Run proposals on the batch of their parent. Where each round has its trial, the best goes to it where it
+        earned no less than its parent."""
         _, flat = self.bench.earned([self.splits.train[place] for place in batch], proposals, number)
         earned = flat.reshape(len(proposals), len(batch))
         members = [Member(values).after(batch, row) for values, row in zip(proposals, earned, strict=True)]
@@ -248,8 +249,7 @@ class _Search:
     def _affordable(self, member: Member) -> bool:
         """Whether a run costs no more than it may, beside one at the start."""
         dearer = self.plan.limits.dearer
-        caps = {} if dearer is None else {"run": dearer * self.bench.cost({})}
-        dear = bool(exceeded({"run": self.bench.cost(member.values)}, caps))
+        dear = dearer is not None and not self.bench.cost(member.values) <= dearer * self.bench.cost({})
         self.counts.update(too_dear=int(dear))
         return not dear
 

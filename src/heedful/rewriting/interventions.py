@@ -29,9 +29,10 @@ def intervened(program: Program, run: Run, changed: Mapping[int, Any]) -> Run:
     """
     _refuse_hidden(run, changed)
     memory, counted = Memory(), Recorder()
+    outer = {call.within for call in run.calls}  # calls that made calls, which are remembered in their place
     for call in run.calls[1:]:
         key = counted.turn(_key(run, call))
-        if key is not None and (call.number in changed or _stands(run, call)):
+        if key is not None and (call.number in changed or not (call.error or call.number in outer)):
             memory.keep(key, changed.get(call.number, call.output), call.reads, run.values)
     again = program.with_values(run.values).captured((), run.inputs, draw=run.draw, memory=memory)
     _refuse_unmet(run, again, changed)
@@ -77,11 +78,6 @@ def _call(run: Run, number: int) -> Call:
 
 def _key(run: Run, call: Call) -> Key | None:
     return None if call.function is None else key_of(call.function, call.inputs, run.draw)
-
-
-def _stands(run: Run, call: Call) -> bool:
-    """Whether a call's result may be given again: it raised nothing, and made no calls, which will be remembered."""
-    return not call.error and not any(other.within == call.number for other in run.calls)
 
 
 def _refuse_hidden(run: Run, changed: Mapping[int, Any]) -> None:

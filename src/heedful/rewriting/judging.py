@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -16,7 +15,7 @@ from heedful.evidence import Rule
 from heedful.models import Prompt, Request, Writer, asked
 from heedful.models.marked import checked_template, context_text, filled, output_text
 from heedful.rewriting.graph import shown
-from heedful.rewriting.propagating import REPAIR, words_in
+from heedful.rewriting.propagating import REPAIR, added, words_in
 from heedful.rewriting.tracing import Run
 
 
@@ -223,10 +222,7 @@ class Together:
     def __call__(self, runs: Sequence[Run], worth: Floats, *, budget: Budget) -> Heard:
         heard = [critic(runs, worth, budget=budget) for critic in self.critics]
         words = tuple("\n".join(filter(None, own)) for own in zip(*(one.words for one in heard), strict=True))
-        cost = Counter[str]()
-        for one in heard:
-            cost.update(one.cost)
-        return Heard(words, sum(one.missing for one in heard), dict(cost))
+        return Heard(words, sum(one.missing for one in heard), added(*(one.cost for one in heard)))
 
 
 def hidden(critic: Critic, contexts: frozenset[str]) -> Critic:

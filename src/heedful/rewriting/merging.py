@@ -16,6 +16,7 @@ import numpy as np
 from heedful.core import Budget
 from heedful.rewriting.parameters import Text
 from heedful.rewriting.proposing import Proposed, Situation, Tried, distinct
+from heedful.rewriting.splits import written
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +34,17 @@ class Merged:
     lines: bool = True
 
     def __call__(self, situation: Situation, *, budget: Budget, rng: np.random.Generator) -> Proposed:
-        seen: list[Mapping[str, Any]] = [situation.values, *(own.values for own in situation.tried)]
+        seen = {written(own) for own in (situation.values, *(own.values for own in situation.tried))}
         made: list[Mapping[str, Any]] = []
         unread = 0
         for values in self._merged(situation):
             if len(made) == self.n:
                 break
-            if values in seen or values in made:
+            if written(values) in seen:
                 continue
+            seen.add(written(values))
             if any(own.fault(values[name]) for name, own in situation.parameters.items()):
                 unread += 1
-                seen.append(values)
             else:
                 made.append(values)
         return distinct(situation, made, unread)
@@ -51,12 +52,16 @@ class Merged:
     def _merged(self, situation: Situation) -> Iterator[dict[str, Any]]:
         start = {name: own.value for name, own in situation.parameters.items()}
         texts = {name for name, own in situation.parameters.items() if self.lines and isinstance(own, Text)}
-        tried = situation.tried
+        tried, most = situation.tried, dict[str, float]()
+        for own in tried:
+            most[written(own.values)] = max(own.mean, most.get(written(own.values), -np.inf))
+        known = {written(own): own for own in (situation.values, start, *(own.values for own in tried))}
+        ancestors = [(values, most.get(name, -np.inf)) for name, values in known.items()]
         for one, other in sorted(combinations(unbeaten(tried), 2), key=lambda own: -own[0].mean - own[1].mean):
-            least = min(one.mean, other.mean)
-            better = [own.values for own in tried if own.mean > least]
-            for ancestor in (situation.values, start, *(own.values for own in tried)):
-                if ancestor not in better and (values := merged(one.values, other.values, ancestor, texts)):
+            for ancestor, earned in ancestors:
+                if earned <= min(one.mean, other.mean) and (
+                    values := merged(one.values, other.values, ancestor, texts)
+                ):
                     yield values
 
 
@@ -95,7 +100,7 @@ def by_lines(one: str, other: str, ancestor: str) -> str | None:
 def unbeaten(tried: Sequence[Tried]) -> list[Tried]:
     """What was tried, each once as it was last, but for what another did no worse than on every example that both ran
     on, and better on some; where single examples were not kept, all."""
-    each = list({repr(sorted(own.values.items())): own for own in tried}.values())
+    each = list({written(own.values): own for own in tried}.values())
     return [own for own in each if not any(_beats(other, own) for other in each)]
 
 

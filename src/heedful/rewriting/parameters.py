@@ -55,6 +55,11 @@ class Parameter(Generic[Value]):
         scope.recorder.read(self, scope)
         return scope.values.get(self.name, self.value)  # type: ignore[no-any-return]
 
+    @property
+    def told_role(self) -> str:
+        """What it is for, in brackets, as it is told behind its name."""
+        return f" ({self.role})" if self.role else ""
+
     def fault(self, value: Any) -> str | None:
         """Why this cannot be its value; None where it can."""
         return next((said for limit in (self.own_fault, *self.limits) if (said := limit(value))), None)
@@ -171,6 +176,11 @@ class Number(Parameter[float]):
     low: float = -math.inf
     high: float = math.inf
     whole: bool = False
+
+    @property
+    def bounded(self) -> bool:
+        """Whether it has both bounds."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
 
     def __float__(self) -> float:
         return float(self.now)

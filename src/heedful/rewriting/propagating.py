@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from heedful.core import Budget
 from heedful.models import Prompt, Request, Writer, asked
@@ -84,6 +84,14 @@ class Subgraph:
         return f"{name} of {call.stage}\n{cut(given, self.most)}\ngave: {cut(gave, self.most)}"
 
 
+def added(*costs: Mapping[str, float]) -> dict[str, float]:
+    """Costs in all, by unit."""
+    total = Counter[Any]()
+    for own in costs:
+        total.update(own)
+    return dict(total)
+
+
 @dataclass(frozen=True, slots=True)
 class Untraced:
     """What was said of the end, alike of all parameters, whether or not they had a part in it: a null control of rules,
@@ -142,9 +150,8 @@ class PerCall:
     def _prompt(self, own: _Backward, call: Call, name: str | int) -> Prompt[str]:
         run = own.graph.run
         if isinstance(name, str):
-            what, value = f"the {run.parameters[name].kind} {name!r}", run.parameters[name].show(run.value(name))
-            if role := run.parameters[name].role:
-                what += f" ({role})"
+            parameter = run.parameters[name]
+            what, value = f"the {parameter.kind} {name!r}{parameter.told_role}", parameter.show(run.value(name))
         else:
             what, value = f"the result of an earlier step, {run.calls[name].stage}", text_of(run.calls[name].output)
         part = {value: "{the part}"}

@@ -50,6 +50,11 @@ class Situation:
         own = {name: parameter.value for name, parameter in self.parameters.items()}
         return [replace(tried, values={**own, **tried.values}) for tried in self.history]
 
+    @property
+    def measured(self) -> list[Tried]:
+        """Those of `tried` of which something was run."""
+        return [own for own in self.tried if own.n > 0]
+
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
@@ -211,7 +216,7 @@ def prompt_for(
     further fields of the template."""
     parameters = [situation.parameters[name] for name in names]
     values = [own.show(situation.values[own.name]) for own in parameters]
-    heads = [f"part {place}, the {own.kind} {own.name}{role_of(own)}" for place, own in enumerate(parameters, 1)]
+    heads = [f"part {place}, the {own.kind} {own.name}{own.told_role}" for place, own in enumerate(parameters, 1)]
     mark = mark_of([template, said, *heads, *values])
     parts = [
         f"{head}\n{block(text, f'{mark}-{place}')}"
@@ -220,11 +225,6 @@ def prompt_for(
     filled_in = {"parameters": "\n".join(parts), "said": block(said, mark), "mark": mark}
     whole = Template(template).substitute(filled_in, **own_words)
     return Prompt(Request.of(whole, sample=number), lambda text: _values(text, mark, parameters), REPAIR)
-
-
-def role_of(parameter: Parameter[Any]) -> str:
-    """What it is for, in brackets, as it is told behind its name."""
-    return f" ({parameter.role})" if parameter.role else ""
 
 
 def _values(text: str, mark: str, parameters: Sequence[Parameter[Any]]) -> dict[str, Any] | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from string import Template
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,10 +19,10 @@ from scipy.special import ndtr
 
 from heedful.core import Budget, Floats, InputError, Item, UsageError
 from heedful.models import Encoder, NgramFeatures, Prompt, Request, Writer, asked, standardised
-from heedful.models.marked import block, checked_template, mark_of
+from heedful.models.marked import checked_template, filled
 from heedful.rewriting.parameters import Number, Parameter
 from heedful.rewriting.propagating import words_in
-from heedful.rewriting.proposing import Situation, Tried, best_of, role_of, told, written_out
+from heedful.rewriting.proposing import Situation, Tried, best_of, told, written_out
 
 _JITTER = 1e-8  # of a process's variance, so that a kernel of points close together can be factored
 
@@ -96,7 +95,7 @@ class ProcessSurrogate:
         self, situation: Situation, candidates: Sequence[Mapping[str, Any]], *, budget: Budget, rng: np.random.Generator
     ) -> Predicted:
         """Raises InputError where nothing was tried."""
-        tried = [own for own in situation.tried if own.n > 0]
+        tried = situation.measured
         if not tried:
             raise InputError("nothing was tried that a process could be fitted to", where="ProcessSurrogate")
         rows = [*(own.values for own in tried), *({**situation.values, **own} for own in candidates)]
@@ -151,7 +150,7 @@ def encoded(parameters: Mapping[str, Parameter[Any]], rows: Sequence[Mapping[str
 def _column(parameter: Parameter[Any], values: Sequence[Any], encoder: Encoder) -> Floats:
     if isinstance(parameter, Number):
         column = np.array(values, dtype=np.float64)[:, None]
-        if np.isfinite([parameter.low, parameter.high]).all():
+        if parameter.bounded:
             return np.asarray((column - parameter.low) / ((parameter.high - parameter.low) or 1.0))
         return np.asarray((column - column.mean()) / (column.std() or 1.0))
     items = [Item.of("", str(value)) for value in values]
@@ -206,12 +205,9 @@ class ModelSurrogate:
     def _prompt(
         self, situation: Situation, own: Mapping[str, Any], order: Sequence[Tried], number: int
     ) -> Prompt[float]:
-        parts = "\n".join(f"the {part.kind} {name}{role_of(part)}" for name, part in situation.parameters.items())
+        parts = "\n".join(f"the {part.kind} {name}{part.told_role}" for name, part in situation.parameters.items())
         said, candidate = told(situation, order), written_out(situation, {**situation.values, **own})
-        mark = mark_of([self.template, parts, said, candidate])
-        whole = Template(self.template).substitute(
-            parameters=parts, said=block(said, mark), candidate=block(candidate, mark), mark=mark
-        )
+        whole, mark = filled(self.template, {"said": said, "candidate": candidate}, {"parameters": parts})
         return Prompt(Request.of(whole, sample=number), lambda text: _share(text, mark), _REPAIR)
 
 

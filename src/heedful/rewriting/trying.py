@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from heedful.rewriting.acceptance import Gate, Trial
+from heedful.rewriting.acceptance import AnyGate, AnyTrial
 from heedful.rewriting.audit import Audit
 from heedful.rewriting.costs import Shorter, Standing, length_of
 from heedful.rewriting.measuring import Bench
@@ -24,7 +23,7 @@ class Trials:
 
     def __init__(
         self,
-        gate: Gate,
+        gate: AnyGate,
         shorter: Shorter | None,
         bench: Bench,
         share: int,
@@ -65,7 +64,8 @@ class Trials:
         short = [own for own in pool if own.values and length_of(self.whole(own.values)) <= most]
         if short := [own for own in short if self.name(own.values) not in self.proven]:
             best = max(short, key=lambda own: (own.mean, -length_of(self.whole(own.values))))
-            self._held(best, replace(self._next(pool, 0), margin=-shorter.loss), number, self.bench.held[1].runs)
+            trial = self._next(pool, 0, margin=-shorter.loss)
+            self._held(best, trial, number, self.bench.held[1].runs)
 
     def standing(self, member: Member) -> Standing:
         """What is known of a member in the end."""
@@ -73,19 +73,21 @@ class Trials:
         proven = self.name(member.values) in self.proven
         return Standing(whole, member.mean, len(member.all), length_of(whole), cost, proven)
 
-    def _next(self, pool: Sequence[Member], coming: int, *, held: bool = True) -> Trial:
+    def _next(self, pool: Sequence[Member], coming: int, *, held: bool = True, margin: float | None = None) -> AnyTrial:
         """The next trial where so many may come, and that of a shorter text."""
         earned = {round(own, 9) for member in pool for own in member.all.tolist()}
         graded = not self.bench.worth.against_start and not earned <= {0.0, 1.0}
         n, coming = len(self.bench.splits.validation), coming + (self.shorter is not None)
-        return self.gate.trial(n, coming, graded=graded, rng=self.rng, most=self.share // 2 if held else None)
+        return self.gate.trial(
+            n, coming, graded=graded, rng=self.rng, most=self.share // 2 if held else None, margin=margin
+        )
 
-    def _held(self, candidate: Member, trial: Trial, number: int, runs: int) -> None:
+    def _held(self, candidate: Member, trial: AnyTrial, number: int, runs: int) -> None:
         with self.bench.held[1].lent(runs) as enough:
             self._made(candidate, trial, number, enough)
 
     def _made(
-        self, candidate: Member, trial: Trial, number: int, enough: Callable[[int], bool] = lambda _: True
+        self, candidate: Member, trial: AnyTrial, number: int, enough: Callable[[int], bool] = lambda _: True
     ) -> None:
         """A trial to its end, or until what pays for it ends: that decides on the candidate, too."""
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from heedful.core import Budget
 from heedful.evidence import Rule
 from heedful.rewriting import (
     Failures,
-    Gate,
     Improving,
     Mutated,
     PerCall,
@@ -55,7 +54,7 @@ def miniature(seed: int, quick: bool) -> dict[str, float]:
             Failures(says=relay.says),
             rounds,
             _BATCH,
-            gate=cast(Gate, Taken()),
+            gate=Taken(),
             select=incumbent,
             trials=None,
             concurrency=1,

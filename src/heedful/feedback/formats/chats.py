@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from heedful.feedback.formats.base import Format, Judgement, Row, name_of
-from heedful.feedback.reactions import mined
+from heedful.feedback.reactions import labelled
 
 
 def _parse(row: Row) -> Iterator[Judgement]:
-    for record in mined([row]).table.records():
-        judgement = record.model_dump(by_alias=True, exclude_none=True)
+    for judgement in labelled([row])[0]:
         yield judgement if name_of(row.get("id")) else {key: own for key, own in judgement.items() if key != "id"}
 
 
