@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -137,6 +138,13 @@ def test_a_direction_that_cannot_be_read_is_counted() -> None:
     assert editor.asked == []
     early = Directed(Rewriter(FunctionWriter(editor)), Contrasted(silent, start=9))(state, budget=Budget(), rng=RNG)
     assert early.unread == 0
+
+
+def test_what_was_never_run_tells_no_direction() -> None:
+    way, state = Model("x should be greater."), numbers(lambda own: own["x"], 5, RNG)
+    never = Tried({"x": 0.875, "y": 2}, 1.0, 0, "train")
+    Contrasted(FunctionWriter(way))(replace(state, history=(*state.history, never)), budget=Budget(), rng=RNG)
+    assert "0.875" not in way.asked[0]
 
 
 def test_a_model_may_be_the_surrogate() -> None:
